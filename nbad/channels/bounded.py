@@ -1,0 +1,58 @@
+"""A bounded channel: every value arrives, in order, and a full channel makes its sender wait."""
+
+from __future__ import annotations
+
+from typing import Generic, Self, TypeVar
+
+import trio
+
+from nbad.channels.ends import ReceiverBase
+
+T = TypeVar("T")
+
+
+def open_bounded(capacity: int, of: type[T]) -> tuple[BoundedSender[T], BoundedReceiver[T]]:
+    """Open a channel that holds at most ``capacity`` values of the type ``of``."""
+    sender, receiver = trio.open_memory_channel[tuple[float, T]](capacity)
+    return BoundedSender(sender), BoundedReceiver(receiver)
+
+
+class BoundedSender(Generic[T]):
+    """See :class:`nbad.channels.ends.Sender`."""
+
+    def __init__(self, channel: trio.MemorySendChannel[tuple[float, T]]) -> None:
+        self._channel = channel
+
+    async def send(self, value: T) -> None:
+        await self._channel.send((trio.current_time(), value))
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class BoundedReceiver(ReceiverBase[T]):
+    """See :class:`nbad.channels.ends.Receiver`."""
+
+    superseded = 0
+
+    def __init__(self, channel: trio.MemoryReceiveChannel[tuple[float, T]]) -> None:
+        self._channel = channel
+        self.waited_s = 0.0
+
+    @property
+    def depth(self) -> int:
+        return self._channel.statistics().current_buffer_used
+
+    async def receive(self) -> T:
+        sent_at, value = await self._channel.receive()
+        self.waited_s = trio.current_time() - sent_at
+        return value
+
+    def close(self) -> None:
+        self._channel.close()

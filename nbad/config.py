@@ -1,0 +1,127 @@
+"""What can be configured: every section and key, its type, its default and its bounds.
+
+Frozen; a daemon swaps a whole :class:`Config` for another, never a key. How a file and the
+environment become one is :mod:`nbad.configfile`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+.*[^/]$")]
+
+
+class Section(BaseModel):
+    """A section of the file: frozen, and strict (a string is not a number)."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Feed(Section):
+    """Where the data comes from, and how it is asked for."""
+
+    base_url: HttpUrl = Field(
+        "https://cdn.nba.com/static/json/liveData",
+        description="the live data: scoreboard/… and playbyplay/… below it",
+    )
+    schedule_url: HttpUrl = Field(
+        "https://cdn.nba.com/static/json/staticData/scheduleLeagueV2.json",
+        description="the season's schedule with its results",
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="headers added to or put in place of the built-in ones"
+    )
+    timeout_s: Seconds = Field(5.0, description="for one answer, from connecting to its last byte")
+    retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        3, description="further tries after 429, 500, 502, 503, 504 and transport errors"
+    )
+    backoff_s: Seconds = Field(0.25, description="the wait before the first retry; doubles")
+    http2: bool = Field(False, description="offer HTTP/2 (slower on the CPU than HTTP/1.1)")
+
+
+class Poll(Section):
+    """How often the feed is asked."""
+
+    live_interval_s: Seconds = Field(1.0, description="between ticks while a game is live")
+    idle_interval_s: Seconds = Field(30.0, description="between ticks while none is")
+    refresh_interval_s: Seconds = Field(
+        5.0,
+        description="a live game's plays are asked for this often at least, score change or none",
+    )
+    max_requests_per_s: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        30.0, description="the ceiling for the whole process, retries included"
+    )
+
+
+class PatternSection(Section):
+    """What the pattern builder keeps."""
+
+    window_s: Annotated[float, Field(ge=720, le=14_400)] = Field(
+        720.0, description="game seconds of score differential kept per game, at least the model's"
+    )
+
+
+class Model(Section):
+    """What predicts."""
+
+    path: Path | None = Field(None, description="a folder made by `nbad train`; empty: the bundled")
+
+
+class Server(Section):
+    """The WebSocket stream."""
+
+    host: Annotated[str, Field(min_length=1)] = Field(
+        "127.0.0.1", description="address to listen on"
+    )
+    port: Port = Field(8765, description="port to listen on; 0 takes a free one")
+    max_subscribers: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000, description="further ones are closed with 4013"
+    )
+    queue: Annotated[int, Field(ge=1, le=1_024)] = Field(
+        8, description="batches kept for a subscriber that reads too slowly"
+    )
+    slow: Literal["conflate", "close"] = Field(
+        "conflate",
+        description="past the queue: the newest of each game in one batch, or close 4008",
+    )
+    ping_interval_s: Seconds = Field(
+        20.0, description="ping, and drop whoever did not answer the last"
+    )
+    heartbeat_s: Seconds = Field(10.0, description="a heartbeat where nothing was sent for so long")
+
+
+class Log(Section):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    format: Literal["json", "console"] = Field("json", description="JSON lines, or for people")
+    file: Path | None = Field(None, description="empty: standard output")
+
+
+class BudgetsMs(Section):
+    """What each stage may take before it is warned of, in ms."""
+
+    poll: Milliseconds = Field(500.0, description="from the first request to the last answer")
+    parse: Milliseconds = Field(20.0, description="bytes to typed updates")
+    pattern: Milliseconds = Field(5.0, description="updates to features")
+    predict: Milliseconds = Field(150.0, description="features to forecasts")
+    emit: Milliseconds = Field(5.0, description="forecasts to every socket that is ready")
+    total: Milliseconds = Field(700.0, description="from the first request to the emission")
+
+
+class Config(Section):
+    """Everything in force. ``Config()`` is what an empty file means."""
+
+    feed: Feed = Feed()
+    poll: Poll = Poll()
+    pattern: PatternSection = PatternSection()
+    model: Model = Model()
+    server: Server = Server()
+    log: Log = Log()
+    budgets_ms: BudgetsMs = BudgetsMs()

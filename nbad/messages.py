@@ -1,0 +1,282 @@
+"""What travels down the pipeline, in the order in which it is made.
+
+    Fetched → Updates → Patterns → Forecasts
+
+Each is one tick of the poller, whole: a stage takes one, adds what it computes, and passes it on,
+empty ticks too, so that every stage logs every tick and knows how fresh the feed is. All frozen;
+the one thing that changes on the way is the :class:`Tick` itself, the tick's trace, to which the
+stage that holds it adds its timing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nbad.config import Config
+    from nbad.model.forecaster import Forecaster
+
+
+class Status(StrEnum):
+    """Where a game stands."""
+
+    SCHEDULED = "scheduled"
+    LIVE = "live"
+    HALFTIME = "halftime"
+    FINAL = "final"
+    POSTPONED = "postponed"
+
+    @property
+    def in_play(self) -> bool:
+        """Whether the game has tipped off and is not over."""
+        return self in (Status.LIVE, Status.HALFTIME)
+
+
+class FeedState(StrEnum):
+    """How the feed looked to the poller at the end of a tick."""
+
+    OK = "ok"
+    STALE = "stale"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a tick is computed with, fixed at its start: a reload takes force between two ticks."""
+
+    config: Config
+    forecaster: Forecaster
+
+
+@dataclass(slots=True)
+class Tick:
+    """One round of the poller, from its first request to its emission.
+
+    ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage.
+    ``feed_age_s`` is the time since the feed last answered well.
+    """
+
+    number: int
+    started: float
+    in_force: InForce
+    feed: FeedState = FeedState.OK
+    feed_age_s: float = 0.0
+    timing_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """One side of a game. ``name`` is city and nickname, as people say it."""
+
+    team_id: int
+    tricode: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A game as one line of the scoreboard: where it stands, without its plays.
+
+    ``clock_s`` is the time left in ``period`` in seconds; ``start_utc`` is RFC 3339.
+    """
+
+    game_id: str
+    status: Status
+    period: int
+    clock_s: float
+    start_utc: str
+    home: Team
+    away: Team
+    home_score: int
+    away_score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scoreboard:
+    """The night: its date (``YYYY-MM-DD``), its games, and the games that could not be read."""
+
+    date: str
+    lines: tuple[Line, ...]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished game of the season, for the ratings. ``start_utc`` is RFC 3339."""
+
+    game_id: str
+    start_utc: str
+    home_id: int
+    away_id: int
+    home_score: int
+    away_score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The season: the results so far in order of start, and the starts of the games to come."""
+
+    results: tuple[Result, ...]
+    tip_offs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A play-by-play as it arrived: ``body`` decompressed, times in seconds since the epoch."""
+
+    game_id: str
+    body: bytes
+    received_at: float
+    last_modified: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the poller brought in one tick.
+
+    ``scoreboard`` is None where it did not change (304) or did not come; ``payloads`` holds the
+    play-by-plays that changed, one per game; ``dropped`` the games that left the night.
+    """
+
+    tick: Tick
+    scoreboard: Scoreboard | None = None
+    scoreboard_modified: float | None = None
+    scoreboard_received_at: float = 0.0
+    payloads: tuple[Payload, ...] = ()
+    schedule: Schedule | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One action of the play-by-play, its numbers made numbers and its clock seconds.
+
+    ``home`` and ``away`` are the score after it; ``clock_s`` is what is left of ``period``;
+    ``team_id`` and ``possession`` are 0 where the feed names nobody.
+    """
+
+    number: int
+    order: int
+    period: int
+    clock_s: float
+    home: int
+    away: int
+    kind: str
+    subkind: str
+    team_id: int
+    possession: int
+    description: str
+    actual: str
+    edited: str
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A game that changed: its line, and all of its plays in the order in which they happened.
+
+    ``unchanged`` is how many leading plays are those of the last update: what is folded of them
+    holds. ``corrected``: the feed took back or changed what had been sent before.
+    ``source_time`` is when the newest play happened (RFC 3339, empty where none);
+    ``received_at`` is in seconds since the epoch.
+    """
+
+    line: Line
+    plays: tuple[Play, ...]
+    unchanged: int
+    corrected: bool
+    source_time: str
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """The games that changed in one tick, parsed."""
+
+    tick: Tick
+    games: tuple[Update, ...] = ()
+    schedule: Schedule | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A game made ready for the model.
+
+    ``grid`` is the differential on the model's game-clock grid, oldest first. ``row`` is the game's
+    row in the tick's matrix. ``points`` are the moments of the forecast series (elapsed game
+    seconds) that this tick completes; their rows follow in the matrix from ``first_point_row``.
+    ``kept`` is how many points of the series so far still hold: 0 after a correction of the whole
+    game, or with another model.
+    """
+
+    update: Update
+    grid: tuple[float, ...]
+    row: int
+    points: tuple[float, ...]
+    first_point_row: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """All games of a tick as one matrix of features, shape (rows, features), float64."""
+
+    tick: Tick
+    games: tuple[Pattern, ...]
+    matrix: NDArray[np.float64]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """The 10th, 50th and 90th percentile of a forecast, in points."""
+
+    p10: float
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the model says of a game: P(home wins), final margin (home − away), final total."""
+
+    home_win: float
+    margin: Quantiles
+    total: Quantiles
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One moment of a game's forecast series, ``elapsed_s`` of game clock after tip-off."""
+
+    elapsed_s: float
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """A game of the night as its subscribers see it.
+
+    ``forecast`` is None where there is nothing to forecast: a postponed game. ``series`` is the
+    whole forecast series so far, a pure function of the plays, the ratings and the model.
+    """
+
+    update: Update
+    grid: tuple[float, ...]
+    forecast: Forecast | None
+    series: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """The games that changed in one tick, forecast: what the server emits as one batch."""
+
+    tick: Tick
+    games: tuple[Game, ...]
+    dropped: tuple[str, ...] = ()

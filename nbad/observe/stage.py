@@ -1,0 +1,67 @@
+"""Timing of the stages: one log event per stage and tick, and a warning over budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from nbad.channels import Receiver
+from nbad.messages import Tick
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def stage(name: str, tick: Tick, games: int, source: Receiver[Any] | None = None) -> Iterator[None]:
+    """Time the block as the stage ``name`` of ``tick`` and log it.
+
+    ``games`` is how many games the stage was given. ``source`` is the channel that the tick was
+    just received from: ``waited_ms`` is how long it had waited in it, ``depth`` how many more wait
+    now, ``superseded`` how many payloads were replaced by newer ones since the daemon's start.
+    The block must not send: a full channel is the next stage's time.
+    """
+    depth = source.depth if source else 0
+    started = perf_counter()
+    yield
+    record(name, tick, games, (perf_counter() - started) * 1e3, source=source, depth=depth)
+
+
+def record(
+    name: str,
+    tick: Tick,
+    games: int,
+    elapsed_ms: float,
+    *,
+    source: Receiver[Any] | None = None,
+    depth: int = 0,
+) -> None:
+    """Log what the stage ``name`` took for ``tick``, and keep it in the tick's trace."""
+    tick.timing_ms[name] = round(elapsed_ms, 3)
+    log.info(
+        "stage",
+        stage=name,
+        tick=tick.number,
+        games=games,
+        elapsed_ms=round(elapsed_ms, 3),
+        waited_ms=round(source.waited_s * 1e3, 3) if source else 0.0,
+        depth=depth,
+        superseded=source.superseded if source else 0,
+    )
+    check_budget(name, tick, elapsed_ms)
+
+
+def check_budget(name: str, tick: Tick, elapsed_ms: float) -> None:
+    """Warn where ``name`` (a stage, or ``total``) took longer than its budget."""
+    budget_ms = getattr(tick.in_force.config.budgets_ms, name)
+    if elapsed_ms > budget_ms:
+        log.warning(
+            "over_budget",
+            stage=name,
+            tick=tick.number,
+            elapsed_ms=round(elapsed_ms, 3),
+            budget_ms=budget_ms,
+        )
