@@ -2,9 +2,9 @@
 
 Values are rounds (ticks) that hold one item per key (game). Where a round still waits when the
 next is sent, the two become one: the newer item of each key wins, the older one is counted as
-superseded, and no key is lost. The sender then waits until that round is taken. So a slow receiver always gets
-the freshest of everything, at most one round waits, and the sender is slowed down to the receiver's
-pace: conflation and backpressure in one.
+superseded, and no key is lost. The sender then waits until that round is taken. So a slow receiver
+always gets the freshest of everything, at most one round waits, and the sender is slowed down to
+the receiver's pace: conflation and backpressure in one.
 """
 
 from __future__ import annotations
