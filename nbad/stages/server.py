@@ -1,0 +1,177 @@
+"""The last stage: every tick's changed games to every subscriber, as one batch.
+
+Only the shell is here: listeners, their reload, the loop over the ticks, and the way down. What is
+sent to whom is :mod:`nbad.stream`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from nbad.channels import Receiver
+from nbad.messages import Forecasts, Tick
+from nbad.observe.stage import check_budget, record
+from nbad.stream.connection import attend
+from nbad.stream.hub import Hub
+from nbad.stream.night import Night
+from nbad.stream.subscriber import CLOSE_S
+
+if TYPE_CHECKING:
+    from nbad.config import Server
+    from nbad.settings import Settings
+
+log = structlog.get_logger()
+
+Address = tuple[str, int]
+
+
+async def serve_stream(
+    forecasts: Receiver[Forecasts],
+    settings: Settings,
+    *,
+    served: Callable[[Tick], None],
+    hub: Hub | None = None,
+    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Emit every tick to the subscribers until ``forecasts`` ends; then close them and return.
+
+    Reports the address taken as started. ``served`` is called after each tick. ``hub`` is for
+    those who also want to see the night or count the subscribers (:func:`open_hub`). Raises
+    OSError where the address cannot be had.
+    """
+    hub = hub or open_hub(settings)
+    listeners = await _open_listeners(settings.current.config.server)
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as upkeep:
+            address = await upkeep.start(_accept, hub, settings, listeners, connections)
+            upkeep.start_soon(hub.keep)
+            task_status.started(address)
+            with forecasts:
+                async for tick_forecasts in forecasts:
+                    await _emit(hub, tick_forecasts, forecasts)
+                    served(tick_forecasts.tick)
+            upkeep.cancel_scope.cancel()
+        connections.cancel_scope.deadline = trio.current_time() + CLOSE_S
+        await hub.shut()
+    if connections.cancel_scope.cancelled_caught:
+        log.warning("drain_cut", service="stream", after_s=CLOSE_S)
+
+
+def open_hub(settings: Settings) -> Hub:
+    """A hub with an epoch of its own. Call it within Trio."""
+    return Hub(Night(secrets.token_hex(6)), settings)
+
+
+async def _emit(hub: Hub, forecasts: Forecasts, source: Receiver[Forecasts]) -> None:
+    """One tick: encode it, frame it, and write it to every socket that is ready."""
+    depth = source.depth
+    tick = forecasts.tick
+    started = perf_counter()
+    messages = hub.night.encode(forecasts.games)
+    was_ready = hub.night.ready
+    timing_ms = {
+        stage: tick.timing_ms.get(stage, 0.0) for stage in ("poll", "parse", "pattern", "predict")
+    }
+    timing_ms["emit"] = round((perf_counter() - started) * 1e3, 3)
+    timing_ms["total"] = _since_start_ms(tick)
+    batch = hub.night.apply(forecasts, messages, timing_ms)
+    hub.saw(tick)
+    if hub.night.ready and not was_ready:
+        hub.release()
+    if batch is not None:
+        await hub.broadcast(batch)
+    record(
+        "emit",
+        tick,
+        len(forecasts.games),
+        (perf_counter() - started) * 1e3,
+        source=source,
+        depth=depth,
+    )
+    check_budget("total", tick, _since_start_ms(tick))
+
+
+def _since_start_ms(tick: Tick) -> float:
+    return round((trio.current_time() - tick.started) * 1e3, 3)
+
+
+async def _accept(
+    hub: Hub,
+    settings: Settings,
+    listeners: list[trio.SocketListener],
+    connections: trio.Nursery,
+    *,
+    task_status: trio.TaskStatus[Address],
+) -> None:
+    """Take newcomers in at the configured address, and move when it changes.
+
+    The new address is opened before the old one is let go; where it cannot be had, the old one
+    stays. Subscribers stay in either case.
+    """
+    in_force = settings.current
+    serving = _configured(in_force.config.server)
+    async with trio.open_nursery() as nursery:
+        door = nursery.start_soon
+        scope = trio.CancelScope()
+        door(_serve, scope, hub, listeners, connections)
+        task_status.started(_log_listening(listeners))
+        while True:
+            wanted = _configured(in_force.config.server)
+            if wanted != serving:
+                try:
+                    listeners = await _open_listeners(in_force.config.server)
+                except OSError as error:
+                    host, port = wanted
+                    log.error(  # noqa: TRY400 - an address that is taken needs no traceback
+                        "listen_failed", service="stream", host=host, port=port, error=str(error)
+                    )
+                else:
+                    scope.cancel()
+                    scope = trio.CancelScope()
+                    door(_serve, scope, hub, listeners, connections)
+                    serving = wanted
+                    _log_listening(listeners)
+            if settings.current is in_force:
+                in_force = await settings.wait_changed()
+            else:
+                in_force = settings.current
+
+
+async def _serve(
+    scope: trio.CancelScope,
+    hub: Hub,
+    listeners: list[trio.SocketListener],
+    connections: trio.Nursery,
+) -> None:
+    with scope:
+        await trio.serve_listeners(partial(attend, hub), listeners, handler_nursery=connections)
+
+
+async def _open_listeners(server: Server) -> list[trio.SocketListener]:
+    """Listen at the configured address. Raises OSError."""
+    listeners = list(await trio.open_tcp_listeners(server.port, host=server.host))
+    if server.port == 0:
+        # A name with two addresses would get two free ports, and only one can be told.
+        for extra in listeners[1:]:
+            await extra.aclose()
+        del listeners[1:]
+    return listeners
+
+
+def _configured(server: Server) -> Address:
+    return server.host, server.port
+
+
+def _log_listening(listeners: list[trio.SocketListener]) -> Address:
+    """Log where it listens; the address with the port taken."""
+    addresses: list[Address] = [listener.socket.getsockname()[:2] for listener in listeners]
+    for host, port in addresses:
+        log.info("listening", service="stream", host=host, port=port)
+    return addresses[0]

@@ -1,0 +1,230 @@
+"""A connection from its first byte to its last, whatever the peer does.
+
+The one place with a catch-all: nothing a stranger sends may end the process, so what a connection
+ends with is logged here and goes no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
+
+from nbad import __version__
+from nbad.stream import wire
+from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
+from nbad.stream.hub import GOING_DOWN, TOO_MANY, Hub
+from nbad.stream.position import Position
+from nbad.stream.requests import (
+    MAX_BYTES,
+    BadRequestError,
+    Ping,
+    Subscribe,
+    Throttle,
+    Unsubscribe,
+    parse_request,
+)
+from nbad.stream.socket import FrameStream
+from nbad.stream.subscriber import Subscriber
+
+log = structlog.get_logger()
+
+HANDSHAKE_S = 5.0
+LINGER_S = 1.0
+MESSAGE_TOO_BIG = 1009
+PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
+
+
+async def attend(hub: Hub, transport: trio.abc.Stream) -> None:
+    """Serve one connection and close it. Only cancellation gets out."""
+    address = _address(transport)
+    try:
+        try:
+            head = await _greet(hub, transport, address)
+            if head is not None:
+                await _attend(hub, transport, head, address)
+        finally:
+            await trio.aclose_forcefully(transport)
+    except* Exception as group:
+        log.exception("subscriber_failed", address=address, exc_info=group)
+
+
+async def _greet(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | None:
+    """The checked head, None where the peer was refused or went."""
+    scope = trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_S)
+    hub.handshakes.add(scope)
+    refusal = RefusedError(
+        HTTPStatus.REQUEST_TIMEOUT, f"expected a request within {HANDSHAKE_S:g} s"
+    )
+    try:
+        with scope:
+            return await read_head(transport)
+    except RefusedError as error:
+        refusal = error
+    except GoneError as error:
+        log.debug("handshake_refused", address=address, status=0, detail=str(error))
+        return None
+    finally:
+        hub.handshakes.discard(scope)
+    if hub.closing:
+        return None
+    log.info(
+        "handshake_refused", address=address, status=refusal.status.value, detail=refusal.detail
+    )
+    with trio.move_on_after(LINGER_S):
+        try:
+            await transport.send_all(refusal.response())
+        except trio.BrokenResourceError:
+            return None  # gone without waiting for the answer: nobody is left to tell
+    await _linger(transport)
+    return None
+
+
+async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str) -> None:
+    """Speak WebSocket until either side ends it."""
+    streams: list[FrameStream] = []
+    ended = False
+    try:
+        async with trio.open_nursery() as nursery:
+
+            def open_stream(source: Callable[[], bytes | None]) -> FrameStream:
+                streams.append(FrameStream(transport, nursery, source, head.canonical, head.early))
+                return streams[0]
+
+            subscriber = Subscriber(
+                hub.number(),
+                address,
+                Position(hub.night),
+                lambda: hub.server.queue,
+                open_stream,
+                nursery.cancel_scope,
+            )
+            try:
+                await _serve(hub, nursery, subscriber, head)
+            except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
+                log.debug("connection_closed", address=address, detail=repr(gone))
+            nursery.cancel_scope.cancel()
+        ended = True
+    except* LocalProtocolError as group:
+        # The library answering a ping after its own Close (of a message too big): all is said.
+        log.debug("connection_closed", address=address, detail=repr(group.exceptions[0]))
+        ended = True
+    finally:
+        for stream in streams:
+            if not ended:
+                # Cut by a cancellation from outside: a goodbye where it costs no waiting.
+                stream.farewell(GOING_DOWN, "going down")
+            stream.release()
+    if streams[0].lingers:
+        await _linger(transport)
+
+
+async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: Head) -> None:
+    """Upgrade, welcome, register, and heed the client until it leaves."""
+    stream = subscriber.stream
+    request = await wrap_server_stream(
+        nursery, stream, max_message_size=MAX_BYTES, receive_buffer_size=READ_BYTES
+    )
+    ws = await request.accept(subprotocol=head.subprotocol)
+    stream.opened()
+    if hub.closing or hub.full:
+        code, why = (
+            (GOING_DOWN, "going down") if hub.closing else (TOO_MANY, "too many subscribers")
+        )
+        log.info("subscriber_refused", address=subscriber.address, code=code, reason=why)
+        subscriber.close(code, why)
+        while True:
+            await ws.get_message()
+    welcome = wire.encode_welcome(__version__, hub.night.epoch, hub.server.heartbeat_s)
+    subscriber.greeting = wire.text_frame(welcome)
+    log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
+    try:
+        hub.join(subscriber, head.since)
+        await _heed(hub, ws, subscriber)
+    finally:
+        hub.leave(subscriber)
+        if ws.closed is not None and ws.closed.code in PEERS_FAULT:
+            # Of a broken frame the library sends no Close (of a message too big it does).
+            stream.farewell(ws.closed.code, ws.closed.reason or "")
+            stream.lingers = True
+        log.info(
+            "subscriber_left",
+            id=subscriber.number,
+            address=subscriber.address,
+            reason=_reason(subscriber, ws),
+            sent=subscriber.sent,
+            conflated=subscriber.position.conflated,
+            seconds=round(trio.current_time() - subscriber.joined_at, 3),
+        )
+
+
+async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> None:
+    """Do what the client says, message by message. Raises :class:`ConnectionClosed` at its end."""
+    throttle = Throttle()
+    while True:
+        text = await ws.get_message()
+        delay = throttle.delay(trio.current_time())
+        if delay:
+            await trio.sleep(delay)
+        if subscriber.reason:
+            continue  # closing: read on only for the peer's Close
+        if isinstance(text, str) and len(text.encode()) > MAX_BYTES:
+            # The library counts characters, the limit is in bytes.
+            subscriber.close(MESSAGE_TOO_BIG, f"expected at most {MAX_BYTES} bytes")
+            continue
+        answer = _obey(hub, subscriber, text)
+        if answer is not None:
+            await subscriber.stream.send_all(wire.text_frame(answer))
+
+
+def _obey(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:
+    """Act on a message; the answer to it, if it has one."""
+    try:
+        request = parse_request(text)
+    except BadRequestError as error:
+        return wire.encode_error("bad_request", str(error))
+    match request:
+        case Ping(id=ping_id):
+            return wire.encode_pong(ping_id)
+        case Subscribe(interest=interest, since=since):
+            hub.subscribe(subscriber, interest, since)
+        case Unsubscribe():
+            subscriber.position.pause()
+    return None
+
+
+async def _linger(transport: trio.abc.Stream) -> None:
+    """Let the peer have our last bytes: closing while its own are unread takes ours back."""
+    with trio.move_on_after(LINGER_S):
+        try:
+            if isinstance(transport, trio.abc.HalfCloseableStream):
+                await transport.send_eof()
+            while await transport.receive_some(READ_BYTES):
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return  # gone, which is what was waited for
+
+
+def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:
+    if subscriber.stream.broken:
+        return subscriber.stream.broken
+    if subscriber.reason:
+        return subscriber.reason
+    if ws.closed is not None:
+        return f"{ws.closed.code} {ws.closed.reason or 'closed by the client'}"
+    return f"{GOING_DOWN} cancelled"
+
+
+def _address(transport: trio.abc.Stream) -> str:
+    """``HOST:PORT`` of the peer, empty where it has none (left already, or no socket)."""
+    if not isinstance(transport, trio.SocketStream):
+        return ""
+    try:
+        host, port, *_ = transport.socket.getpeername()
+    except OSError:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,187 @@
+"""All subscribers, by what they want: who is sent a batch, a heartbeat, a ping, and a goodbye.
+
+One task broadcasts (the stage) and one keeps (heartbeats and pings); no subscriber has a timer or
+a writer of its own while its socket is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import trio
+
+from nbad.messages import FeedState, Tick
+from nbad.stream import wire
+from nbad.stream.night import EVERYTHING, Batch, Interest, Night
+from nbad.stream.position import Mode, Since
+from nbad.stream.subscriber import Subscriber
+
+if TYPE_CHECKING:
+    from nbad.config import Server
+    from nbad.settings import Settings
+
+GOING_DOWN = 1001
+TOO_SLOW = 4008
+TOO_MANY = 4013
+
+# Sends between two checkpoints: about 1.5 ms, so newcomers and control frames never wait longer.
+SENDS_PER_TURN = 128
+
+# How often the keeper looks who is due; a heartbeat is at most this late.
+KEEP_S = 0.25
+
+
+class Hub:
+    """The subscribers and the night they watch. ``settings`` is read anew at every use."""
+
+    def __init__(self, night: Night, settings: Settings) -> None:
+        self.night = night
+        self.closing = False
+        self.handshakes: set[trio.CancelScope] = set()
+        self._settings = settings
+        self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}
+        self._numbers = 0
+        self._ping = wire.ping_frame()
+        self._feed = FeedState.DOWN
+        self._fresh_at = trio.current_time()
+
+    @property
+    def server(self) -> Server:
+        """The settings in force."""
+        return self._settings.current.config.server
+
+    @property
+    def count(self) -> int:
+        """How many subscribers there are."""
+        return sum(len(members) for members in self._groups.values())
+
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer is one too many."""
+        return self.count >= self.server.max_subscribers
+
+    def number(self) -> int:
+        """The next connection's number, for the log."""
+        self._numbers += 1
+        return self._numbers
+
+    def join(self, subscriber: Subscriber, since: Since | None) -> None:
+        """Register a newcomer and send it what it is owed: no await lies between the two."""
+        self._groups[EVERYTHING][subscriber] = None
+        self.subscribe(subscriber, EVERYTHING, since)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber."""
+        self._remove(subscriber)
+
+    def subscribe(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
+        """Change what ``subscriber`` wants, and send it the replay or snapshot it is owed."""
+        self._remove(subscriber)
+        self._groups.setdefault(interest, {})[subscriber] = None
+        subscriber.position.subscribe(interest, since)
+        subscriber.stream.kick()
+
+    def saw(self, tick: Tick) -> None:
+        """Keep how the feed is, for the heartbeats."""
+        self._feed = tick.feed
+        self._fresh_at = trio.current_time() - tick.feed_age_s
+
+    async def broadcast(self, batch: Batch) -> None:
+        """Send ``batch`` to everyone it concerns, waiting for nobody."""
+        server = self.server
+        turn = 0
+        for interest, members in list(self._groups.items()):
+            frame = self.night.frame(batch, interest)
+            if frame is None:
+                continue
+            now = trio.current_time()
+            for subscriber in list(members):
+                self._offer(subscriber, batch.seq, frame, now, server)
+                turn += 1
+                if turn % SENDS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+                    now = trio.current_time()
+
+    def _offer(
+        self, subscriber: Subscriber, seq: int, frame: bytes, now: float, server: Server
+    ) -> None:
+        position = subscriber.position
+        if not position.due(seq):
+            return
+        if not position.waiting and subscriber.stream.push(frame):
+            position.cursor = seq
+            subscriber.sent += 1
+            subscriber.sent_at = now
+        elif position.wait(seq) > server.queue and server.slow == "close":
+            subscriber.close(TOO_SLOW, "too slow")
+
+    def release(self) -> None:
+        """Send those who came before the feed was first seen their snapshot."""
+        for subscriber in self._all():
+            if subscriber.position.mode is Mode.SNAPSHOT:
+                subscriber.stream.kick()
+
+    async def keep(self) -> None:
+        """Heartbeats to whom nothing was sent, pings to all, until cancelled."""
+        pinged_at = trio.current_time()
+        while True:
+            server = self.server
+            await trio.sleep(min(KEEP_S, server.heartbeat_s / 4, server.ping_interval_s / 4))
+            await self._send_heartbeats()
+            if trio.current_time() - pinged_at >= self.server.ping_interval_s:
+                pinged_at = trio.current_time()
+                await self._send_pings()
+
+    async def _send_heartbeats(self) -> None:
+        now = trio.current_time()
+        silent_since = now - self.server.heartbeat_s
+        frame = wire.text_frame(
+            wire.encode_heartbeat(
+                self.night.epoch, self.night.seq, self._feed, now - self._fresh_at
+            )
+        )
+        sends = 0
+        for subscriber in self._all():
+            if subscriber.sent_at <= silent_since and subscriber.stream.push(frame):
+                subscriber.sent_at = now
+                sends += 1
+                if sends % SENDS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+
+    async def _send_pings(self) -> None:
+        """Ping everyone; who sent nothing since the last ping, not even its pong, is gone.
+
+        Who is behind gets no ping, as it would only queue: its socket's progress is watched.
+        """
+        for index, subscriber in enumerate(self._all(), 1):
+            stream = subscriber.stream
+            if subscriber.pinged_at is not None and stream.heard_at < subscriber.pinged_at:
+                stream.abort("no answer to a ping")
+            elif stream.push(self._ping):
+                subscriber.pinged_at = trio.current_time()
+            else:
+                subscriber.pinged_at = None
+            if index % SENDS_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
+
+    async def shut(self) -> None:
+        """Let nobody in any more; send each what waits for it, and then 1001."""
+        self.closing = True
+        for scope in self.handshakes:
+            scope.cancel()
+        for index, subscriber in enumerate(self._all(), 1):
+            subscriber.close(GOING_DOWN, "going down", drain=True)
+            if index % SENDS_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _all(self) -> Iterator[Subscriber]:
+        """Everyone there now, safe against who comes and goes meanwhile."""
+        return iter([member for members in self._groups.values() for member in members])
+
+    def _remove(self, subscriber: Subscriber) -> None:
+        interest = subscriber.position.interest
+        members = self._groups.get(interest, {})
+        members.pop(subscriber, None)
+        if not members and interest:
+            self._groups.pop(interest, None)

@@ -1,0 +1,220 @@
+"""The night as the stream tells it: every game's newest message, and a ring of the last batches.
+
+Pure state, no I/O: :meth:`Night.apply` takes a tick in, the rest answers what a subscriber with a
+given interest and position is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from nbad.messages import FeedState, Forecasts, Game
+from nbad.stream import wire
+
+# Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
+# 4 KB each, so some 2.5 MB; whoever was away longer gets a snapshot.
+RING = 600
+
+# Frames of filtered batches and snapshots that are kept for the next subscriber with the same
+# filter. Past it they are made anew each time: right all the same, only dearer.
+CACHED_FRAMES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a subscriber wants: these games, and all games of these teams; neither: everything."""
+
+    games: frozenset[str] = frozenset()
+    teams: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether it narrows anything."""
+        return bool(self.games or self.teams)
+
+    def wants(self, game: Message) -> bool:
+        """Whether ``game`` belongs to it."""
+        return (
+            not self
+            or game.game_id in self.games
+            or game.home in self.teams
+            or game.away in self.teams
+        )
+
+
+EVERYTHING = Interest()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A game's newest message: ``body`` is its JSON; ``home`` and ``away`` are tricodes."""
+
+    game_id: str
+    home: str
+    away: str
+    body: bytes
+    game: Game
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones."""
+
+    seq: int
+    tick: int
+    messages: tuple[Message, ...]
+    timing_ms: Mapping[str, float]
+    frame: bytes
+    parts: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+
+
+class Night:
+    """The state that is streamed. ``seq`` is that of the newest batch, 0 before the first.
+
+    ``ready`` is False until the feed was seen once: before that an empty snapshot would be a lie.
+    """
+
+    def __init__(self, epoch: str, ring: int = RING) -> None:
+        if "." in epoch:
+            raise ValueError(f"epoch: expected no dot (since is EPOCH.SEQ), was {epoch!r}")
+        self.epoch = epoch
+        self.seq = 0
+        self.ready = False
+        self._games: dict[str, Message] = {}
+        self._whole: dict[str, bytes] = {}
+        self._snapshots: dict[Interest, bytes] = {}
+        self._ring: deque[Batch] = deque(maxlen=ring)
+
+    @property
+    def games(self) -> int:
+        """How many games the night holds."""
+        return len(self._games)
+
+    def encode(self, games: tuple[Game, ...]) -> tuple[Message, ...]:
+        """Serialise the games of a tick, each once."""
+        messages = []
+        for game in games:
+            line = game.update.line
+            body = wire.encode_game(game)
+            messages.append(Message(line.game_id, line.home.tricode, line.away.tricode, body, game))
+        return tuple(messages)
+
+    def apply(
+        self,
+        forecasts: Forecasts,
+        messages: tuple[Message, ...],
+        timing_ms: Mapping[str, float],
+    ) -> Batch | None:
+        """Take a tick in, ``messages`` being its games encoded; None where no game changed."""
+        if messages or forecasts.tick.feed is FeedState.OK:
+            self.ready = True
+        for game_id in forecasts.dropped:
+            self._games.pop(game_id, None)
+            self._whole.pop(game_id, None)
+        if messages or forecasts.dropped:
+            self._snapshots.clear()
+        if not messages:
+            return None
+        for message in messages:
+            self._games[message.game_id] = message
+            self._whole.pop(message.game_id, None)
+        if self._ring:
+            # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
+            self._ring[-1].parts.clear()
+        self.seq += 1
+        payload = wire.encode_batch(
+            self.epoch,
+            self.seq,
+            forecasts.tick.number,
+            (message.body for message in messages),
+            timing_ms,
+        )
+        batch = Batch(
+            self.seq, forecasts.tick.number, messages, dict(timing_ms), wire.text_frame(payload)
+        )
+        self._ring.append(batch)
+        return batch
+
+    def frame(self, batch: Batch, interest: Interest) -> bytes | None:
+        """The batch as ``interest`` sees it, None where it holds none of its games."""
+        if not interest:
+            return batch.frame
+        wanted = tuple(message for message in batch.messages if interest.wants(message))
+        if not wanted:
+            return None
+        if len(wanted) == len(batch.messages):
+            return batch.frame
+        # Keyed by the games, not the interest: different filters often pick the same games.
+        key = tuple(message.game_id for message in wanted)
+        frame = batch.parts.get(key)
+        if frame is None:
+            frame = self._batch_frame(batch, wanted)
+            # Only the newest is asked for by many; a replay must not fill the ring with parts.
+            if batch.seq == self.seq and len(batch.parts) < CACHED_FRAMES:
+                batch.parts[key] = frame
+        return frame
+
+    def snapshot(self, interest: Interest) -> bytes:
+        """The frame of a snapshot, true at ``seq``, of the games of ``interest``."""
+        frame = self._snapshots.get(interest)
+        if frame is None:
+            wanted = (game for game in self._games.values() if interest.wants(game))
+            payload = wire.encode_snapshot(
+                self.epoch, self.seq, [self._whole_game(game) for game in wanted]
+            )
+            frame = wire.text_frame(payload)
+            if len(self._snapshots) < CACHED_FRAMES:
+                self._snapshots[interest] = frame
+        return frame
+
+    def holds(self, seq: int) -> bool:
+        """Whether every batch after ``seq`` is in the ring."""
+        return self.seq - len(self._ring) <= seq <= self.seq
+
+    def after(self, seq: int, interest: Interest) -> Iterator[Batch]:
+        """The batches of the ring after ``seq`` that hold a game of ``interest``, oldest first."""
+        oldest = self.seq - len(self._ring) + 1
+        for index in range(max(0, seq + 1 - oldest), len(self._ring)):
+            batch = self._ring[index]
+            if any(interest.wants(message) for message in batch.messages):
+                yield batch
+
+    def conflated(self, seq: int, interest: Interest) -> tuple[bytes, int] | None:
+        """All batches after ``seq`` as one: its frame, and how many it stands for.
+
+        It holds the newest message of each game and the number of the newest batch. None where
+        there was none for ``interest``. The ring must hold them (:meth:`holds`).
+        """
+        newest: dict[str, Message] = {}
+        count = 0
+        last: Batch | None = None
+        for batch in self.after(seq, interest):
+            newest |= {m.game_id: m for m in batch.messages if interest.wants(m)}
+            last = batch
+            count += 1
+        if last is None:
+            return None
+        return self._batch_frame(last, tuple(newest.values()), count), count
+
+    def _batch_frame(
+        self, batch: Batch, messages: tuple[Message, ...], conflated: int = 0
+    ) -> bytes:
+        payload = wire.encode_batch(
+            self.epoch,
+            batch.seq,
+            batch.tick,
+            (message.body for message in messages),
+            batch.timing_ms,
+            conflated,
+        )
+        return wire.text_frame(payload)
+
+    def _whole_game(self, message: Message) -> bytes:
+        """Encoded when first asked for: most ticks pass without a newcomer."""
+        whole = self._whole.get(message.game_id)
+        if whole is None:
+            series = wire.encode_series(message.game.series)
+            whole = wire.with_series(message.body, series)
+            self._whole[message.game_id] = whole
+        return whole

@@ -1,0 +1,103 @@
+"""What a client may say: one JSON object with an ``op``, parsed and judged here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from nbad.stream.night import Interest
+from nbad.stream.position import Since
+
+MAX_BYTES = 4096
+"""The longest message a client may send."""
+
+PER_SECOND = 5
+"""How many messages a second are read from a client; further ones wait in its socket."""
+
+
+class BadRequestError(Exception):
+    """A message that cannot be acted on; its text is for the one who sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Narrow to ``interest`` and go on from ``since``."""
+
+    interest: Interest
+    since: Since | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """No more batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answer with the same ``id``, any JSON value."""
+
+    id: object
+
+
+Request = Subscribe | Unsubscribe | Ping
+
+
+def parse_request(text: str | bytes) -> Request:
+    """A client's message. Raises :class:`BadRequestError` saying what was expected."""
+    if isinstance(text, bytes):
+        raise BadRequestError("expected a text message, was a binary one")
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadRequestError(f"expected JSON, was not: {error}") from None
+    if not isinstance(message, dict):
+        raise BadRequestError(f"expected an object, was {_kind(message)}")
+    match message.get("op"):
+        case "subscribe":
+            since = message.get("since")
+            return Subscribe(
+                Interest(_names(message, "games"), _names(message, "teams", upper=True)),
+                None if since is None else parse_since(since),
+            )
+        case "unsubscribe":
+            return Unsubscribe()
+        case "ping":
+            return Ping(message.get("id"))
+    raise BadRequestError("op: expected subscribe, unsubscribe or ping")
+
+
+def parse_since(value: object) -> Since:
+    """``EPOCH.SEQ``. Raises :class:`BadRequestError`."""
+    if isinstance(value, str):
+        epoch, _, seq = value.rpartition(".")
+        if epoch and seq.isascii() and seq.isdecimal() and len(seq) < 16:
+            return Since(epoch, int(seq))
+    raise BadRequestError("since: expected EPOCH.SEQ, as in welcome and batch")
+
+
+class Throttle:
+    """Lets :data:`PER_SECOND` messages a second through, and as many at once."""
+
+    def __init__(self) -> None:
+        self._free_at = 0.0
+
+    def delay(self, now: float) -> float:
+        """How long the message that came ``now`` (s) has to wait, in seconds."""
+        self._free_at = max(self._free_at, now) + 1 / PER_SECOND
+        return max(0.0, self._free_at - now - 1.0)
+
+
+def _names(message: dict[str, Any], key: str, *, upper: bool = False) -> frozenset[str]:
+    names = message.get(key)
+    if names is None:
+        return frozenset()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadRequestError(f"{key}: expected a list of strings, was {_kind(names)}")
+    return frozenset(name.upper() if upper else name for name in names)
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    return "null" if value is None else kinds.get(type(value), "a number")

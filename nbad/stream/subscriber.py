@@ -1,0 +1,81 @@
+"""One subscriber: its socket, its place in the night, and what the log will say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from nbad.stream.position import Position
+from nbad.stream.socket import FrameStream
+
+# How long a peer may take to answer our Close, and before it the drain: within the 5 s that the
+# whole process has to go down, the pipeline's part included.
+CLOSE_S = 2.5
+
+
+class Subscriber:
+    """``sent`` counts messages, ``sent_at`` is when the last went out (Trio's clock).
+
+    ``pinged_at`` is None while no ping is out; ``reason`` is why we closed, empty while we did not.
+    ``queue`` says how many batches may wait; ``greeting`` is the frame that goes before all others.
+    """
+
+    __slots__ = (
+        "_queue",
+        "_scope",
+        "address",
+        "greeting",
+        "joined_at",
+        "number",
+        "pinged_at",
+        "position",
+        "reason",
+        "sent",
+        "sent_at",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        address: str,
+        position: Position,
+        queue: Callable[[], int],
+        open_stream: Callable[[Callable[[], bytes | None]], FrameStream],
+        scope: trio.CancelScope,
+    ) -> None:
+        self.number = number
+        self.address = address
+        self.position = position
+        self.joined_at = trio.current_time()
+        self.sent = 0
+        self.sent_at = self.joined_at
+        self.pinged_at: float | None = None
+        self.reason = ""
+        self.greeting: bytes | None = None
+        self._queue = queue
+        self._scope = scope
+        self.stream = open_stream(self._pull)
+
+    def close(self, code: int, reason: str, *, drain: bool = False) -> None:
+        """Begin to close: no new batches; ``drain`` sends those that wait first.
+
+        The connection ends when the peer answers, or is cut after :data:`CLOSE_S`.
+        """
+        if self.reason:
+            return
+        self.reason = f"{code} {reason}"
+        if not drain:
+            self.position.pause()
+        self.stream.close(code, reason, drain=drain)
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_S)
+
+    def _pull(self) -> bytes | None:
+        frame, self.greeting = self.greeting, None
+        if frame is None:
+            frame = self.position.pull(self._queue())
+        if frame is not None:
+            self.sent += 1
+            self.sent_at = trio.current_time()
+        return frame

@@ -1,0 +1,212 @@
+"""What goes over the wire, as pure functions: a game's message, the other messages, and frames.
+
+A game is serialised once per tick; everything that holds it splices those bytes. A message is
+framed once and the frame is shared by all its receivers, so nothing here knows a subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from wsproto.frame_protocol import FrameProtocol
+
+from nbad.messages import Forecast, Game, Play, Point, Quantiles, Team
+
+PROTOCOL = "nbad.v1"
+
+# Server frames carry no mask and no extension, so one encoder serves every connection; it holds no
+# state between whole messages.
+_FRAMES = FrameProtocol(client=False, extensions=[])
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One text message, ``payload`` being UTF-8, as one WebSocket frame."""
+    return bytes(_FRAMES.send_data(payload.decode()))
+
+
+def ping_frame() -> bytes:
+    """A ping without payload."""
+    return bytes(_FRAMES.ping())
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """A Close frame; a reason that is too long for a control frame is cut."""
+    return bytes(_FRAMES.close(code, reason))
+
+
+def is_close(frame: bytes | bytearray | memoryview) -> bool:
+    """Whether ``frame`` starts with the opcode of a Close frame."""
+    return len(frame) > 0 and frame[0] & 0x0F == 0x8
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC with microseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def encode_game(game: Game) -> bytes:
+    """The game message of the contract, without its series. Points have 2 decimals, clocks too."""
+    line = game.update.line
+    plays = game.update.plays
+    return orjson.dumps(
+        {
+            "game_id": line.game_id,
+            "status": line.status.value,
+            "period": line.period,
+            "clock_s": round(line.clock_s, 2),
+            "start_utc": line.start_utc,
+            "home": _side(line.home, line.home_score),
+            "away": _side(line.away, line.away_score),
+            "differential": line.home_score - line.away_score,
+            "pattern": [_short(value) for value in game.grid],
+            "forecast": _forecast(game.forecast),
+            "event": _event(plays[-1]) if plays else None,
+            "corrected": game.update.corrected,
+            "source_time": game.update.source_time or None,
+            "received_at": rfc3339(game.update.received_at),
+        }
+    )
+
+
+def encode_series(series: Iterable[Point]) -> bytes:
+    """The forecast series: a list of [elapsed_s, home_win, margin p10, p50, p90, total p50]."""
+    return orjson.dumps(
+        [
+            [
+                _short(point.elapsed_s),
+                round(point.forecast.home_win, 5),
+                round(point.forecast.margin.p10, 2),
+                round(point.forecast.margin.p50, 2),
+                round(point.forecast.margin.p90, 2),
+                round(point.forecast.total.p50, 2),
+            ]
+            for point in series
+        ]
+    )
+
+
+def with_series(message: bytes, series: bytes) -> bytes:
+    """A whole game for a snapshot: ``message`` (from :func:`encode_game`) and its ``series``."""
+    return b"".join((message[:-1], b',"series":', series, b"}"))
+
+
+def encode_batch(
+    epoch: str,
+    seq: int,
+    tick: int,
+    messages: Iterable[bytes],
+    timing_ms: Mapping[str, float],
+    conflated: int = 0,
+) -> bytes:
+    """A batch; ``conflated`` is how many batches it stands for, left out where it is just one."""
+    batch: dict[str, Any] = {
+        "type": "batch",
+        "epoch": epoch,
+        "seq": seq,
+        "tick": tick,
+        "messages": [orjson.Fragment(message) for message in messages],
+        "timing_ms": dict(timing_ms),
+    }
+    if conflated:
+        batch["conflated"] = conflated
+    return orjson.dumps(batch)
+
+
+def encode_snapshot(epoch: str, seq: int, games: Iterable[bytes]) -> bytes:
+    """A snapshot of whole games (from :func:`with_series`), true at ``seq``."""
+    return orjson.dumps(
+        {
+            "type": "snapshot",
+            "epoch": epoch,
+            "seq": seq,
+            "games": [orjson.Fragment(game) for game in games],
+        }
+    )
+
+
+def encode_welcome(version: str, epoch: str, heartbeat_s: float) -> bytes:
+    """The first message of a connection."""
+    return orjson.dumps(
+        {
+            "type": "welcome",
+            "version": version,
+            "protocol": PROTOCOL,
+            "epoch": epoch,
+            "heartbeat_s": heartbeat_s,
+        }
+    )
+
+
+def encode_heartbeat(epoch: str, seq: int, feed: str, feed_age_s: float) -> bytes:
+    """A heartbeat: ``seq`` is that of the newest batch; ``feed_age_s`` in seconds."""
+    return orjson.dumps(
+        {
+            "type": "heartbeat",
+            "epoch": epoch,
+            "seq": seq,
+            "feed": feed,
+            "feed_age_s": round(feed_age_s, 3),
+        }
+    )
+
+
+def encode_error(code: str, detail: str) -> bytes:
+    """What was wrong with a client's message."""
+    return orjson.dumps({"type": "error", "code": code, "detail": detail})
+
+
+def encode_pong(ping_id: object) -> bytes:
+    """The answer to a client's ``ping`` with its ``id`` (any JSON value)."""
+    return orjson.dumps({"type": "pong", "id": ping_id})
+
+
+def _side(team: Team, score: int) -> dict[str, Any]:
+    return {
+        "team_id": team.team_id,
+        "tricode": team.tricode,
+        "name": team.name,
+        "score": score,
+    }
+
+
+def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    return {
+        "home_win": round(forecast.home_win, 5),
+        "margin": _quantiles(forecast.margin),
+        "total": _quantiles(forecast.total),
+        "model": forecast.model,
+    }
+
+
+def _quantiles(quantiles: Quantiles) -> dict[str, float]:
+    return {
+        "p10": round(quantiles.p10, 2),
+        "p50": round(quantiles.p50, 2),
+        "p90": round(quantiles.p90, 2),
+    }
+
+
+def _event(play: Play) -> dict[str, Any]:
+    return {
+        "number": play.number,
+        "period": play.period,
+        "clock_s": round(play.clock_s, 2),
+        "kind": play.kind,
+        "subkind": play.subkind,
+        "team_id": play.team_id,
+        "description": play.description,
+        "home": play.home,
+        "away": play.away,
+        "time": play.actual or None,
+    }
+
+
+def _short(value: float) -> float:
+    """A whole number without its ``.0``: the pattern is mostly whole numbers, and sent often."""
+    return int(value) if value == int(value) else round(value, 2)
