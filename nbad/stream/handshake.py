@@ -74,6 +74,7 @@ async def read_head(transport: trio.abc.Stream) -> Head:
     caller's.
     """
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    received = 0
     try:
         while True:
             event = connection.next_event()
@@ -82,7 +83,8 @@ async def read_head(transport: trio.abc.Stream) -> Head:
             data = await transport.receive_some(READ_BYTES)
             if not data:
                 raise GoneError("closed before the request was whole")
-            connection.receive_data(data)
+            connection.receive_data(bytes(data))
+            received += len(data)
     except h11.RemoteProtocolError as error:
         status = HTTPStatus(error.error_status_hint)
         raise RefusedError(status, f"expected an HTTP/1.1 request: {error}") from None
@@ -91,6 +93,11 @@ async def read_head(transport: trio.abc.Stream) -> Head:
     if not isinstance(event, h11.Request):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "expected an HTTP/1.1 request")
     early, _ = connection.trailing_data
+    if received - len(early) > HEAD_BYTES:
+        # h11 counts what is incomplete only: a head that its last chunk completes gets through.
+        raise RefusedError(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {HEAD_BYTES} bytes"
+        )
     return check(event, bytes(early))
 
 

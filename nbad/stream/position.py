@@ -30,14 +30,17 @@ class Since:
 
 
 class Position:
-    """``cursor`` is the last ``seq`` sent; ``waiting`` counts the batches offered since, unsent."""
+    """``cursor`` is the last ``seq`` sent; ``waiting`` counts the batches offered since, unsent.
+
+    Paused until the first :meth:`subscribe`.
+    """
 
     __slots__ = ("conflated", "cursor", "interest", "mode", "night", "waiting")
 
     def __init__(self, night: Night) -> None:
         self.night = night
         self.interest = EVERYTHING
-        self.mode = Mode.SNAPSHOT
+        self.mode = Mode.PAUSED
         self.cursor = 0
         self.waiting = 0
         self.conflated = 0
