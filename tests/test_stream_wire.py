@@ -1,0 +1,86 @@
+"""The messages and frames, byte by byte."""
+
+import orjson
+import pytest
+from stream_kit import make_game
+from wsproto.frame_protocol import FrameProtocol, Opcode
+
+from nbad.messages import Play
+from nbad.stream import wire
+
+PLAY = Play(
+    7, 70000, 2, 431.25, 30, 28, "2pt", "Layup", 3, 3, "Ø. Layup", "2026-01-20T00:59:01.5Z", ""
+)
+
+
+def test_game_message_stands_alone() -> None:
+    game = orjson.loads(wire.encode_game(make_game(1, 30, 28, [PLAY])))
+    assert game == {
+        "game_id": "0022500001",
+        "status": "live",
+        "period": 2,
+        "clock_s": 431.25,
+        "start_utc": "2026-01-20T00:30:00Z",
+        "home": {"team_id": 3, "tricode": "CHI", "name": "Home", "score": 30},
+        "away": {"team_id": 4, "tricode": "DAL", "name": "Away", "score": 28},
+        "differential": 2,
+        "pattern": [0, 2, 1.5],
+        "forecast": {
+            "home_win": 0.12346,
+            "margin": {"p10": -9.88, "p50": 1.23, "p90": 11.0},
+            "total": {"p10": 201.0, "p50": 215.56, "p90": 230.1},
+            "model": "m1",
+        },
+        "event": {
+            "number": 7,
+            "period": 2,
+            "clock_s": 431.25,
+            "kind": "2pt",
+            "subkind": "Layup",
+            "team_id": 3,
+            "description": "Ø. Layup",
+            "home": 30,
+            "away": 28,
+            "time": "2026-01-20T00:59:01.5Z",
+        },
+        "corrected": False,
+        "source_time": "2026-01-20T00:59:01.5Z",
+        "received_at": "2026-01-20T00:59:01.250000Z",
+    }
+
+
+def test_snapshot_holds_games_whole() -> None:
+    game = make_game(1)
+    whole = wire.with_series(wire.encode_game(game), wire.encode_series(game.series))
+    snapshot = orjson.loads(wire.encode_snapshot("e", 3, [whole]))
+    assert snapshot["games"][0]["series"] == [
+        [0, 0.12346, -9.88, 1.23, 11.0, 215.56],
+        [30, 0.12346, -9.88, 1.23, 11.0, 215.56],
+    ]
+    del snapshot["games"][0]["series"]
+    assert snapshot["games"][0] == orjson.loads(wire.encode_game(game))
+
+
+def test_batch_counts_what_it_joins() -> None:
+    body = wire.encode_game(make_game(1))
+    timing = {"poll": 1.0, "emit": 0.1}
+    batch = orjson.loads(wire.encode_batch("e", 3, 9, [body], timing))
+    assert list(batch) == ["type", "epoch", "seq", "tick", "messages", "timing_ms"]
+    assert orjson.loads(wire.encode_batch("e", 3, 9, [body], timing, 4))["conflated"] == 4
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536, 200_000])
+def test_frames_are_whole_text_messages(size: int) -> None:
+    payload = b"x" * size
+    client = FrameProtocol(client=True, extensions=[])
+    client.receive_bytes(wire.text_frame(payload))
+    frames = list(client.received_frames())
+    assert b"".join(str(frame.payload).encode() for frame in frames) == payload
+    assert frames[0].opcode is Opcode.TEXT
+    assert frames[-1].message_finished
+
+
+def test_only_a_close_is_a_close() -> None:
+    assert wire.is_close(wire.close_frame(1001, "x" * 500))
+    assert not wire.is_close(wire.ping_frame())
+    assert not wire.is_close(wire.text_frame(b"{}"))
