@@ -6,7 +6,7 @@ ends with is logged here and goes no further.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from http import HTTPStatus
 
 import structlog
@@ -36,6 +36,7 @@ log = structlog.get_logger()
 HANDSHAKE_S = 5.0
 LINGER_S = 1.0
 MESSAGE_TOO_BIG = 1009
+INTERNAL_ERROR = 1011
 PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
 
 
@@ -86,23 +87,19 @@ async def _greet(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | N
 
 async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str) -> None:
     """Speak WebSocket until either side ends it."""
-    streams: list[FrameStream] = []
     ended = False
     try:
         async with trio.open_nursery() as nursery:
-
-            def open_stream(source: Callable[[], bytes | None]) -> FrameStream:
-                streams.append(FrameStream(transport, nursery, source, head.canonical, head.early))
-                return streams[0]
-
+            stream = FrameStream(transport, nursery, head.canonical, head.early)
             subscriber = Subscriber(
                 hub.number(),
                 address,
                 Position(hub.night),
+                stream,
                 lambda: hub.server.queue,
-                open_stream,
                 nursery.cancel_scope,
             )
+            stream.source = subscriber.pull
             try:
                 await _serve(hub, nursery, subscriber, head)
             except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
@@ -113,13 +110,15 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
         # The library answering a ping after its own Close (of a message too big): all is said.
         log.debug("connection_closed", address=address, detail=repr(group.exceptions[0]))
         ended = True
+    except* Exception:
+        stream.farewell(INTERNAL_ERROR, "internal error")
+        raise
     finally:
-        for stream in streams:
-            if not ended:
-                # Cut by a cancellation from outside: a goodbye where it costs no waiting.
-                stream.farewell(GOING_DOWN, "going down")
-            stream.release()
-    if streams[0].lingers:
+        if not ended:
+            # Cut by a cancellation from outside: a goodbye where it costs no waiting.
+            stream.farewell(GOING_DOWN, "going down")
+        stream.release()
+    if stream.lingers:
         await _linger(transport)
 
 
@@ -216,6 +215,8 @@ def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:
         return subscriber.reason
     if ws.closed is not None:
         return f"{ws.closed.code} {ws.closed.reason or 'closed by the client'}"
+    if isinstance(sys.exception(), Exception):
+        return f"{INTERNAL_ERROR} internal error"
     return f"{GOING_DOWN} cancelled"
 
 

@@ -40,16 +40,15 @@ class FrameStream(trio.abc.Stream):
         self,
         transport: trio.abc.Stream,
         nursery: trio.Nursery,
-        source: Callable[[], bytes | None],
         head: bytes,
         early: bytes = b"",
     ) -> None:
+        self.source: Callable[[], bytes | None] = _nothing
         self.heard_at = trio.current_time()
         self.broken = ""
         self.lingers = False
         self._transport = transport
         self._nursery = nursery
-        self._source = source
         self._head = head
         self._early = early
         self._opened = trio.Event()
@@ -219,7 +218,7 @@ class FrameStream(trio.abc.Stream):
             return self._urgent.popleft()
         if self._closing:
             return None
-        frame = self._source()
+        frame = self.source()
         if frame is None and self._last is not None:
             self._closing = True
             frame, self._last = self._last, None
@@ -268,6 +267,10 @@ class FrameStream(trio.abc.Stream):
             self._rest = None
             self._urgent.clear()
             self._nursery.cancel_scope.cancel()
+
+
+def _nothing() -> None:
+    """The source of a stream that has none yet."""
 
 
 def _descriptor(transport: trio.abc.Stream) -> int | None:

@@ -41,8 +41,8 @@ class Subscriber:
         number: int,
         address: str,
         position: Position,
+        stream: FrameStream,
         queue: Callable[[], int],
-        open_stream: Callable[[Callable[[], bytes | None]], FrameStream],
         scope: trio.CancelScope,
     ) -> None:
         self.number = number
@@ -56,7 +56,7 @@ class Subscriber:
         self.greeting: bytes | None = None
         self._queue = queue
         self._scope = scope
-        self.stream = open_stream(self._pull)
+        self.stream = stream
 
     def close(self, code: int, reason: str, *, drain: bool = False) -> None:
         """Begin to close: no new batches; ``drain`` sends those that wait first.
@@ -71,7 +71,8 @@ class Subscriber:
         self.stream.close(code, reason, drain=drain)
         self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_S)
 
-    def _pull(self) -> bytes | None:
+    def pull(self) -> bytes | None:
+        """The next frame to send, None where all is sent: the stream's source."""
         frame, self.greeting = self.greeting, None
         if frame is None:
             frame = self.position.pull(self._queue())
