@@ -1,0 +1,66 @@
+# Everything on a machine with Python 3.11, pip and make, and nothing else.
+#
+#   make demo    a simulated night, the daemon and its page      make test    the tests
+#   make setup   .venv/ with the nbad command                    make lint    make types
+#   make lock    resolve the dependencies of pyproject.toml anew
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
+
+.PHONY: setup dev demo test lint types lock clean
+
+setup: $(VENV)/.run
+
+dev: $(VENV)/.dev
+
+demo: $(VENV)/.run
+	$(BIN)/nbad demo $(DEMO)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy nbad
+
+# Debian's python3 has no ensurepip without python3-venv: the machine's own pip then fills the
+# environment. --python keeps Debian's "externally managed" mark out of it.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'nbad needs Python 3.11 or later: make PYTHON=python3.11' >&2; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV) \
+	  && $(PYTHON) -m venv --without-pip $(VENV) \
+	  && $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python install --quiet \
+	    --only-binary :all: --require-hashes -r requirements/pip.txt; }
+	touch $@
+
+$(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.made
+	$(INSTALL) -r requirements/run.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@$(BIN)/python -c 'import lightgbm' || { echo 'lightgbm does not load: where it misses' \
+	  'libgomp.so.1, install it, on Debian: apt-get install libgomp1' >&2; exit 1; }
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	$(INSTALL) -r requirements/dev.txt
+	touch $@
+
+LOCK := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+  --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+# Needs pip-tools, of which nothing else here has need.
+lock:
+	$(LOCK) --group build -o requirements/run.txt pyproject.toml
+	$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+	# The options of the machine that locks are none of a lock's business.
+	sed -i '/^--/d' requirements/run.txt requirements/dev.txt
+
+clean:
+	rm -rf $(VENV)
