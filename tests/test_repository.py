@@ -1,4 +1,4 @@
-"""What the repository promises of itself: pinned locks, no hosts in them, modules of one sitting."""
+"""What the repository promises of itself: pinned locks without hosts, modules of one sitting."""
 
 from __future__ import annotations
 
