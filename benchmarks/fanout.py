@@ -46,7 +46,8 @@ HOST = "127.0.0.1"
 PACE_S = 0.1
 REQUEST = (
     "GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+    f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
 ).encode()
 
 
@@ -149,7 +150,7 @@ def serve_loop(parent: Connection, arguments: argparse.Namespace) -> None:
 
         async with trio.open_nursery() as nursery:
             server = await nursery.start(partial(serve_websocket, handle, HOST, 0, None))
-            parent.send(server.listeners[0].socket.getsockname()[1])
+            parent.send(server.port)
             await trio.to_thread.run_sync(parent.recv)
             assert len(sockets) == arguments.subscribers
             parent.send(await paced(send, arguments))
