@@ -167,7 +167,7 @@ def serve_nbad(parent: Connection, arguments: argparse.Namespace) -> None:
         current = InForce(Config(server=Server(port=0, max_subscribers=100_000)), cast(Any, None))
 
         async def wait_changed(self) -> InForce:
-            await trio.sleep_forever()
+            await trio.Event().wait()  # never
             return self.current
 
     async def run() -> None:

@@ -42,6 +42,7 @@ class Viewer:
         self.position.subscribe(EVERYTHING, None)
         self.games: dict[str, Any] = {}
         self.seq = 0
+        self.seen: Interest | None = None
         self.batches: list[int] = []
 
     def take(self, frame: bytes) -> None:
@@ -55,6 +56,13 @@ class Viewer:
             self.games |= {game["game_id"]: game for game in message["messages"]}
             self.batches.append(message["seq"])
         self.seq = message["seq"]
+        self.seen = self.position.interest
+
+    def resume(self) -> None:
+        """Go on from what was seen: under another filter that says nothing, as documented."""
+        interest = self.position.interest
+        since = Since("e", self.seq) if self.seen == interest else None
+        self.position.subscribe(interest, since)
 
     def offer(self, batch: Any, ready: bool) -> None:
         """What the hub does with a batch."""
@@ -124,12 +132,12 @@ def test_no_game_is_ever_lost(todo: list[tuple[str, Any]]) -> None:
             viewer.position.subscribe(value, None)
         elif op == "pause":
             viewer.position.pause()
-        elif viewer.position.mode is not Mode.SNAPSHOT:
-            viewer.position.subscribe(viewer.position.interest, Since("e", viewer.seq))
+        else:
+            viewer.resume()
         if ready:
             viewer.pull()
     if viewer.position.mode is Mode.PAUSED:
-        viewer.position.subscribe(viewer.position.interest, Since("e", viewer.seq))
+        viewer.resume()
     viewer.pull()
     view(viewer)
 
