@@ -57,7 +57,8 @@ class Writer:
             "orderNumber": order,
             "isFieldGoal": int(event.kind in ("2pt", "3pt")),
         }
-        if event.kind in ("foul", "violation") or event.sub in ("traveling", "out-of-bounds"):
+        called = event.kind == "turnover" and event.sub in ("traveling", "out-of-bounds")
+        if called or event.kind == "foul":
             action["officialId"] = _OFFICIALS[number % len(_OFFICIALS)]
         people = [person for person in (event.person, event.other) if person]
         player = self._people.get(event.person)
