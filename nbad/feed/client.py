@@ -1,0 +1,158 @@
+"""Requests to the feed: conditional, retried, under one ceiling, and never believed unread."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Self
+
+import cachetools
+import httpx
+import stamina
+import structlog
+import trio
+
+from nbad.config import Config
+from nbad.feed.endpoints import HEADERS
+
+log = structlog.get_logger()
+
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+# A night has 15 games and a few documents more; a month of ids fits, and then the oldest go.
+_VALIDATORS = 512
+_LONGEST_WAIT_S = 60.0
+
+
+class FeedError(Exception):
+    """The feed did not give the document; the message says why."""
+
+
+class _PassingError(FeedError):
+    """Trouble that may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document as it came: ``body`` decompressed, ``last_modified`` in s since the epoch."""
+
+    url: str
+    body: bytes
+    received_at: float
+    last_modified: float | None
+    validators: dict[str, str]
+
+
+class Ceiling:
+    """At most ``rate`` requests a second in the whole process, served in the order of asking."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def take(self, rate: float) -> None:
+        """Wait for this request's turn. A second's worth may go at once after a pause."""
+        now = trio.current_time()
+        turn = self._next = max(self._next + 1 / rate, now - 1)
+        await trio.sleep(max(0.0, turn - now))
+
+    def pause(self, seconds: float) -> None:
+        """Nobody's turn comes for ``seconds``: the feed asked for it (``Retry-After``)."""
+        self._next = max(self._next, trio.current_time() + seconds)
+
+
+class FeedClient:
+    """One long-lived HTTP client. ``transport`` is for tests; None is the network."""
+
+    def __init__(
+        self, config: Config, ceiling: Ceiling, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.config = config
+        self._ceiling = ceiling
+        self._validators: cachetools.LRUCache[str, dict[str, str]] = cachetools.LRUCache(
+            _VALIDATORS
+        )
+        self._client = httpx.AsyncClient(
+            headers=HEADERS | config.feed.headers,
+            http2=config.feed.http2,
+            timeout=config.feed.timeout_s,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+            await self._client.aclose()
+
+    async def get(self, url: str) -> Answer | None:
+        """The document at ``url``; None where it is the one accepted last (304).
+
+        :class:`FeedError` where it could not be had, all retries done.
+        """
+        feed = self.config.feed
+        retries = stamina.retry_context(
+            on=_PassingError,
+            attempts=feed.retries + 1,
+            timeout=None,
+            wait_initial=feed.backoff_s,
+            wait_max=max(10.0, feed.backoff_s),
+            wait_jitter=feed.backoff_s,
+        )
+        async for attempt in retries:
+            with attempt:
+                return await self._once(url)
+        raise AssertionError("stamina ended without a result or an error")
+
+    def accept(self, answer: Answer) -> None:
+        """Remember that ``answer`` was good: from now on ask only for what is newer."""
+        self._validators[answer.url] = answer.validators
+
+    async def _once(self, url: str) -> Answer | None:
+        await self._ceiling.take(self.config.poll.max_requests_per_s)
+        try:
+            with trio.fail_after(self.config.feed.timeout_s):
+                response = await self._client.get(url, headers=self._validators.get(url))
+        except trio.TooSlowError:
+            raise _PassingError(f"{url}: no answer within {self.config.feed.timeout_s} s") from None
+        except httpx.TransportError as error:
+            raise _PassingError(f"{url}: {type(error).__name__}: {error}") from None
+        except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
+            raise FeedError(f"{url}: {type(error).__name__}: {error}") from None
+        status = response.status_code
+        if status == 304:
+            return None
+        if status in _RETRIED:
+            self._ceiling.pause(retry_after_s(response.headers.get("retry-after"), time.time()))
+            raise _PassingError(f"{url}: status {status}")
+        body = response.content
+        kind = response.headers.get("content-type", "")
+        if status != 200 or "html" in kind or "xml" in kind or body.lstrip()[:1] != b"{":
+            log.warning("feed_refused", status=status, url=url, content_type=kind)
+            raise FeedError(f"{url}: refused with status {status}, {kind or 'no content type'}")
+        if body.rstrip()[-1:] != b"}":
+            raise _PassingError(f"{url}: truncated after {len(body)} bytes")
+        etag, modified = response.headers.get("etag"), response.headers.get("last-modified")
+        validators = {"If-None-Match": etag} if etag else {}
+        if modified:
+            validators["If-Modified-Since"] = modified
+        return Answer(url, body, time.time(), http_date_s(modified), validators)
+
+
+def http_date_s(value: str | None) -> float | None:
+    """An HTTP date in seconds since the epoch; None where there is none that can be read."""
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except ValueError:
+        return None
+
+
+def retry_after_s(value: str | None, now: float) -> float:
+    """How long ``Retry-After`` asks to wait, at most a minute; 0 where it does not ask."""
+    if value is None:
+        return 0.0
+    if value.isdecimal():
+        return min(float(value), _LONGEST_WAIT_S)
+    moment = http_date_s(value)
+    return min(max(0.0, moment - now), _LONGEST_WAIT_S) if moment else 0.0

@@ -1,0 +1,93 @@
+"""``playbyplay_{game_id}.json`` → plays, and what became of those known before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from nbad.feed.values import BadData, clock_s, field, game_id, integer, text
+from nbad.messages import Play
+
+
+def parse_playbyplay(body: bytes) -> tuple[str, tuple[Play, ...]]:
+    """Read a game: its id, and its plays in the order in which they happened.
+
+    ``BadData`` where the document is none or a play cannot be read: half a game is none.
+    """
+    try:
+        game = field(orjson.loads(body), "game")
+    except orjson.JSONDecodeError as error:
+        raise BadData(f"expected a play-by-play in JSON, was {error}") from None
+    actions = field(game, "actions")
+    if not isinstance(actions, list):
+        raise BadData(f"actions: expected a list, was {type(actions).__name__}")
+    plays: dict[int, Play] = {}
+    for action in actions:
+        play = parse_play(action)
+        plays[play.number] = play  # said twice, the later word holds
+    return game_id(game), tuple(sorted(plays.values(), key=_place))
+
+
+def _place(play: Play) -> tuple[int, int]:
+    return play.order, play.number
+
+
+def parse_play(action: Any) -> Play:
+    """Read one action; ``BadData`` names it where it cannot be read."""
+    number = integer(action, "actionNumber")
+    try:
+        return Play(
+            number=number,
+            order=integer(action, "orderNumber"),
+            period=integer(action, "period"),
+            clock_s=clock_s(action.get("clock")),
+            home=integer(action, "scoreHome"),
+            away=integer(action, "scoreAway"),
+            kind=text(action, "actionType"),
+            subkind=str(action.get("subType") or ""),
+            team_id=int(action.get("teamId") or 0),
+            possession=int(action.get("possession") or 0),
+            description=str(action.get("description") or ""),
+            actual=str(action.get("timeActual") or ""),
+            edited=str(action.get("edited") or ""),
+        )
+    except (BadData, ValueError, TypeError) as error:
+        raise BadData(f"action {number}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a game's plays stand to those known before.
+
+    ``unchanged``: how many leading plays are the same. ``corrected``: a known play was changed or
+    taken back, or one was put in before the last known. ``older``: everything new about them is
+    what they lack, namely the newest, as in a snapshot from before, or where the last plays were
+    taken back.
+    """
+
+    unchanged: int
+    corrected: bool
+    older: bool
+
+
+def compare(known: tuple[Play, ...], plays: tuple[Play, ...]) -> Comparison:
+    """Compare the plays of a game with those known before."""
+    unchanged = 0
+    for was, now in zip(known, plays, strict=False):
+        if was != now:
+            break
+        unchanged += 1
+    if unchanged == len(known):
+        return Comparison(unchanged, corrected=False, older=False)
+    by_number = {play.number: play for play in known}
+    newest = max(play.edited for play in plays) if plays else ""
+    fresh = any(
+        play != by_number.get(play.number)
+        and (play.number not in by_number or play.edited >= by_number[play.number].edited)
+        for play in plays
+    )
+    lacking = by_number.keys() - {play.number for play in plays}
+    older = not fresh and all(by_number[number].edited >= newest for number in lacking)
+    return Comparison(unchanged, corrected=True, older=older)

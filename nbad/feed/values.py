@@ -1,0 +1,79 @@
+"""The feed's values made plain: numbers that come as strings, clocks, times, ids.
+
+Each raises :class:`BadData`, which names the field, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_CLOCK = re.compile(r"PT(\d{1,3})M(\d{1,2}(?:\.\d+)?)S")
+
+
+class BadData(ValueError):  # noqa: N818 - it names the data, which is bad, not an error of ours
+    """The feed said something that cannot be read."""
+
+
+def field(mapping: Any, name: str) -> Any:
+    """The value of a needed field, which may not be missing or null."""
+    if not isinstance(mapping, dict):
+        raise BadData(f"expected an object with {name}, was {_shown(mapping)}")
+    value = mapping.get(name)
+    if value is None:
+        raise BadData(f"{name}: expected a value, was {'null' if name in mapping else 'missing'}")
+    return value
+
+
+def integer(mapping: Any, name: str) -> int:
+    """A whole number that may come as a string (``scoreHome``)."""
+    value = field(mapping, name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.removeprefix("-").isdecimal():
+        return int(value)
+    raise BadData(f"{name}: expected a whole number, was {_shown(value)}")
+
+
+def text(mapping: Any, name: str) -> str:
+    """A string that is not empty."""
+    value = field(mapping, name)
+    if not isinstance(value, str) or not value:
+        raise BadData(f"{name}: expected text, was {_shown(value)}")
+    return value
+
+
+def game_id(mapping: Any, name: str = "gameId") -> str:
+    """Ten digits, the leading zeros put back where a number lost them."""
+    value = str(field(mapping, name)).rjust(10, "0")
+    if len(value) != 10 or not value.isascii() or not value.isdigit():
+        raise BadData(f"{name}: expected ten digits, was {_shown(value)}")
+    return value
+
+
+def clock_s(value: Any, name: str = "clock") -> float:
+    """``PT11M58.00S`` in seconds; empty or null is 0."""
+    if value is None or value == "":
+        return 0.0
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise BadData(f"{name}: expected a clock like PT11M58.00S, was {_shown(value)}")
+    return int(match[1]) * 60 + float(match[2])
+
+
+def epoch_s(value: str, name: str = "time") -> float:
+    """An RFC 3339 time in seconds since the epoch; UTC where it names no offset.
+
+    The feed writes tenths of a second (``…:19.0Z``), which :mod:`datetime` reads since 3.11.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        raise BadData(f"{name}: expected an RFC 3339 time, was {_shown(value)}") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

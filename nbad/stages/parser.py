@@ -1,0 +1,141 @@
+"""The parser: what the feed sent → what changed, typed; the one judge of what is older."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from nbad.channels import Receiver, Sender
+from nbad.feed.playbyplay import compare, parse_playbyplay
+from nbad.feed.values import BadData
+from nbad.messages import Fetched, Line, Payload, Play, Status, Update, Updates
+from nbad.observe.stage import stage
+
+log = structlog.get_logger()
+
+# An older-looking snapshot that the feed keeps showing for this long is what it now means to say.
+_CONFIRM_S = 30.0
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a game, and a snapshot that looked older, which is waiting to be believed"""
+
+    line: Line
+    plays: tuple[Play, ...] = ()
+    body: bytes = b""
+    modified: float | None = None
+    doubted: Payload | None = None
+
+
+class GameBook:
+    """Every game being followed. Bounded by the night: a dropped game leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self._games: dict[str, _Known] = {}
+
+    def take(self, fetched: Fetched) -> tuple[Updates, list[tuple[str, str]]]:
+        """What changed with ``fetched``, and the games in trouble, each with the reason."""
+        for game_id in fetched.dropped:
+            self._games.pop(game_id, None)
+        changed: dict[str, Update] = {}
+        trouble: list[tuple[str, str]] = []
+        board = fetched.scoreboard
+        for line in board.lines if board else ():
+            new = line.game_id not in self._games
+            known = self._games.setdefault(line.game_id, _Known(line))
+            before = known.line
+            known.line = line
+            # A game with plays is where its plays say; the board adds what they cannot.
+            if known.plays:
+                known.line = _placed(line, known.plays)
+            if new or known.line != before:
+                changed[line.game_id] = _update(known, fetched.scoreboard_received_at)
+        doubted = [known.doubted for known in self._games.values() if known.doubted]
+        for payload in (*fetched.payloads, *doubted):
+            try:
+                update = self._read(payload, fetched)
+            except BadData as error:
+                trouble.append((payload.game_id, str(error)))
+                continue
+            if update is not None:
+                changed[payload.game_id] = update
+        games = tuple(changed.values())
+        return Updates(fetched.tick, games, fetched.schedule, fetched.dropped), trouble
+
+    def _read(self, payload: Payload, fetched: Fetched) -> Update | None:
+        known = self._games.get(payload.game_id)
+        if known is None:
+            raise BadData("expected a game of the scoreboard, was one never listed")
+        if payload.body == known.body:
+            known.doubted = None
+            return None
+        game_id, plays = parse_playbyplay(payload.body)
+        if game_id != payload.game_id:
+            raise BadData(f"gameId: expected {payload.game_id}, was {game_id}")
+        judged = compare(known.plays, plays)
+        if judged.older and not _believed(known, payload, fetched):
+            if known.doubted is None or known.doubted.body != payload.body:
+                known.doubted = payload
+                raise BadData("expected a newer state, was one from before: not published")
+            return None
+        known.doubted = None
+        known.body, known.modified = payload.body, payload.last_modified
+        if plays == known.plays:
+            return None
+        known.plays = plays
+        known.line = _placed(known.line, plays)
+        return replace(
+            _update(known, payload.received_at),
+            unchanged=judged.unchanged,
+            corrected=judged.corrected,
+        )
+
+
+def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
+    """Whether a snapshot that looks older is the feed's word all the same: its own date says that
+    it is newer, or it has been shown for long."""
+    if payload.last_modified is not None and known.modified is not None:
+        if payload.last_modified > known.modified:
+            return True
+        if payload.last_modified < known.modified:
+            return False
+    return fetched.scoreboard_received_at - payload.received_at > _CONFIRM_S
+
+
+def _placed(line: Line, plays: tuple[Play, ...]) -> Line:
+    """``line`` with the score and the clock of the last play."""
+    if not plays:
+        return line
+    last = plays[-1]
+    over = last.kind == "game" and last.subkind == "end"
+    return replace(
+        line,
+        # A game that left the board at midnight ends when its plays say so.
+        status=Status.FINAL if over else line.status,
+        period=last.period,
+        clock_s=last.clock_s,
+        home_score=last.home,
+        away_score=last.away,
+    )
+
+
+def _update(known: _Known, received_at: float) -> Update:
+    source_time = max((play.actual for play in known.plays), default="")
+    count = len(known.plays)
+    return Update(known.line, known.plays, count, False, source_time, received_at)
+
+
+async def parse(fetched: Receiver[Fetched], updates: Sender[Updates]) -> None:
+    """Parse each tick; a game in trouble is skipped and logged, the rest go on."""
+    book = GameBook()
+    skipped = 0
+    with fetched, updates:
+        async for round_ in fetched:
+            with stage("parse", round_.tick, len(round_.payloads), fetched):
+                made, trouble = book.take(round_)
+            for game_id, reason in trouble:
+                skipped += 1
+                log.warning("game_skipped", game_id=game_id, reason=reason, skipped=skipped)
+            await updates.send(made)
