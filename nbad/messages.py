@@ -210,8 +210,8 @@ class Pattern:
     ``grid`` is the differential on the model's game-clock grid, oldest first. ``row`` is the game's
     row in the tick's matrix. ``points`` are the moments of the forecast series (elapsed game
     seconds) that this tick completes; their rows follow in the matrix from ``first_point_row``.
-    ``kept`` is how many points of the series so far still hold: 0 after a correction of the whole
-    game, or with another model.
+    ``keeps_series``: the series so far still holds; it does not after a correction, nor with
+    another model or other ratings.
     """
 
     update: Update
@@ -219,7 +219,7 @@ class Pattern:
     row: int
     points: tuple[float, ...]
     first_point_row: int
-    kept: int
+    keeps_series: bool
 
 
 @dataclass(frozen=True, slots=True)
