@@ -1,0 +1,65 @@
+"""The log: one JSON object a line, or the same for people."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
+import orjson
+import structlog
+
+from nbad.config import Log
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(log: Log) -> None:
+    """Write events from now on as ``log`` says; opens its file anew, so logrotate works.
+
+    ``OSError`` where the file cannot be opened; then nothing changes.
+    """
+    out: BinaryIO = log.file.open("ab", buffering=0) if log.file else sys.stdout.buffer
+    renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
+    if log.format == "console":
+        renderer = _Console()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _timestamp,
+            structlog.processors.ExceptionRenderer(),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
+        logger_factory=structlog.BytesLoggerFactory(out),
+        cache_logger_on_first_use=False,  # or a reload would not reach the loggers in use
+    )
+    # httpx and its kind log every request at info to the standard logger: ours say it better.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _timestamp(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    rest = {key: value for key, value in event.items() if key not in ("level", "event")}
+    return {
+        "timestamp": now.replace("+00:00", "Z"),
+        "level": event["level"],
+        "event": event["event"],
+        **rest,
+    }
+
+
+def _dumps(event: Mapping[str, Any], default: Any = str, **_: Any) -> bytes:
+    return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS)
+
+
+class _Console:
+    """structlog's renderer for people, encoded: the log is written in bytes."""
+
+    def __init__(self) -> None:
+        self._render = structlog.dev.ConsoleRenderer(colors=False)
+
+    def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> bytes:
+        return str(self._render(logger, name, event)).encode()
