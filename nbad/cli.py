@@ -1,0 +1,35 @@
+"""The commands: argument handling, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from nbad import __version__
+from nbad.commands import demo, feed, run, train
+from nbad.exits import USAGE
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with the contract's exit code, on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    parser = _Parser(prog="nbad", description="Live NBA scores in, live NBA predictions out.")
+    parser.add_argument("--version", action="version", version=f"nbad {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for module in (demo, run, feed, train):
+        module.add_parser(subparsers)
+    args = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    code: int = args.run(args)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The process: signals, reload, readiness, and how it ends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import trio
+
+from nbad import __version__
+from nbad.config import Config
+from nbad.configfile import ConfigError, differences, load
+from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.messages import InForce, Tick
+from nbad.model.forecaster import Forecaster, ModelError
+from nbad.observe import logs
+from nbad.observe.systemd import Notifier, watchdog_interval_s
+from nbad.pipeline import run_pipeline
+from nbad.settings import Settings
+from nbad.stages.server import open_hub
+from nbad.stream.hub import Hub
+
+log = structlog.get_logger()
+
+# SIGTERM to the end: the tick in flight, then 2.5 s for the subscribers; what is left is margin.
+_DRAIN_S = 4.0
+
+
+def run_daemon(path: Path | None) -> int:
+    """Run until told to end; return the exit code, the reason for any but 0 on standard error."""
+    try:
+        in_force = read(path)
+    except ConfigError as error:
+        for problem in error.problems[:-1]:
+            end("run", CONFIG, problem)
+        return end("run", CONFIG, error.problems[-1])
+    try:
+        logs.configure(in_force.config.log)
+    except OSError as error:
+        return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
+    # What exists now lives as long as the daemon: a full collection would walk all of it, 50 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+    try:
+        trio.run(_run, path, in_force)
+    except BaseExceptionGroup as group:
+        cause = _first(group)
+        if isinstance(cause, OSError):
+            server = in_force.config.server
+            what = f"{server.host}:{server.port} cannot be had ({cause})"
+            hint = "set another [server] host or port, or 0 for a free one"
+            return end("run", UNAVAILABLE, f"{what}; {hint}")
+        log.critical("crashed", exc_info=group)
+        return end("run", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
+    return OK
+
+
+def read(path: Path | None) -> InForce:
+    """Load the configuration and the model it names; ``ConfigError`` with all that is wrong."""
+    config = load(path, os.environ).config
+    return InForce(config, load_model(config, str(path or "default")))
+
+
+def load_model(config: Config, where: str) -> Forecaster:
+    """Load and try the model; ``ConfigError`` where it cannot be used."""
+    try:
+        return Forecaster.load(config.model.path)
+    except ModelError as error:
+        raise ConfigError([f"{where}: model.path: {error}"]) from None
+
+
+async def _run(path: Path | None, in_force: InForce) -> None:
+    settings = Settings(in_force)
+    hub = open_hub(settings)
+    notifier = Notifier()
+    source = trio.CancelScope()
+    log.info("starting", version=__version__, pid=os.getpid(), model=in_force.forecaster.name)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, signals, path, settings, source, notifier)
+            served = _herald(notifier, hub)
+            await run_pipeline(settings, hub, source=source, served=served)
+            nursery.cancel_scope.cancel()
+    log.info("stopped")
+
+
+def _herald(notifier: Notifier, hub: Hub) -> Callable[[Tick], None]:
+    """What is told of a served tick: readiness with the first, then status and watchdog. So a
+    pipeline that is stuck feeds no watchdog."""
+    ready = False
+    guarded = watchdog_interval_s() is not None
+
+    def served(tick: Tick) -> None:
+        nonlocal ready
+        total = (trio.current_time() - tick.started) * 1e3
+        status = f"{hub.night.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
+        if ready:
+            notifier.status(status)
+        else:
+            ready = True
+            notifier.ready(status)
+            log.info("ready", tick=tick.number, games=hub.night.games)
+        if guarded:
+            notifier.watchdog()
+
+    return served
+
+
+async def _obey(
+    signals: object,
+    path: Path | None,
+    settings: Settings,
+    source: trio.CancelScope,
+    notifier: Notifier,
+) -> None:
+    """Serve the signals: reload, drain at the first to end, and at the second end at once."""
+    async with trio.open_nursery() as nursery:
+        async for number in signals:  # type: ignore[attr-defined]
+            name = signal.Signals(number).name
+            if number == signal.SIGHUP:
+                notifier.reloading()
+                reload(path, settings)
+                notifier.ready(f"reloaded, {settings.current.forecaster.name}")
+            elif source.cancel_called:
+                log.warning("aborted", signal=name)
+                os._exit(FAILED)
+            else:
+                log.info("stopping", signal=name)
+                notifier.stopping()
+                source.cancel()
+                nursery.start_soon(_end_in_time)
+
+
+async def _end_in_time() -> None:
+    await trio.sleep(_DRAIN_S)
+    log.error("drain_cut", service="daemon", after_s=_DRAIN_S)
+    os._exit(OK)
+
+
+def reload(path: Path | None, settings: Settings) -> bool:
+    """Put the file's new content in force, whole, or change nothing and log every error."""
+    old = settings.current
+    try:
+        config = load(path, os.environ).config
+        new = InForce(config, load_model(config, str(path or "default")))
+        logs.configure(config.log)
+    except ConfigError as error:
+        log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - the errors say it all
+        return False
+    except OSError as error:
+        log.error("reload_rejected", errors=[f"{path}: log.file: {error}"])  # noqa: TRY400
+        return False
+    changes = differences(old.config, new.config)
+    if old.forecaster.name != new.forecaster.name:
+        changes["model"] = {"old": old.forecaster.name, "new": new.forecaster.name}
+    settings.put_in_force(new)
+    log.info("reloaded", changes=changes)
+    return True
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

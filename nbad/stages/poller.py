@@ -1,0 +1,312 @@
+"""The poller: what the feed says, tick by tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+import httpx
+import structlog
+import trio
+
+from nbad.channels import Sender
+from nbad.config import Config
+from nbad.feed.client import Answer, Ceiling, FeedClient, FeedError
+from nbad.feed.endpoints import play_by_play_url, scoreboard_url
+from nbad.feed.schedule import parse_schedule
+from nbad.feed.scoreboard import parse_scoreboard
+from nbad.feed.values import BadData, epoch_s
+from nbad.messages import (
+    FeedState,
+    Fetched,
+    Line,
+    Payload,
+    Schedule,
+    Scoreboard,
+    Status,
+    Tick,
+)
+from nbad.observe.stage import record
+from nbad.settings import Settings
+
+log = structlog.get_logger()
+
+# Asleep while no game is on, the poller still looks this often: games are moved and added.
+_LONGEST_SLEEP_S = 900.0
+_BEFORE_TIP_OFF_S = 120.0
+_STALE_S = 120.0
+_SCHEDULE_EVERY_S = 6 * 3600.0
+_SCHEDULE_AGAIN_S = 300.0
+_END_OF_GAME = (b'"actionType":"game"', b'"actionType": "game"')
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A game the poller follows, by its id, until it is final and has left the board."""
+
+    line: Line
+    listed: bool = True
+    asked_for: Line | None = None
+    asked_at: float = float("-inf")
+    ended: bool = False
+    in_flight: bool = False
+
+
+@dataclass(slots=True)
+class _State:
+    """What the poller knows between ticks. Bounded by the night."""
+
+    games: dict[str, _Followed] = field(default_factory=dict)
+    inbox: dict[str, Payload] = field(default_factory=dict)
+    board_modified: float | None = None
+    schedule: Schedule | None = None
+    tip_offs: tuple[str, ...] = ()
+    answered_at: float | None = None
+    changed_at: float = 0.0
+    board_failed: bool = False
+
+
+def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Followed]:
+    """The games whose play-by-play this tick asks for.
+
+    In play: when their line of the board changed, and every ``refresh_interval_s``, for plays that
+    change no score. Over: until the play-by-play says so too, then now and then, for corrections.
+    """
+    due = []
+    for game in games:
+        waited = now - game.asked_at
+        status = game.line.status
+        if game.in_flight or status in (Status.SCHEDULED, Status.POSTPONED):
+            continue
+        if status is Status.FINAL and game.ended:
+            wanted = game.listed and waited >= config.poll.idle_interval_s
+        else:
+            wanted = game.line != game.asked_for or waited >= config.poll.refresh_interval_s
+        if wanted:
+            due.append(game)
+    return due
+
+
+def follow(games: dict[str, _Followed], board: Scoreboard) -> tuple[str, ...]:
+    """Take the board's lines into ``games``; return the ids of those that are dropped.
+
+    A game that is no longer listed (the night rolled over) is followed until it has ended.
+    """
+    listed = {line.game_id: line for line in board.lines}
+    skipped = {entry.partition(":")[0] for entry in board.skipped}
+    for game_id, line in listed.items():
+        known = games.setdefault(game_id, _Followed(line))
+        known.line, known.listed = line, True
+    gone = []
+    for game_id, game in list(games.items()):
+        if game_id in listed or game_id in skipped:
+            continue
+        game.listed = False
+        if game.ended or not game.line.status.in_play:
+            del games[game_id]
+            gone.append(game_id)
+    return tuple(gone)
+
+
+def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
+    """Two ticks as one: the newest payload of each game, and how many it superseded."""
+    payloads = {payload.game_id: payload for payload in waiting.payloads}
+    superseded = sum(payload.game_id in payloads for payload in newer.payloads)
+    payloads |= {payload.game_id: payload for payload in newer.payloads}
+    board = newer if newer.scoreboard is not None else waiting
+    return (
+        replace(
+            newer,
+            scoreboard=board.scoreboard,
+            scoreboard_modified=board.scoreboard_modified,
+            payloads=tuple(payloads.values()),
+            schedule=newer.schedule or waiting.schedule,
+            dropped=tuple(dict.fromkeys(waiting.dropped + newer.dropped)),
+        ),
+        superseded,
+    )
+
+
+def pause_s(
+    state_lines: Iterable[Line], tip_offs: Iterable[str], now: float, config: Config
+) -> float:
+    """How long from the start of one tick to the next: fast while a game is live, slow around the
+    games of the night, asleep until shortly before the next tip-off. ``now`` in s since the epoch.
+    """
+    lines = tuple(state_lines)
+    if any(line.status.in_play for line in lines):
+        return config.poll.live_interval_s
+    starts = [line.start_utc for line in lines if line.status is Status.SCHEDULED]
+    to_come = []
+    for start in (*starts, *tip_offs):
+        try:
+            to_come.append(epoch_s(start) - now)
+        except BadData:
+            continue  # a game without a time yet: the idle pace will notice it
+    # A game that should have begun is about to: the idle pace is slow enough to wait for it.
+    soonest = min((wait for wait in to_come if wait > -3 * 3600), default=_LONGEST_SLEEP_S)
+    if soonest <= _BEFORE_TIP_OFF_S:
+        return min(config.poll.idle_interval_s, max(config.poll.live_interval_s, soonest))
+    asleep = min(soonest - _BEFORE_TIP_OFF_S, _LONGEST_SLEEP_S)
+    return max(config.poll.idle_interval_s, asleep) if not starts or lines else asleep
+
+
+async def poll(
+    fetched: Sender[Fetched],
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Ask the feed, tick by tick, until cancelled; trouble with it is logged and lived with."""
+    state = _State(changed_at=trio.current_time())
+    ceiling = Ceiling()
+    number = 0
+    with fetched:
+        while True:
+            config = settings.current.config
+            # A changed [feed] takes a new client, between two ticks.
+            async with (
+                FeedClient(config, ceiling, transport) as client,
+                trio.open_nursery() as nursery,
+            ):
+                with trio.move_on_after(config.feed.timeout_s):
+                    await _refresh_schedule(client, state)
+                nursery.start_soon(_keep_schedule, client, state)
+                while settings.current.config.feed == config.feed:
+                    number += 1
+                    started = trio.current_time()
+                    in_force = settings.current
+                    client.config = in_force.config
+                    tick = Tick(number, started, in_force)
+                    await fetched.send(await _tick(client, nursery, state, tick))
+                    lines = [game.line for game in state.games.values()]
+                    pause = pause_s(lines, state.tip_offs, now(), in_force.config)
+                    with trio.move_on_at(started + pause):
+                        await settings.wait_changed()
+                nursery.cancel_scope.cancel()
+            for game in state.games.values():
+                game.in_flight = False
+
+
+async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: Tick) -> Fetched:
+    """One round: the board, then at once the plays of all games that are due."""
+    begun = perf_counter()
+    board, answer = await _board(client, state)
+    dropped = follow(state.games, board) if board else ()
+    now = trio.current_time()
+    due = to_fetch(state.games.values(), now, client.config)
+    left = len(due)
+    all_in = trio.Event()
+
+    async def fetch(game: _Followed) -> None:
+        nonlocal left
+        try:
+            await _plays(client, state, game)
+        finally:
+            game.in_flight = False
+            left -= 1
+            if not left:
+                all_in.set()
+
+    for game in due:
+        game.in_flight, game.asked_at = True, now
+        nursery.start_soon(fetch, game)
+    if due:
+        # A game that is slow or being retried joins a later tick: it holds nobody up. But a first
+        # tick is whole, or a restart would show games without their plays.
+        first = tick.number == 1
+        patience = client.config.feed.timeout_s if first else client.config.poll.live_interval_s
+        with trio.move_on_after(patience):
+            await all_in.wait()
+    payloads, state.inbox = tuple(state.inbox.values()), {}
+    if board or payloads:
+        state.changed_at = trio.current_time()
+    schedule, state.schedule = state.schedule, None
+    _judge_feed(state, tick)
+    record("poll", tick, len(due), (perf_counter() - begun) * 1e3)
+    return Fetched(
+        tick,
+        board,
+        answer.last_modified if answer else None,
+        time.time(),
+        payloads,
+        schedule,
+        dropped,
+    )
+
+
+def _judge_feed(state: _State, tick: Tick) -> None:
+    now = trio.current_time()
+    live = any(game.line.status.in_play for game in state.games.values())
+    if state.board_failed:
+        tick.feed = FeedState.DOWN
+    elif live and now - state.changed_at > _STALE_S:
+        tick.feed = FeedState.STALE
+    tick.feed_age_s = now - state.answered_at if state.answered_at is not None else 0.0
+
+
+async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, Answer | None]:
+    """The scoreboard, where it changed."""
+    url = scoreboard_url(client.config.feed)
+    try:
+        answer = await client.get(url)
+        state.board_failed = False
+        state.answered_at = trio.current_time()
+        if answer is None:
+            return None, None
+        board = parse_scoreboard(answer.body)
+    except (FeedError, BadData) as error:
+        state.board_failed = True
+        log.warning("feed_error", what="scoreboard", error=str(error))
+        return None, None
+    modified = answer.last_modified
+    if modified and state.board_modified and modified < state.board_modified:
+        # An edge of the CDN that lags: what it says was said before.
+        log.warning("feed_regressed", what="scoreboard", modified=modified)
+        return None, None
+    client.accept(answer)
+    state.board_modified = modified
+    for skipped in board.skipped:
+        log.warning("game_skipped", game_id=skipped.partition(":")[0], reason=skipped)
+    return board, answer
+
+
+async def _plays(client: FeedClient, state: _State, game: _Followed) -> None:
+    """One game's play-by-play into the inbox, where it changed."""
+    line = game.line
+    game_id = line.game_id
+    try:
+        answer = await client.get(play_by_play_url(client.config.feed, game_id))
+    except FeedError as error:
+        log.warning("feed_error", what="playbyplay", game_id=game_id, error=str(error))
+        return
+    game.asked_for = line
+    if answer is None:
+        return
+    # A body that is cut or garbled is not remembered: the next round asks for it whole again.
+    if answer.body.count(b"{") == answer.body.count(b"}"):
+        client.accept(answer)
+    game.ended = any(mark in answer.body for mark in _END_OF_GAME)
+    state.inbox[game_id] = Payload(game_id, answer.body, answer.received_at, answer.last_modified)
+
+
+async def _keep_schedule(client: FeedClient, state: _State) -> None:
+    """Refresh the season's schedule, beside the ticks."""
+    while True:
+        wait = _SCHEDULE_EVERY_S if state.tip_offs or state.schedule else _SCHEDULE_AGAIN_S
+        await trio.sleep(wait)
+        await _refresh_schedule(client, state)
+
+
+async def _refresh_schedule(client: FeedClient, state: _State) -> None:
+    try:
+        answer = await client.get(client.config.feed.schedule_url)
+        if answer is not None:
+            state.schedule = parse_schedule(answer.body)
+            state.tip_offs = state.schedule.tip_offs
+            client.accept(answer)
+    except (FeedError, BadData) as error:
+        log.warning("schedule_unavailable", error=str(error))
