@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -52,8 +53,21 @@ class GameBook:
                 known.line = _placed(line, known.plays)
             if new or known.line != before:
                 changed[line.game_id] = _update(known, fetched.scoreboard_received_at)
+        # What is new first: it may have settled a doubt that is still standing.
+        self._read_all(fetched.payloads, fetched, changed, trouble)
         doubted = [known.doubted for known in self._games.values() if known.doubted]
-        for payload in (*fetched.payloads, *doubted):
+        self._read_all(doubted, fetched, changed, trouble)
+        games = tuple(changed.values())
+        return Updates(fetched.tick, games, fetched.schedule, fetched.dropped), trouble
+
+    def _read_all(
+        self,
+        payloads: Iterable[Payload],
+        fetched: Fetched,
+        changed: dict[str, Update],
+        trouble: list[tuple[str, str]],
+    ) -> None:
+        for payload in payloads:
             try:
                 update = self._read(payload, fetched)
             except BadData as error:
@@ -61,8 +75,6 @@ class GameBook:
                 continue
             if update is not None:
                 changed[payload.game_id] = update
-        games = tuple(changed.values())
-        return Updates(fetched.tick, games, fetched.schedule, fetched.dropped), trouble
 
     def _read(self, payload: Payload, fetched: Fetched) -> Update | None:
         known = self._games.get(payload.game_id)

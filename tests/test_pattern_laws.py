@@ -1,0 +1,142 @@
+"""Folding in any chunks is folding all at once; the model is monotone and ends at the score."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbad.feed.playbyplay import parse_playbyplay
+from nbad.feed.simulator import simulate_night
+from nbad.messages import Play, Result
+from nbad.model.forecaster import Forecaster, ModelError
+from nbad.model.rating import Expectation, Ratings
+from nbad.pattern.clock import elapsed_s, remaining_s
+from nbad.pattern.features import FEATURES, GRID, INDEX
+from nbad.pattern.history import GameHistory
+
+
+@cache
+def plays() -> tuple[Play, ...]:
+    night = simulate_night(1, 5)
+    resource = night.play_by_play(night.game_ids[0], night.ends_at + 60)
+    assert resource is not None
+    return parse_playbyplay(resource.body)[1]
+
+
+def history() -> GameHistory:
+    return GameHistory(1, 2, Expectation(3.0, 220.0), 720.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 600), max_size=12))
+def test_any_chunks_fold_alike(cuts: list[int]) -> None:
+    whole = history()
+    expected = whole.fold(plays())
+    chunked, points = history(), []
+    bounds = [0, *sorted(min(cut, len(plays())) for cut in cuts), len(plays())]
+    for start, end in itertools.pairwise(bounds):
+        points += chunked.fold(plays()[start:end])
+    assert [at for at, _ in points] == [at for at, _ in expected]
+    assert all((a[1] == b[1]).all() for a, b in zip(points, expected, strict=True))
+    assert (chunked.current() == whole.current()).all()
+    assert chunked.folded == len(plays())
+
+
+def test_the_grid_is_the_differential_of_the_last_twelve_minutes() -> None:
+    folded = history()
+    for play in plays():
+        folded.fold([play])
+        now = max(elapsed_s(p.period, p.clock_s) for p in plays()[: folded.folded])
+        for point, back in zip(folded.grid(), range(690, -1, -30), strict=True):
+            if back == 0:
+                assert point == play.home - play.away
+            elif now - back < 0:
+                assert point == 0
+
+
+def test_the_clock_runs_through_overtime() -> None:
+    assert elapsed_s(0, 0) == 0
+    assert elapsed_s(5, 300.0) == 2880
+    assert remaining_s(2880) == 0
+    assert remaining_s(3000) == 180
+    assert remaining_s(1440) == 1440
+
+
+def state(**values: float) -> np.ndarray:
+    row = np.zeros(len(FEATURES))
+    for name, value in values.items():
+        row[INDEX[name]] = value
+    return row
+
+
+@pytest.fixture(scope="module")
+def forecaster() -> Forecaster:
+    return Forecaster.load()
+
+
+@pytest.mark.parametrize("remaining", [2880.0, 1440.0, 300.0, 24.0, 1.0])
+def test_more_points_are_never_worse(forecaster: Forecaster, remaining: float) -> None:
+    rows = np.array(
+        [
+            state(
+                differential=d, remaining_s=remaining, elapsed_s=2880 - remaining,
+                expected_total=220.0, pace=0.076, points=0.076 * (2880 - remaining),
+            )
+            for d in range(-50, 51)
+        ]
+    )  # fmt: skip
+    wins = [forecast.home_win for forecast in forecaster.forecast(rows)]
+    assert all(a <= b + 1e-12 for a, b in itertools.pairwise(wins))
+    assert wins[0] < 0.1
+    assert wins[-1] > 0.9
+
+
+def test_the_end_is_certain(forecaster: Forecaster) -> None:
+    over = {"elapsed_s": 2880.0, "over": 1.0, "points": 201.0, "expected_total": 220.0}
+    won, lost, tied = forecaster.forecast(
+        np.array(
+            [
+                state(differential=3, **over),
+                state(differential=-3, **over),
+                state(differential=0, **over | {"over": 0.0, "points": 200.0}),
+            ]
+        )
+    )
+    assert (won.home_win, lost.home_win) == (1.0, 0.0)
+    assert (won.margin.p10, won.margin.p90, won.total.p50) == (3.0, 3.0, 201.0)
+    assert lost.margin.p50 == -3.0
+    assert 0.3 < tied.home_win < 0.7
+    assert tied.total.p10 > 200
+
+
+def test_quantiles_are_in_order_and_agree_with_the_probability(forecaster: Forecaster) -> None:
+    rows = np.array([row for _, row in history().fold(plays())])
+    assert rows[:, GRID].shape[1] == 24
+    for forecast in forecaster.forecast(rows):
+        for quantiles in (forecast.margin, forecast.total):
+            assert quantiles.p10 <= quantiles.p50 <= quantiles.p90
+        assert (forecast.home_win > 0.5) == (forecast.margin.p50 > 0)
+
+
+def test_a_games_own_result_cannot_touch_its_features() -> None:
+    before = [Result("1", "2026-01-01T00:00:00Z", 1, 2, 100, 90)]
+    own = Result("2", "2026-01-02T00:00:00Z", 1, 2, 150, 50)
+    later = Result("3", "2026-01-03T00:00:00Z", 1, 2, 150, 50)
+    start = own.start_utc
+    expected = Ratings.before(before, start).expect(1, 2)
+    assert Ratings.before([*before, own, later], start).expect(1, 2) == expected
+    assert expected.margin > Ratings().expect(1, 2).margin
+
+
+def test_a_model_that_cannot_be_used_says_why(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ModelError, match=r"model\.json: expected a model made by"):
+        Forecaster.load(tmp_path)
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "home_win.txt").write_text("no trees")
+    with pytest.raises(ModelError, match="expected a model that loads"):
+        Forecaster.load(tmp_path)
