@@ -1,0 +1,205 @@
+"""The real daemon on a real socket: a night, reloads, signals, a death, and what is left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from nbad.feed.simulator import simulate_night
+
+_NBAD = [sys.executable, "-m", "nbad"]
+_PATIENCE_S = 60.0
+
+
+class Daemon:
+    """A running ``nbad run`` with its configuration and its log."""
+
+    def __init__(self, folder: Path, feed: str, schedule: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.config, self.log = folder / "nbad.toml", folder / "nbad.log"
+        self.text = (
+            f'[feed]\nbase_url = "{feed}"\nschedule_url = "{schedule}"\n'
+            "timeout_s = 0.6\nbackoff_s = 0.02\n"
+            "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\nrefresh_interval_s = 0.3\n"
+            f'max_requests_per_s = 500.0\n[server]\nport = 0\n[log]\nfile = "{self.log}"\n'
+        )
+        self.config.write_text(self.text)
+        self.start()
+
+    def start(self) -> None:
+        self.log.unlink(missing_ok=True)
+        self.process = subprocess.Popen([*_NBAD, "run", "--config", str(self.config)])
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = self.log.read_bytes().splitlines() if self.log.exists() else []
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+    def wait_for(self, name: str) -> dict[str, Any]:
+        give_up = time.monotonic() + _PATIENCE_S
+        while not (found := self.events(name)):
+            assert self.process.poll() is None, "the daemon ended"
+            assert time.monotonic() < give_up, f"no event {name}"
+            signal.sigtimedwait([], 0.02)
+        return found[-1]
+
+    def stream(self) -> ClientConnection:
+        self.wait_for("ready")
+        port = self.wait_for("listening")["port"]
+        return connect(f"ws://127.0.0.1:{port}/v1/stream", max_size=None)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(5)
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[list[str]]:
+    feed = subprocess.Popen([*_NBAD, "feed", *options], stdout=subprocess.PIPE, text=True)
+    assert feed.stdout
+    try:
+        yield [feed.stdout.readline().split()[1] for _ in range(2)]
+    finally:
+        feed.terminate()
+        feed.wait()
+        feed.stdout.close()
+
+
+def messages(stream: ClientConnection) -> Iterator[dict[str, Any]]:
+    while True:
+        yield json.loads(stream.recv(timeout=_PATIENCE_S))
+
+
+def follow(stream: ClientConnection, finals: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """The last message of each game, once every score is final; asserts that seq has no gap."""
+    games: dict[str, Any] = {}
+    seq = None
+    for message in messages(stream):
+        if message["type"] in ("snapshot", "batch"):
+            assert seq is None or message["seq"] == seq + 1
+            seq = message["seq"]
+        for game in message.get("games", message.get("messages", ())):
+            assert game["differential"] == game["home"]["score"] - game["away"]["score"]
+            assert game["pattern"][-1] == game["differential"]
+            games[game["game_id"]] = game
+        ended = {i: g for i, g in games.items() if g["status"] == "final"}
+        if {i: (g["home"]["score"], g["away"]["score"]) for i, g in ended.items()} == finals:
+            return games
+    raise AssertionError("the stream ended")
+
+
+@pytest.mark.parametrize(
+    "fault", ["", "503:0.1", "403:0.1", "regress:0.1", "html:0.1", "nulls:0.1"]
+)
+def test_a_night_ends_with_the_true_scores(fault: str, tmp_path: Path) -> None:
+    finals = simulate_night(3, 2).finals
+    options = ["--games", "3", "--seed", "2", "--speed", "1500"]
+    with serving(*options, *(["--fault", fault] if fault else [])) as urls:
+        daemon = Daemon(tmp_path, *urls)
+        with daemon.stream() as stream:
+            games = follow(stream, finals)
+        assert {game["forecast"]["home_win"] for game in games.values()} <= {0.0, 1.0}
+        assert daemon.end() == 0
+        assert not daemon.events("crashed")
+
+
+def test_a_reload_drops_nobody_and_a_faulty_one_changes_nothing(tmp_path: Path) -> None:
+    with serving("--games", "4", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        with daemon.stream() as stream:
+            incoming = messages(stream)
+            seqs = sequence(incoming)
+
+            daemon.config.write_text(daemon.text + "[budgets_ms]\nparse = 0.0001\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            changes = daemon.wait_for("reloaded")["changes"]
+            assert changes == {"budgets_ms.parse": {"old": 20.0, "new": 0.0001}}
+            seqs += sequence(incoming)
+            assert daemon.wait_for("over_budget")["budget_ms"] == 0.0001
+
+            daemon.config.write_text(daemon.text + "[budgets_ms]\nparze = 1\nemit = 'x'\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            errors = daemon.wait_for("reload_rejected")["errors"]
+            assert len(errors) == 2
+            assert any("budgets_ms.parze" in e and "budgets_ms.parse" in e for e in errors)
+            assert any("budgets_ms.emit: expected a valid number, was 'x'" in e for e in errors)
+            seqs += sequence(incoming)
+
+            daemon.config.write_text(daemon.text)
+            daemon.process.send_signal(signal.SIGHUP)
+            seqs += sequence(incoming)
+            assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+            daemon.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed) as closed:
+                list(incoming)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+        assert daemon.process.wait(5) == 0
+        assert len(daemon.events("reloaded")) == 2
+
+
+def test_one_that_died_is_as_one_that_never_did(tmp_path: Path) -> None:
+    finals = simulate_night(3, 4).finals
+    with serving("--games", "3", "--seed", "4", "--speed", "1000") as urls:
+        steady, mortal = Daemon(tmp_path / "a", *urls), Daemon(tmp_path / "b", *urls)
+        steady.wait_for("ready")
+        with mortal.stream() as stream:
+            for message in messages(stream):
+                if message.get("seq", 0) > 10:
+                    break
+        mortal.process.kill()
+        mortal.process.wait()
+        mortal.start()
+        for daemon in (steady, mortal):
+            with daemon.stream() as stream:
+                follow(stream, finals)
+        views = []
+        for daemon in (steady, mortal):
+            with daemon.stream() as stream:
+                snapshot = next(m for m in messages(stream) if m["type"] == "snapshot")
+            views.append({g["game_id"]: strip(g) for g in snapshot["games"]})
+            assert daemon.end() == 0
+        assert views[0] == views[1]
+        assert all(len(game["series"]) >= 95 for game in views[0].values())
+
+
+def sequence(incoming: Iterator[dict[str, Any]]) -> list[int]:
+    """The seq of the next few messages that have one of their own."""
+    return [m["seq"] for m in islice(incoming, 4) if m["type"] in ("snapshot", "batch")]
+
+
+def strip(game: dict[str, Any]) -> dict[str, Any]:
+    """Without what says when and how the daemon came to know it."""
+    return {key: value for key, value in game.items() if key not in ("received_at", "corrected")}
+
+
+def test_wrong_starts_say_why_and_end_with_their_code(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[server]\nprot = 1\n[model]\npath = "/nowhere"\n')
+    done = subprocess.run(
+        [*_NBAD, "run", "--config", str(bad)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 78
+    assert (
+        "server.prot: expected a known key, was unknown; the nearest is server.port" in done.stderr
+    )
+    bad.write_text('[model]\npath = "/nowhere"\n')
+    done = subprocess.run(
+        [*_NBAD, "check", "--config", str(bad)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 78
+    assert "/nowhere/model.json: expected a model made by `nbad train`" in done.stderr
+    done = subprocess.run([*_NBAD, "run", "--nope"], capture_output=True, text=True, check=False)
+    assert done.returncode == 64
