@@ -146,7 +146,7 @@ class Fetched:
     tick: Tick
     scoreboard: Scoreboard | None = None
     scoreboard_modified: float | None = None
-    scoreboard_received_at: float = 0.0
+    received_at: float = 0.0
     payloads: tuple[Payload, ...] = ()
     schedule: Schedule | None = None
     dropped: tuple[str, ...] = ()

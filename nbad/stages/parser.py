@@ -52,7 +52,7 @@ class GameBook:
             if known.plays:
                 known.line = _placed(line, known.plays)
             if new or known.line != before:
-                changed[line.game_id] = _update(known, fetched.scoreboard_received_at)
+                changed[line.game_id] = _update(known, fetched.received_at)
         # What is new first: it may have settled a doubt that is still standing.
         self._read_all(fetched.payloads, fetched, changed, trouble)
         doubted = [known.doubted for known in self._games.values() if known.doubted]
@@ -113,7 +113,7 @@ def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
             return True
         if payload.last_modified < known.modified:
             return False
-    return fetched.scoreboard_received_at - payload.received_at > _CONFIRM_S
+    return fetched.received_at - payload.received_at > _CONFIRM_S
 
 
 def _placed(line: Line, plays: tuple[Play, ...]) -> Line:

@@ -36,6 +36,8 @@ log = structlog.get_logger()
 # Asleep while no game is on, the poller still looks this often: games are moved and added.
 _LONGEST_SLEEP_S = 900.0
 _BEFORE_TIP_OFF_S = 120.0
+# At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
+_BEAT_S = 10.0
 _STALE_S = 120.0
 _SCHEDULE_EVERY_S = 6 * 3600.0
 _SCHEDULE_AGAIN_S = 300.0
@@ -80,7 +82,7 @@ def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Fo
         status = game.line.status
         if game.in_flight or status in (Status.SCHEDULED, Status.POSTPONED):
             continue
-        if status is Status.FINAL and game.ended:
+        if game.ended and (status is Status.FINAL or not game.listed):
             wanted = game.listed and waited >= config.poll.idle_interval_s
         else:
             wanted = game.line != game.asked_for or waited >= config.poll.refresh_interval_s
@@ -184,11 +186,24 @@ async def poll(
                     await fetched.send(await _tick(client, nursery, state, tick))
                     lines = [game.line for game in state.games.values()]
                     pause = pause_s(lines, state.tip_offs, now(), in_force.config)
-                    with trio.move_on_at(started + pause):
-                        await settings.wait_changed()
+                    while not await _changed_before(settings, started + pause):
+                        # Nothing is asked, but an empty tick goes through: a pipeline that
+                        # sleeps till noon must be told apart from one that is stuck.
+                        number += 1
+                        tick = Tick(number, trio.current_time(), settings.current)
+                        _judge_feed(state, tick)
+                        await fetched.send(Fetched(tick, received_at=now()))
                 nursery.cancel_scope.cancel()
             for game in state.games.values():
                 game.in_flight = False
+
+
+async def _changed_before(settings: Settings, deadline: float) -> bool:
+    """Whether the next tick is due: at ``deadline``, or with other settings. False after a beat."""
+    with trio.move_on_at(min(deadline, trio.current_time() + _BEAT_S)):
+        await settings.wait_changed()
+        return True
+    return trio.current_time() >= deadline
 
 
 async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: Tick) -> Fetched:
@@ -252,7 +267,10 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
     """The scoreboard, where it changed."""
     url = scoreboard_url(client.config.feed)
     try:
-        answer = await client.get(url)
+        with trio.move_on_after(_BEAT_S) as patience:
+            answer = await client.get(url)
+        if patience.cancelled_caught:
+            raise FeedError(f"{url}: no answer, retries included, within {_BEAT_S:g} s")  # noqa: TRY301
         state.board_failed = False
         state.answered_at = trio.current_time()
         if answer is None:

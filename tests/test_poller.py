@@ -1,0 +1,247 @@
+"""The poller on a scripted feed: conditional, retried, patient with one game, asleep between."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import trio
+
+from nbad.channels import open_latest
+from nbad.config import Config, Feed, Poll
+from nbad.messages import FeedState, Fetched, InForce
+from nbad.model.forecaster import Forecaster
+from nbad.settings import Settings
+from nbad.stages.poller import merge_fetched, poll
+
+ONE, TWO = "0022500001", "0022500002"
+_EPOCH = datetime(2026, 1, 15, 2, 0, tzinfo=UTC).timestamp()
+
+
+def entry(game_id: str, status: int = 2, clock: str = "PT10M00.00S", start: float = 0.0) -> Any:
+    tip = datetime.fromtimestamp(_EPOCH + start, UTC).isoformat().replace("+00:00", "Z")
+    side = {"teamId": 1, "teamTricode": "BOS", "score": 0}
+    return {
+        "gameId": game_id, "gameStatus": status, "period": 1 if status > 1 else 0,
+        "gameClock": clock, "gameTimeUTC": tip, "homeTeam": side, "awayTeam": side,
+    }  # fmt: skip
+
+
+class FakeFeed(httpx.AsyncBaseTransport):
+    """Answers by path; a test swaps ``board`` and the ``on`` hooks. Notes every request."""
+
+    def __init__(self, *games: Any) -> None:
+        self.games = list(games)
+        self.requests: list[tuple[float, str, httpx.Headers]] = []
+        self.on: dict[str, Callable[[httpx.Request], Any]] = {}
+
+    def count(self, part: str) -> int:
+        return sum(part in path for _, path, _ in self.requests)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.requests.append((trio.current_time(), path, request.headers))
+        await trio.lowlevel.checkpoint()
+        for part, answer in self.on.items():
+            if part in path and (given := answer(request)) is not None:
+                if not isinstance(given, httpx.Response):
+                    await trio.sleep(given)  # a slow or hanging answer, in seconds
+                    break
+                return given
+        if "scoreboard" in path:
+            said: Any = {"scoreboard": {"gameDate": "2026-01-14", "games": self.games}}
+        elif "playbyplay" in path:
+            said = {"game": {"gameId": path[-15:-5], "actions": []}}
+        else:
+            said = {"leagueSchedule": {"gameDates": []}}
+        body = orjson.dumps(said)
+        tag = f'"{hash(body)}"'
+        if request.headers.get("if-none-match") == tag:
+            return httpx.Response(304)
+        return httpx.Response(
+            200, content=body, headers={"etag": tag, "content-type": "application/json"}
+        )
+
+
+@pytest.fixture(scope="module")
+def forecaster() -> Forecaster:
+    return Forecaster.load()
+
+
+@pytest.fixture
+def settings(forecaster: Forecaster) -> Settings:
+    feed = Feed(base_url="http://feed/live", schedule_url="http://feed/schedule.json")
+    config = Config(feed=feed, poll=Poll(max_requests_per_s=1000.0))
+    return Settings(InForce(config, forecaster))
+
+
+async def run(settings: Settings, feed: FakeFeed, seconds: float) -> list[Fetched]:
+    begun = trio.current_time()
+    sender, receiver = open_latest(merge_fetched)
+    taken: list[Fetched] = []
+
+    async def take() -> None:
+        with receiver:
+            async for fetched in receiver:
+                taken.append(fetched)  # noqa: PERF401 - what came before a failure counts
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take)
+        with trio.move_on_after(seconds):
+            await poll(
+                sender, settings, transport=feed, now=lambda: _EPOCH + trio.current_time() - begun
+            )
+    return taken
+
+
+async def test_a_first_tick_is_whole_and_then_only_news_is_asked_for(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    first, *later = await run(settings, feed, 4.5)
+    assert {payload.game_id for payload in first.payloads} == {ONE, TWO}
+    assert first.scoreboard is not None
+    assert all(not tick.payloads and tick.scoreboard is None for tick in later)
+    assert len(later) == 4
+    assert feed.count("playbyplay") == 2
+    assert "if-none-match" in feed.requests[-1][2]
+
+
+async def test_a_changed_line_brings_its_plays(settings: Settings, autojump_clock: object) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    feed.on["scoreboard"] = lambda _: feed.games.__setitem__(
+        0, entry(ONE, clock=f"PT{9 - int(trio.current_time()) % 9:02}M00.00S")
+    )
+    await run(settings, feed, 3.5)
+    assert feed.count(ONE) > feed.count(TWO) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_trouble_that_passes_is_retried(
+    settings: Settings, autojump_clock: object, status: int
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    left = [httpx.Response(status), httpx.Response(status)]
+    feed.on[ONE] = lambda _: left.pop() if left else None
+    fetched = await run(settings, feed, 6.0)
+    assert not left
+    assert sum(len(tick.payloads) for tick in fetched) == 1
+
+
+async def test_retry_after_is_honoured_by_the_whole_process(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    left = [httpx.Response(429, headers={"retry-after": "7"})]
+    feed.on[ONE] = lambda _: left.pop() if left else None
+    await run(settings, feed, 20.0)
+    times = [at for at, _, _ in feed.requests]
+    assert max(b - a for a, b in itertools.pairwise(times)) >= 7
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/xml"])
+async def test_a_page_is_refused_and_others_go_on(
+    settings: Settings, autojump_clock: object, kind: str
+) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    page = {"content": b"<p>no", "headers": {"content-type": kind}}
+    feed.on[ONE] = lambda _: httpx.Response(403 if "xml" in kind else 200, **page)
+    fetched = await run(settings, feed, 3.0)
+    assert {payload.game_id for tick in fetched for payload in tick.payloads} == {TWO}
+
+
+async def test_a_game_that_hangs_holds_nobody_up(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    hanging: list[float] = []
+
+    def hang(_: httpx.Request) -> float | None:
+        if trio.current_time() > feed.requests[0][0] + 2 and not hanging:
+            hanging.append(trio.current_time())
+            return 4.0
+        return None
+
+    feed.on[ONE] = hang
+    fetched = await run(settings, feed, 14.0)
+    starts = [tick.tick.started for tick in fetched]
+    assert hanging
+    assert max(b - a for a, b in itertools.pairwise(starts)) <= 2.0
+
+
+async def test_down_is_told_and_recovered_from(settings: Settings, autojump_clock: object) -> None:
+    feed = FakeFeed(entry(ONE))
+    begun = trio.current_time()
+    feed.on["scoreboard"] = lambda _: (
+        httpx.Response(500) if 2 < trio.current_time() - begun < 12 else None
+    )
+    states = [tick.tick.feed for tick in await run(settings, feed, 30.0)]
+    assert states[0] is FeedState.OK
+    assert FeedState.DOWN in states
+    assert states[-1] is FeedState.OK
+
+
+async def test_asleep_until_shortly_before_tip_off(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE, 1, "", start=3000.0))
+    fetched = await run(settings, feed, 2700.0)
+    assert feed.count("scoreboard") < 8
+    gaps = [b.tick.started - a.tick.started for a, b in itertools.pairwise(fetched)]
+    assert max(gaps) < 15  # the watchdog, at 30 s, is fed all the same
+
+
+async def test_a_game_is_followed_past_midnight_until_it_ends(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    begun = trio.current_time()
+    feed.on["scoreboard"] = lambda _: (
+        feed.games.clear() if trio.current_time() - begun > 3 else None
+    )
+    end = {"game": {"gameId": ONE, "actions": [{"actionType": "game"}]}}
+    feed.on[ONE] = lambda _: (
+        httpx.Response(200, content=orjson.dumps(end)) if trio.current_time() - begun > 20 else None
+    )
+    fetched = await run(settings, feed, 40.0)
+    assert feed.count(ONE) >= 4
+    asked = [at - begun for at, path, _ in feed.requests if ONE in path]
+    assert 20 < asked[-1] < 27
+    assert not any(ONE in tick.dropped for tick in fetched[:4])
+
+
+async def test_the_ceiling_holds_for_all_requests(
+    settings: Settings, autojump_clock: object
+) -> None:
+    slow = settings.current.config.model_copy(update={"poll": Poll(max_requests_per_s=2.0)})
+    settings.put_in_force(InForce(slow, settings.current.forecaster))
+    feed = FakeFeed(*(entry(f"00225000{n:02}") for n in range(1, 11)))
+    await run(settings, feed, 20.0)
+    assert len(feed.requests) <= 2 * 20 + 3
+
+
+async def test_a_slow_parser_slows_the_poller_and_gets_the_newest(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    feed.on["scoreboard"] = lambda _: feed.games.__setitem__(
+        0, entry(ONE, clock=f"PT{int(600 - trio.current_time() % 600) // 60:02}M00.00S")
+    )
+    sender, receiver = open_latest(merge_fetched)
+    numbers = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(poll, sender, settings, transport=feed, now=lambda: _EPOCH))
+        for _ in range(5):
+            await trio.sleep(30)
+            numbers.append((await receiver.receive()).tick.number)
+        nursery.cancel_scope.cancel()
+    # Two ticks at most for each that is taken: the poller waits for the parser.
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] <= 10
+    assert feed.count("scoreboard") <= 11
