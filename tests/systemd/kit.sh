@@ -1,0 +1,49 @@
+# For scripts that systemd-box runs: the product at /opt/nbad as the operations guide lays it out,
+# its unit installed, a simulated feed beside it. Waits end at what they wait for, or fail the box.
+set -eu
+mount --bind "$BOX_OUT/opt" /opt
+install -Dm644 /opt/nbad/systemd/nbad.service /etc/systemd/system/nbad.service
+install -dm755 /etc/nbad
+systemctl log-target journal # the box starts without systemd's own words
+
+FEED=http://127.0.0.1:9900
+PYTHON=/opt/nbad/.venv/bin/python
+
+configure() { # the [poll] live_interval_s, and lines that are added
+  cat >/etc/nbad/nbad.toml <<TOML
+[feed]
+base_url = "$FEED/static/json/liveData"
+schedule_url = "$FEED/static/json/staticData/scheduleLeagueV2.json"
+timeout_s = 1.0
+[poll]
+live_interval_s = $1
+[server]
+port = 9901
+${2:-}
+TOML
+}
+
+serve_feed() { # options of nbad feed
+  printf '[Service]\nExecStart=/opt/nbad/.venv/bin/nbad feed --port 9900 %s\n' "$*" \
+    >/etc/systemd/system/feed.service
+  systemctl daemon-reload
+  systemctl start feed
+  until_true feed "$PYTHON" -c "import urllib.request as u; u.urlopen('$FEED/static/json/liveData/scoreboard/todaysScoreboard_00.json')" 2>/dev/null
+}
+
+until_true() { # what, then a command: it comes true within 60 s
+  local what=$1 tries=600
+  shift
+  until "$@"; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || { echo "no $what" >&2; journal >&2; exit 1; }
+    sleep 0.1
+  done
+}
+
+journal() { journalctl --sync; journalctl --unit nbad --output cat --no-pager; }
+count() { journal | grep -c "\"event\": *\"$1\"" || true; }
+at_least() { [ "$(count "$1")" -ge "$2" ]; }
+shown() { systemctl show nbad --property "$1" --value; }
+restarted() { [ "$(shown NRestarts)" -ge "$1" ] && [ "$(shown ActiveState)" = active ]; }
+fact() { printf '%s=%s\n' "$1" "$2" | tee -a "$BOX_OUT/facts"; }
