@@ -21,6 +21,7 @@ from nbad.feed.simulator import simulate_night
 
 _NBAD = [sys.executable, "-m", "nbad"]
 _PATIENCE_S = 60.0
+LIVE = Path(__file__).parent.parent.parent / "shared" / "data" / "live"
 
 
 class Daemon:
@@ -81,8 +82,15 @@ def messages(stream: ClientConnection) -> Iterator[dict[str, Any]]:
         yield json.loads(stream.recv(timeout=_PATIENCE_S))
 
 
-def follow(stream: ClientConnection, finals: dict[str, tuple[int, int]]) -> dict[str, Any]:
-    """The last message of each game, once every score is final; asserts that seq has no gap."""
+def follow(
+    stream: ClientConnection,
+    finals: dict[str, tuple[int, int]],
+    told: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The last message of each game, once every score is final; asserts that seq has no gap.
+
+    ``told`` takes each message that says when its last play was, by that time.
+    """
     games: dict[str, Any] = {}
     seq = None
     for message in messages(stream):
@@ -93,6 +101,8 @@ def follow(stream: ClientConnection, finals: dict[str, tuple[int, int]]) -> dict
             assert game["differential"] == game["home"]["score"] - game["away"]["score"]
             assert game["pattern"][-1] == game["differential"]
             games[game["game_id"]] = game
+            if told is not None and game["source_time"]:
+                told[game["source_time"]] = game
         ended = {i: g for i, g in games.items() if g["status"] == "final"}
         if {i: (g["home"]["score"], g["away"]["score"]) for i, g in ended.items()} == finals:
             return games
@@ -173,6 +183,25 @@ def test_one_that_died_is_as_one_that_never_did(tmp_path: Path) -> None:
             assert daemon.end() == 0
         assert views[0] == views[1]
         assert all(len(game["series"]) >= 95 for game in views[0].values())
+
+
+@pytest.mark.skipif(not LIVE.exists(), reason="needs ../shared/data/live")
+def test_a_real_game_is_told_as_it_was_played(tmp_path: Path) -> None:
+    record = [LIVE / f"{what}_0022000001.json" for what in ("playbyplay", "boxscore")]
+    plays = json.loads(record[0].read_bytes())["game"]["actions"]
+    with serving("--replay", *map(str, record), "--speed", "700") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        told: dict[str, Any] = {}
+        with daemon.stream() as stream:
+            last = follow(stream, {"0022000001": (125, 99)}, told)["0022000001"]
+        assert daemon.end() == 0
+    assert last["forecast"]["home_win"] == 1.0
+    assert last["forecast"]["margin"]["p50"] == 26
+    assert len(told) > 30
+    for source_time, game in told.items():
+        published = [play for play in plays if play["timeActual"] <= source_time]
+        scores = int(published[-1]["scoreHome"]), int(published[-1]["scoreAway"])
+        assert (game["home"]["score"], game["away"]["score"]) == scores
 
 
 def sequence(incoming: Iterator[dict[str, Any]]) -> list[int]:
