@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nbad.messages import FeedState, Forecasts, Game
+from nbad.messages import FeedState, Forecasts, Game, Point
 from nbad.stream import wire
 
 # Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
@@ -54,7 +54,6 @@ class Message:
     home: str
     away: str
     body: bytes
-    game: Game
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,9 @@ class Night:
         self.seq = 0
         self.ready = False
         self._games: dict[str, Message] = {}
+        # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
+        # keep each tick's plays and series alive with them.
+        self._series: dict[str, tuple[Point, ...]] = {}
         self._whole: dict[str, bytes] = {}
         self._snapshots: dict[Interest, bytes] = {}
         self._ring: deque[Batch] = deque(maxlen=ring)
@@ -97,7 +99,7 @@ class Night:
         for game in games:
             line = game.update.line
             body = wire.encode_game(game)
-            messages.append(Message(line.game_id, line.home.tricode, line.away.tricode, body, game))
+            messages.append(Message(line.game_id, line.home.tricode, line.away.tricode, body))
         return tuple(messages)
 
     def apply(
@@ -111,13 +113,15 @@ class Night:
             self.ready = True
         for game_id in forecasts.dropped:
             self._games.pop(game_id, None)
+            self._series.pop(game_id, None)
             self._whole.pop(game_id, None)
         if messages or forecasts.dropped:
             self._snapshots.clear()
         if not messages:
             return None
-        for message in messages:
+        for game, message in zip(forecasts.games, messages, strict=True):
             self._games[message.game_id] = message
+            self._series[message.game_id] = game.series
             self._whole.pop(message.game_id, None)
         if self._ring:
             # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
@@ -214,7 +218,7 @@ class Night:
         """Encoded when first asked for: most ticks pass without a newcomer."""
         whole = self._whole.get(message.game_id)
         if whole is None:
-            series = wire.encode_series(message.game.series)
+            series = wire.encode_series(self._series[message.game_id])
             whole = wire.with_series(message.body, series)
             self._whole[message.game_id] = whole
         return whole
