@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup dev demo test lint types lock clean
+.PHONY: setup dev demo test lint types libgomp lock clean
 
 setup: $(VENV)/.run
 
@@ -44,23 +44,32 @@ $(VENV)/.made:
 $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.made
 	$(INSTALL) -r requirements/run.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
-	@$(BIN)/python -c 'import lightgbm' || { echo 'lightgbm does not load: where it misses' \
-	  'libgomp.so.1, install it, on Debian: apt-get install libgomp1' >&2; exit 1; }
+	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || $(MAKE) --no-print-directory libgomp
 	touch $@
+
+# LightGBM's wheel needs the system's libgomp.so.1, which a bare Debian lacks. scikit-learn's wheel
+# carries one; patchelf makes LightGBM look beside itself.
+LIGHTGBM = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightgbm/lib
+libgomp:
+	$(INSTALL) --no-deps --target $(VENV)/libgomp -r requirements/libgomp.txt
+	cp $(VENV)/libgomp/scikit_learn.libs/libgomp-*.so.* $(LIGHTGBM)/libgomp.so.1
+	$(VENV)/libgomp/bin/patchelf --set-rpath '$$ORIGIN' $(LIGHTGBM)/lib_lightgbm.so
+	rm -r $(VENV)/libgomp
+	$(BIN)/python -c 'import lightgbm'
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(INSTALL) -r requirements/dev.txt
 	touch $@
 
-LOCK := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
-  --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-# Needs pip-tools, of which nothing else here has need.
+# Needs uv, of which nothing else here has need.
 lock:
 	$(LOCK) --group build -o requirements/run.txt pyproject.toml
 	$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
-	# The options of the machine that locks are none of a lock's business.
-	sed -i '/^--/d' requirements/run.txt requirements/dev.txt
+	$(LOCK) --group pip -o requirements/pip.txt
+	$(LOCK) --no-deps --group libgomp -o requirements/libgomp.txt
 
 clean:
 	rm -rf $(VENV)
