@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -114,8 +113,6 @@ async def one_night(
         at = season.night.starts_at + _DAY_S
         season.night = simulate_night(args.games, number + 1, starts_at=at)
         season.clock = FeedClock(at, args.speed)
-        # Between two nights the daemon sleeps by the wall clock, which no time-lapse moves.
-        daemon.process.send_signal(signal.SIGHUP)
     night = season.night
     finals = {game: home - away for game, (home, away) in night.finals.items()}
     give_up = time.monotonic() + 60 + (night.ends_at - night.starts_at) / args.speed

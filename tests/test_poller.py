@@ -197,6 +197,31 @@ async def test_asleep_until_shortly_before_tip_off(
     assert max(gaps) < 15  # the watchdog, at 30 s, is fed all the same
 
 
+async def test_the_last_final_is_watched_for_corrections_before_the_night_is_over(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE, 3, ""))
+    end, corrected = (
+        orjson.dumps({"game": {"gameId": ONE, "actions": [{"actionType": "game", "score": score}]}})
+        for score in (0, 1)
+    )
+    begun = trio.current_time()
+
+    def plays(request: httpx.Request) -> httpx.Response:
+        body, tag = (end, "1") if trio.current_time() - begun < 1200 else (corrected, "2")
+        if request.headers.get("if-none-match") == tag:
+            return httpx.Response(304)
+        return httpx.Response(200, content=body, headers={"etag": tag})
+
+    feed.on[ONE] = plays
+    fetched = await run(settings, feed, 1300.0)
+    bodies = [payload.body for tick in fetched for payload in tick.payloads]
+    assert bodies == [end, corrected]
+    asked = feed.count("scoreboard")
+    await run(settings, feed, 4 * 3600.0)
+    assert feed.count("scoreboard") - asked < 200  # the idle pace would have asked 480 times
+
+
 async def test_a_game_is_followed_past_midnight_until_it_ends(
     settings: Settings, autojump_clock: object
 ) -> None:

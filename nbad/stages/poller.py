@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -36,6 +36,9 @@ log = structlog.get_logger()
 # Asleep while no game is on, the poller still looks this often: games are moved and added.
 _LONGEST_SLEEP_S = 900.0
 _BEFORE_TIP_OFF_S = 120.0
+# The scorers correct a game for some time after its end: not before this long without any news
+# is the night over.
+_SETTLED_S = 1800.0
 # At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
 _BEAT_S = 10.0
 _STALE_S = 120.0
@@ -132,14 +135,16 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
 
 
 def pause_s(
-    state_lines: Iterable[Line], tip_offs: Iterable[str], now: float, config: Config
+    lines: Collection[Line], tip_offs: Iterable[str], now: float, quiet_s: float, config: Config
 ) -> float:
     """How long from the start of one tick to the next: fast while a game is live, slow around the
-    games of the night, asleep until shortly before the next tip-off. ``now`` in s since the epoch.
+    games of the night, asleep until shortly before the next tip-off. ``now`` in s since the epoch;
+    ``quiet_s`` is how long ago the feed's last news came.
     """
-    lines = tuple(state_lines)
     if any(line.status.in_play for line in lines):
         return config.poll.live_interval_s
+    if quiet_s < _SETTLED_S and any(line.status is Status.FINAL for line in lines):
+        return config.poll.idle_interval_s
     starts = [line.start_utc for line in lines if line.status is Status.SCHEDULED]
     to_come = []
     for start in (*starts, *tip_offs):
@@ -185,7 +190,8 @@ async def poll(
                     tick = Tick(number, started, in_force)
                     await fetched.send(await _tick(client, nursery, state, tick))
                     lines = [game.line for game in state.games.values()]
-                    pause = pause_s(lines, state.tip_offs, now(), in_force.config)
+                    quiet = trio.current_time() - state.changed_at
+                    pause = pause_s(lines, state.tip_offs, now(), quiet, in_force.config)
                     while not await _changed_before(settings, started + pause):
                         # Nothing is asked, but an empty tick goes through: a pipeline that
                         # sleeps till noon must be told apart from one that is stuck.
