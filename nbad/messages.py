@@ -157,7 +157,8 @@ class Play:
     """One action of the play-by-play, its numbers made numbers and its clock seconds.
 
     ``home`` and ``away`` are the score after it; ``clock_s`` is what is left of ``period``;
-    ``team_id`` and ``possession`` are 0 where the feed names nobody.
+    ``team_id``, ``possession`` and ``person_id`` are 0 where the feed names nobody; ``player`` is
+    the feed's short name.
     """
 
     number: int
@@ -173,6 +174,8 @@ class Play:
     description: str
     actual: str
     edited: str
+    person_id: int = 0
+    player: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,8 @@ class Update:
 
     ``unchanged`` is how many leading plays are those of the last update: what is folded of them
     holds. ``corrected``: the feed took back or changed what had been sent before.
-    ``source_time`` is when the newest play happened (RFC 3339, empty where none);
+    ``source_time`` is when the newest play happened (RFC 3339, empty where none); ``player`` is
+    the full name of who made the last one;
     ``received_at`` is in seconds since the epoch.
     """
 
@@ -191,6 +195,7 @@ class Update:
     corrected: bool
     source_time: str
     received_at: float
+    player: str = ""
 
 
 @dataclass(frozen=True, slots=True)

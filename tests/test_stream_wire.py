@@ -38,6 +38,8 @@ def test_game_message_stands_alone() -> None:
             "kind": "2pt",
             "subkind": "Layup",
             "team_id": 3,
+            "person_id": 0,
+            "player": None,
             "description": "Ø. Layup",
             "home": 30,
             "away": 28,

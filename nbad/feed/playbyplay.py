@@ -52,6 +52,8 @@ def parse_play(action: Any) -> Play:
             description=str(action.get("description") or ""),
             actual=str(action.get("timeActual") or ""),
             edited=str(action.get("edited") or ""),
+            person_id=int(action.get("personId") or 0),
+            player=str(action.get("playerNameI") or ""),
         )
     except (BadData, ValueError, TypeError) as error:
         raise BadData(f"action {number}: {error}") from None

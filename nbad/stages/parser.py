@@ -9,6 +9,7 @@ import structlog
 
 from nbad.channels import Receiver, Sender
 from nbad.feed.playbyplay import compare, parse_playbyplay
+from nbad.feed.statics import Statics
 from nbad.feed.values import BadData
 from nbad.messages import Fetched, Line, Payload, Play, Status, Update, Updates
 from nbad.observe.stage import stage
@@ -33,8 +34,9 @@ class _Known:
 class GameBook:
     """Every game being followed. Bounded by the night: a dropped game leaves nothing behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, statics: Statics | None = None) -> None:
         self._games: dict[str, _Known] = {}
+        self._statics = statics or Statics()
 
     def take(self, fetched: Fetched) -> tuple[Updates, list[tuple[str, str]]]:
         """What changed with ``fetched``, and the games in trouble, each with the reason."""
@@ -47,12 +49,12 @@ class GameBook:
             new = line.game_id not in self._games
             known = self._games.setdefault(line.game_id, _Known(line))
             before = known.line
-            known.line = line
+            line = known.line = self._statics.named(line)
             # A game with plays is where its plays say; the board adds what they cannot.
             if known.plays:
                 known.line = _placed(line, known.plays)
             if new or known.line != before:
-                changed[line.game_id] = _update(known, fetched.received_at)
+                changed[line.game_id] = self._update(known, fetched.received_at)
         # What is new first: it may have settled a doubt that is still standing.
         self._read_all(fetched.payloads, fetched, changed, trouble)
         doubted = [known.doubted for known in self._games.values() if known.doubted]
@@ -99,10 +101,16 @@ class GameBook:
         known.plays = plays
         known.line = _placed(known.line, plays)
         return replace(
-            _update(known, payload.received_at),
+            self._update(known, payload.received_at),
             unchanged=judged.unchanged,
             corrected=judged.corrected,
         )
+
+    def _update(self, known: _Known, received_at: float) -> Update:
+        plays = known.plays
+        source_time = max((play.actual for play in plays), default="")
+        player = self._statics.player(plays[-1]) if plays else ""
+        return Update(known.line, plays, len(plays), False, source_time, received_at, player)
 
 
 def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
@@ -131,12 +139,6 @@ def _placed(line: Line, plays: tuple[Play, ...]) -> Line:
         home_score=last.home,
         away_score=last.away,
     )
-
-
-def _update(known: _Known, received_at: float) -> Update:
-    source_time = max((play.actual for play in known.plays), default="")
-    count = len(known.plays)
-    return Update(known.line, known.plays, count, False, source_time, received_at)
 
 
 async def parse(fetched: Receiver[Fetched], updates: Sender[Updates]) -> None:

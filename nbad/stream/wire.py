@@ -64,7 +64,7 @@ def encode_game(game: Game) -> bytes:
             "differential": line.home_score - line.away_score,
             "pattern": [_short(value) for value in game.grid],
             "forecast": _forecast(game.forecast),
-            "event": _event(plays[-1]) if plays else None,
+            "event": _event(plays[-1], game.update.player) if plays else None,
             "corrected": game.update.corrected,
             "source_time": game.update.source_time or None,
             "received_at": rfc3339(game.update.received_at),
@@ -192,7 +192,7 @@ def _quantiles(quantiles: Quantiles) -> dict[str, float]:
     }
 
 
-def _event(play: Play) -> dict[str, Any]:
+def _event(play: Play, player: str) -> dict[str, Any]:
     return {
         "number": play.number,
         "period": play.period,
@@ -200,6 +200,8 @@ def _event(play: Play) -> dict[str, Any]:
         "kind": play.kind,
         "subkind": play.subkind,
         "team_id": play.team_id,
+        "person_id": play.person_id,
+        "player": player or None,
         "description": play.description,
         "home": play.home,
         "away": play.away,
