@@ -6,15 +6,25 @@ environment become one is :mod:`nbad.configfile`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+.*[^/]$")]
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?(?<!/)", value):
+        raise PydanticCustomError("url", "http://HOST/PATH or https://…, no slash at its end")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_url)]
 
 
 class Section(BaseModel):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import orjson
+import stamina
 import structlog
 
 from nbad.config import Log
@@ -38,6 +39,16 @@ def configure(log: Log) -> None:
     )
     # httpx and its kind log every request at info to the standard logger: ours say it better.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    stamina.instrumentation.set_on_retry_hooks([_retried])
+
+
+def _retried(details: stamina.instrumentation.RetryDetails) -> None:
+    structlog.get_logger().warning(
+        "feed_retry",
+        attempt=details.retry_num,
+        wait_s=round(details.wait_for, 3),
+        error=str(details.caused_by),
+    )
 
 
 def _timestamp(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,54 @@
+"""``nbad check``: what is in force, where it came from, and whether the feed answers."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_NBAD = [sys.executable, "-m", "nbad"]
+
+
+def check(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*_NBAD, "check", *options], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_it_shows_each_value_and_where_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "nbad.toml"
+    path.write_text("[server]\nport = 9999\n")
+    monkeypatch.setenv("NBAD_POLL__LIVE_INTERVAL_S", "2")
+    done = check("--config", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"port = 9999  # {path}" in done.stdout
+    assert "live_interval_s = 2.0  # NBAD_POLL__LIVE_INTERVAL_S" in done.stdout
+    assert "queue = 8  # default" in done.stdout
+    assert done.stdout.endswith(" loads\n")
+
+
+def test_it_tries_the_feed(tmp_path: Path) -> None:
+    path = tmp_path / "nbad.toml"
+    command = [*_NBAD, "feed", "--games", "4"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as feed:
+        assert feed.stdout
+        urls = [feed.stdout.readline().split()[1] for _ in range(2)]
+        path.write_text(
+            f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\nretries = 0\n'
+        )
+        good = check("--config", str(path), "--network")
+        feed.send_signal(signal.SIGTERM)
+    assert (good.returncode, good.stderr) == (0, "")
+    assert ": 4 games of 2026-01-14, 0 unreadable, " in good.stdout
+    assert " plays, " in good.stdout
+    assert " results, " in good.stdout
+
+    gone = check("--config", str(path), "--network")
+    assert gone.returncode == 1
+    assert gone.stderr.startswith(f"nbad check: the feed: {urls[0]}/scoreboard/")
+    assert len(gone.stderr.splitlines()) == 1
