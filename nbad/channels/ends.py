@@ -11,6 +11,7 @@ is cancelled.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Generic, Protocol, Self, TypeVar
 
 import trio
@@ -52,14 +53,16 @@ class Receiver(Protocol[T_co]):
     def __exit__(self, *_: object) -> None: ...
 
 
-class ReceiverBase(Generic[T]):
+class ReceiverBase(ABC, Generic[T]):
     """Iteration and the context manager, the same for every receiver."""
 
+    @abstractmethod
     async def receive(self) -> T:
-        raise NotImplementedError  # pragma: no cover - every receiver has its own
+        """The next value; ``trio.EndOfChannel`` where none will come."""
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError  # pragma: no cover - every receiver has its own
+        """Take no more: the sender breaks."""
 
     def __aiter__(self) -> Self:
         return self

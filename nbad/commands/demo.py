@@ -109,12 +109,13 @@ def _lines(file: Path) -> list[bytes]:
 
 
 async def _watch(url: str, finals: dict[str, tuple[int, int]]) -> bool:
-    """Show the games until all are final; whether each ended with the simulator's score."""
+    """Show the games until each has ended with the simulator's score; False where it is cut."""
     games: dict[str, Any] = {}
     shown_at = float("-inf")
     try:
         async with open_websocket_url(url) as stream:
-            while sum(game["status"] == "final" for game in games.values()) < len(finals):
+            # A score may still be corrected after the end.
+            while not _over(games, finals):
                 message = orjson.loads(await stream.get_message())
                 found = message.get("games") or message.get("messages") or ()
                 games |= {game["game_id"]: game for game in found}
@@ -124,8 +125,15 @@ async def _watch(url: str, finals: dict[str, tuple[int, int]]) -> bool:
     except (ConnectionClosed, HandshakeError) as error:
         return not end("demo", FAILED, f"the stream ended: {error!r}")
     _say("\nthe night is over\n" + "".join(map(_line, games.values())))
-    scores = {g: (game["home"]["score"], game["away"]["score"]) for g, game in games.items()}
-    return scores == finals
+    return True
+
+
+def _over(games: dict[str, Any], finals: dict[str, tuple[int, int]]) -> bool:
+    return finals == {
+        game_id: (game["home"]["score"], game["away"]["score"])
+        for game_id, game in games.items()
+        if game["status"] == "final"
+    }
 
 
 def _line(game: Any) -> str:

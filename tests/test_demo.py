@@ -1,0 +1,47 @@
+"""``nbad demo``: a newcomer's night, with a client that is not ours on its stream."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from nbad.feed.simulator import simulate_night
+
+
+def listen(stream: ClientConnection, seen: Counter[str], games: dict[str, Any]) -> None:
+    while True:
+        message = json.loads(stream.recv(timeout=60))
+        seen[message["type"]] += 1
+        for game in message.get("games", message.get("messages", ())):
+            assert 0 <= game["forecast"]["home_win"] <= 1
+            games[game["game_id"]] = game
+
+
+def test_ten_games_are_told_until_they_end() -> None:
+    # The demo's night is tonight, so that its ids are other ones: the scores are the seed's.
+    finals = Counter(simulate_night(10, 3).finals.values())
+    command = [sys.executable, "-m", "nbad", "demo", "--speed", "700", "--seed", "3"]
+    seen: Counter[str] = Counter()
+    games: dict[str, Any] = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout
+        url = next(line.split()[1] for line in demo.stdout if line.startswith("stream"))
+        with connect(url, max_size=None) as stream, pytest.raises(ConnectionClosed) as closed:
+            listen(stream, seen, games)
+        told = demo.stdout.read()
+    assert demo.returncode == 0
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+    assert "the night is over" in told
+    assert seen["welcome"] == seen["snapshot"] == 1
+    assert seen["batch"] > 20
+    assert {game["status"] for game in games.values()} == {"final"}
+    scores = ((game["home"]["score"], game["away"]["score"]) for game in games.values())
+    assert Counter(scores) == finals
