@@ -110,7 +110,19 @@ def follow(
 
 
 @pytest.mark.parametrize(
-    "fault", ["", "503:0.1", "403:0.1", "regress:0.1", "html:0.1", "nulls:0.1"]
+    "fault",
+    [
+        "",
+        "503:0.1",
+        "429:0.05",
+        "403:0.1",
+        "regress:0.1",
+        "html:0.1",
+        "nulls:0.1",
+        "truncate:0.1",
+        "stall:0.03",
+        "garbage:0.1",
+    ],
 )
 def test_a_night_ends_with_the_true_scores(fault: str, tmp_path: Path) -> None:
     finals = simulate_night(3, 2).finals

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from nbad.config import Config
-from nbad.feed.playbyplay import compare, parse_playbyplay
+from nbad.feed.playbyplay import compare
+from nbad.feed.reading import read
 from nbad.feed.simulator import simulate_night
 from nbad.feed.values import BadData
 from nbad.messages import Fetched, InForce, Payload, Play, Scoreboard, Tick, Update
@@ -122,12 +123,12 @@ def test_a_broken_game_is_named(forecaster: Forecaster) -> None:
 
 
 def test_plays_are_ordered_and_compared() -> None:
-    _, plays = parse_playbyplay(body(THREE, ONE, TWO))
+    plays = read(body(THREE, ONE, TWO)).plays
     assert [play.number for play in plays] == [1, 2, 3]
     assert compare(plays, plays).unchanged == 3
     assert compare(plays[:2], plays).corrected is False
     with pytest.raises(BadData, match="expected a play-by-play in JSON"):
-        parse_playbyplay(b"{")
+        read(b"{")
 
 
 def test_a_simulated_night_read_moment_by_moment_ends_right(forecaster: Forecaster) -> None:
@@ -138,7 +139,7 @@ def test_a_simulated_night_read_moment_by_moment_ends_right(forecaster: Forecast
         while t < night.ends_at + 60:
             resource = night.play_by_play(game_id, t)
             if resource is not None:
-                _, plays = parse_playbyplay(resource.body)
+                plays = read(resource.body).plays
                 assert not compare(known, plays).older or known == plays or not known
                 known = plays
             t += 97

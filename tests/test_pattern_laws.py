@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbad.feed.playbyplay import parse_playbyplay
+from nbad.feed.reading import read
 from nbad.feed.simulator import simulate_night
 from nbad.messages import Play, Result
 from nbad.model.forecaster import Forecaster, ModelError
@@ -25,7 +25,7 @@ def plays() -> tuple[Play, ...]:
     night = simulate_night(1, 5)
     resource = night.play_by_play(night.game_ids[0], night.ends_at + 60)
     assert resource is not None
-    return parse_playbyplay(resource.body)[1]
+    return read(resource.body).plays
 
 
 def history() -> GameHistory:

@@ -63,7 +63,7 @@ async def try_feed(config: Config, say: Callable[[str], object]) -> list[str]:
     of each. Returns what is wrong, nothing where all is well."""
     from nbad.feed.client import Ceiling, FeedClient, FeedError
     from nbad.feed.endpoints import play_by_play_url, scoreboard_url
-    from nbad.feed.playbyplay import parse_playbyplay
+    from nbad.feed.reading import read
     from nbad.feed.schedule import parse_schedule
     from nbad.feed.scoreboard import parse_scoreboard
     from nbad.feed.values import BadData
@@ -78,7 +78,7 @@ async def try_feed(config: Config, say: Callable[[str], object]) -> list[str]:
         return f"{len(board.lines)} games of {board.date}, {len(board.skipped)} unreadable"
 
     def read_plays(body: bytes) -> str:
-        return f"{len(parse_playbyplay(body)[1])} plays"
+        return f"{len(read(body).plays)} plays"
 
     def read_schedule(body: bytes) -> str:
         schedule = parse_schedule(body)

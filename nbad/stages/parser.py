@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from nbad.channels import Receiver, Sender
-from nbad.feed.playbyplay import compare, parse_playbyplay
+from nbad.feed.playbyplay import compare
+from nbad.feed.reading import Reading, read
 from nbad.feed.statics import Statics
 from nbad.feed.values import BadData
 from nbad.messages import Fetched, Line, Payload, Play, Status, Update, Updates
@@ -26,7 +27,7 @@ class _Known:
 
     line: Line
     plays: tuple[Play, ...] = ()
-    body: bytes = b""
+    reading: Reading | None = None
     modified: float | None = None
     doubted: Payload | None = None
 
@@ -82,12 +83,13 @@ class GameBook:
         known = self._games.get(payload.game_id)
         if known is None:
             raise BadData("expected a game of the scoreboard, was one never listed")
-        if payload.body == known.body:
+        if known.reading is not None and payload.body == known.reading.body:
             known.doubted = None
             return None
-        game_id, plays = parse_playbyplay(payload.body)
-        if game_id != payload.game_id:
-            raise BadData(f"gameId: expected {payload.game_id}, was {game_id}")
+        reading = read(payload.body, known.reading)
+        if reading.game_id != payload.game_id:
+            raise BadData(f"gameId: expected {payload.game_id}, was {reading.game_id}")
+        plays = reading.plays
         judged = compare(known.plays, plays)
         if judged.older and not _believed(known, payload, fetched):
             if known.doubted is None or known.doubted.body != payload.body:
@@ -95,7 +97,7 @@ class GameBook:
                 raise BadData("expected a newer state, was one from before: not published")
             return None
         known.doubted = None
-        known.body, known.modified = payload.body, payload.last_modified
+        known.reading, known.modified = reading, payload.last_modified
         if plays == known.plays:
             return None
         known.plays = plays

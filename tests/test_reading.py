@@ -1,0 +1,130 @@
+"""Reading only what is new of a play-by-play: always what reading all of it gives."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbad.feed.playbyplay import parse_play
+from nbad.feed.reading import Reading, read
+from nbad.feed.simulator import simulate_night
+from nbad.feed.values import BadData
+from nbad.messages import Play
+
+LIVE = Path(__file__).parent.parent.parent / "shared/data/live/playbyplay_0022000001.json"
+
+
+@cache
+def games() -> tuple[tuple[Any, ...], ...]:
+    """The actions of a simulated game and, where there is one, of a real one."""
+    night = simulate_night(1, 4)
+    resource = night.play_by_play(night.game_ids[0], night.ends_at)
+    assert resource is not None
+    bodies = [resource.body, *([LIVE.read_bytes()] if LIVE.exists() else [])]
+    return tuple(tuple(orjson.loads(body)["game"]["actions"]) for body in bodies)
+
+
+def document(actions: list[Any], time: int, spaced: bool = False) -> bytes:
+    whole = {
+        "meta": {"version": 1, "time": f"2026-01-14 20:57:{time:02}"},
+        "game": {"gameId": "0022000001", "actions": actions},
+    }
+    return json.dumps(whole, separators=(", ", ": ") if spaced else (",", ":")).encode()
+
+
+def outcome(body: bytes, last: Reading | None) -> tuple[Any, Reading | None]:
+    """What is read, in a form that compares; and the reading, None where there is none."""
+    try:
+        made = read(body, last)
+    except BadData as error:
+        return str(error), last
+    return (made.game_id, made.plays, made.said), made
+
+
+EDITS = st.sampled_from(["append", "edit", "insert", "delete", "swap", "cut", "break", "garble"])
+STEPS = st.lists(st.tuples(EDITS, st.floats(0, 1)), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1), st.booleans(), st.integers(1, 60), STEPS)
+def test_the_tail_read_is_the_whole_read(
+    which: int, spaced: bool, first: int, steps: list[tuple[str, float]]
+) -> None:
+    source = list(games()[which % len(games())])
+    at = len(source) * first // 61 + 1
+    actions, last = source[:at], None
+    for time, (edit, place) in enumerate([("append", 0.0), *steps]):
+        index = int(place * (len(actions) - 1)) if actions else 0
+        body = None
+        if edit == "append":
+            more = 1 + int(place * 5)
+            actions, at = actions + source[at : at + more], at + more
+        elif edit == "insert":
+            extra = source[index] | {"actionNumber": 9000 + time}
+            actions = [*actions[:index], extra, *actions[index:]]
+        elif actions and edit == "edit":
+            changed = actions[index] | {"description": f'a "new" word, ]}}}} {time}'}
+            actions = [*actions[:index], changed, *actions[index + 1 :]]
+        elif actions and edit == "delete":
+            actions = actions[:index] + actions[index + 1 :]
+        elif actions and edit == "swap":
+            actions = actions[index:] + actions[:index]
+        elif actions and edit == "cut":
+            actions = actions[: index + 1]
+        elif actions and edit == "break":
+            broken = actions[index] | {"scoreHome": None}
+            body = document([*actions[:index], broken, *actions[index + 1 :]], time, spaced)
+        elif edit == "garble":
+            body = document(actions, time, spaced)
+            body = body[: int(place * len(body))] + b"]}}"
+        if body is None:
+            body = document(actions, time, spaced)
+        whole, _ = outcome(body, None)
+        tail, last = outcome(body, last)
+        assert tail == whole
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'{"meta":{"actions":[%b]},"game":{"gameId":"0022000001","actions":[]}}',
+        b'{"game":{"gameId":"0022000001","actions":[%b],"actions":[]}}',
+        b'{"game":{"gameId":"0022000001","actions":[%b]},"game":{"gameId":"0022000001","actions":[]}}',
+        b'{"game":{"gameId":"0022000001","x":"\\"actions\\":[","actions":[%b]}}',
+        b'{"game":{"gameId":"0022000001","actions":[[%b]]}}',
+        b'{"game":{"gameId":"0022000001","actions":[%b]}} ',
+        b'{"game":{"actions":[%b]}}',
+        b'{"actions":[%b]}}',
+    ],
+)
+def test_what_only_looks_alike_is_read_as_what_it_is(other: bytes) -> None:
+    known = document(list(games()[0][:30]), 1)
+    actions = known[known.index(b"[") + 1 : -3]
+    last = read(known)
+    assert last.start
+    assert outcome(other % actions, last)[0] == outcome(other % actions, None)[0]
+
+
+def test_only_the_new_actions_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Any] = []
+
+    def parse(action: Any) -> Play:
+        parsed.append(action)
+        return parse_play(action)
+
+    monkeypatch.setattr("nbad.feed.reading.parse_play", parse)
+    actions = list(games()[0])
+    last = read(document(actions[:-3], 1))
+    parsed.clear()
+    made = read(document(actions, 2), last)
+    # The last known one is where the difference begins, so it is read anew.
+    assert parsed == actions[-4:]
+    assert made.plays[: len(last.plays) - 1] == last.plays[:-1]
+    assert all(new is old for new, old in zip(made.said, last.said[:-1], strict=False))
