@@ -18,6 +18,7 @@ from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.messages import InForce, Tick
 from nbad.model.forecaster import Forecaster, ModelError
 from nbad.observe import logs
+from nbad.observe.statistics import Statistics
 from nbad.observe.systemd import Notifier, watchdog_interval_s
 from nbad.pipeline import run_pipeline
 from nbad.settings import Settings
@@ -77,27 +78,30 @@ def load_model(config: Config, where: str) -> Forecaster:
 async def _run(path: Path | None, in_force: InForce) -> None:
     settings = Settings(in_force)
     hub = open_hub(settings)
+    statistics = Statistics()
     notifier = Notifier()
     source = trio.CancelScope()
     log.info("starting", version=__version__, pid=os.getpid(), model=in_force.forecaster.name)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, path, settings, source, notifier)
-            served = _herald(notifier, hub)
+            served = _herald(notifier, hub, statistics)
             await run_pipeline(settings, hub, source=source, served=served)
             nursery.cancel_scope.cancel()
     log.info("stopped")
 
 
-def _herald(notifier: Notifier, hub: Hub) -> Callable[[Tick], None]:
+def _herald(notifier: Notifier, hub: Hub, statistics: Statistics) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
-    pipeline that is stuck feeds no watchdog."""
+    pipeline that is stuck feeds no watchdog. And what its stages took."""
     ready = False
     guarded = watchdog_interval_s() is not None
 
     def served(tick: Tick) -> None:
         nonlocal ready
-        total = (trio.current_time() - tick.started) * 1e3
+        now = trio.current_time()
+        statistics.add(tick.timing_ms, tick.errors, now)
+        total = (now - tick.started) * 1e3
         status = f"{hub.night.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if ready:
             notifier.status(status)

@@ -10,6 +10,7 @@ stage that holds it adds its timing.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ class InForce:
 class Tick:
     """One round of the poller, from its first request to its emission.
 
-    ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage.
+    ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
+    it had work; ``errors`` how often something went wrong in it, and was lived with.
     ``feed_age_s`` is the time since the feed last answered well.
     """
 
@@ -67,6 +69,7 @@ class Tick:
     feed: FeedState = FeedState.OK
     feed_age_s: float = 0.0
     timing_ms: dict[str, float] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ async def parse(fetched: Receiver[Fetched], updates: Sender[Updates]) -> None:
         async for round_ in fetched:
             with stage("parse", round_.tick, len(round_.payloads), fetched):
                 made, trouble = book.take(round_)
+            round_.tick.errors["parse"] += len(trouble)
             for game_id, reason in trouble:
                 skipped += 1
                 log.warning("game_skipped", game_id=game_id, reason=reason, skipped=skipped)

@@ -71,6 +71,7 @@ class _State:
     answered_at: float | None = None
     changed_at: float = 0.0
     board_failed: bool = False
+    failures: int = 0
 
 
 def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Followed]:
@@ -120,6 +121,7 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
     payloads = {payload.game_id: payload for payload in waiting.payloads}
     superseded = sum(payload.game_id in payloads for payload in newer.payloads)
     payloads |= {payload.game_id: payload for payload in newer.payloads}
+    newer.tick.errors.update(waiting.tick.errors)  # the one thing of the older tick's trace to keep
     board = newer if newer.scoreboard is not None else waiting
     return (
         replace(
@@ -247,6 +249,7 @@ async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: 
         state.changed_at = trio.current_time()
     schedule, state.schedule = state.schedule, None
     _judge_feed(state, tick)
+    tick.errors["poll"], state.failures = state.failures, 0
     record("poll", tick, len(due), (perf_counter() - begun) * 1e3)
     return Fetched(
         tick,
@@ -284,11 +287,13 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
         board = parse_scoreboard(answer.body)
     except (FeedError, BadData) as error:
         state.board_failed = True
+        state.failures += 1
         log.warning("feed_error", what="scoreboard", error=str(error))
         return None, None
     modified = answer.last_modified
     if modified and state.board_modified and modified < state.board_modified:
         # An edge of the CDN that lags: what it says was said before.
+        state.failures += 1
         log.warning("feed_regressed", what="scoreboard", modified=modified)
         return None, None
     client.accept(answer)
@@ -305,6 +310,7 @@ async def _plays(client: FeedClient, state: _State, game: _Followed) -> None:
     try:
         answer = await client.get(play_by_play_url(client.config.feed, game_id))
     except FeedError as error:
+        state.failures += 1
         log.warning("feed_error", what="playbyplay", game_id=game_id, error=str(error))
         return
     game.asked_for = line
@@ -333,4 +339,5 @@ async def _refresh_schedule(client: FeedClient, state: _State) -> None:
             state.tip_offs = state.schedule.tip_offs
             client.accept(answer)
     except (FeedError, BadData) as error:
+        state.failures += 1
         log.warning("schedule_unavailable", error=str(error))

@@ -95,7 +95,10 @@ async def _emit(hub: Hub, forecasts: Forecasts, source: Receiver[Forecasts]) -> 
         source=source,
         depth=depth,
     )
-    check_budget("total", tick, _since_start_ms(tick))
+    total_ms = _since_start_ms(tick)
+    if forecasts.games:
+        tick.timing_ms["total"] = total_ms
+    check_budget("total", tick, total_ms)
 
 
 def _since_start_ms(tick: Tick) -> float:
