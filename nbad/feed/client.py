@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Self
+from urllib.request import getproxies
 
 import cachetools
 import httpx
@@ -15,6 +16,7 @@ import trio
 
 from nbad.config import Config
 from nbad.feed.endpoints import HEADERS
+from nbad.feed.transport import LeanTransport
 
 log = structlog.get_logger()
 
@@ -72,11 +74,11 @@ class FeedClient:
             _VALIDATORS
         )
         self._client = httpx.AsyncClient(
-            headers=HEADERS | config.feed.headers,
+            headers=HEADERS | {"Accept-Encoding": "gzip"} | config.feed.headers,
             http2=config.feed.http2,
             timeout=config.feed.timeout_s,
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
-            transport=transport,
+            transport=transport or _transport(config),
         )
 
     async def __aenter__(self) -> Self:
@@ -138,6 +140,11 @@ class FeedClient:
         if modified:
             validators["If-Modified-Since"] = modified
         return Answer(url, body, time.time(), http_date_s(modified), validators)
+
+
+def _transport(config: Config) -> httpx.AsyncBaseTransport | None:
+    """Ours, where it can do what is asked of it; None is httpx's."""
+    return None if config.feed.http2 or getproxies() else LeanTransport()
 
 
 def http_date_s(value: str | None) -> float | None:

@@ -1,0 +1,232 @@
+"""The lean transport beside httpx's own: the same answers and errors, on real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import httpx
+import pytest
+import trio
+import trustme
+
+from nbad.feed.transport import LeanTransport
+
+KINDS: dict[str, Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]] = {
+    "httpx": lambda context: httpx.AsyncHTTPTransport(verify=context or False),
+    "lean": LeanTransport,
+}
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.fixture(params=sorted(KINDS))
+def make(request: pytest.FixtureRequest) -> Callable[[ssl.SSLContext | None], httpx.AsyncClient]:
+    def client(context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=KINDS[request.param](context), timeout=5.0)
+
+    return client
+
+
+class Server:
+    """Answers each request with the next of ``script``; a ``None`` closes the connection."""
+
+    def __init__(self, *script: bytes | None) -> None:
+        self.script = list(script)
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.hold: trio.Event | None = None
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        self.connections += 1
+        async with stream:
+            buffer = b""
+            while True:
+                while b"\r\n\r\n" not in buffer:
+                    try:
+                        data = await stream.receive_some(65536)
+                    except trio.BrokenResourceError:
+                        return
+                    if not data:
+                        return
+                    buffer += data
+                request, _, buffer = buffer.partition(b"\r\n\r\n")
+                self.requests.append(request)
+                if self.hold is not None:
+                    await self.hold.wait()
+                answer = self.script.pop(0) if self.script else None
+                if answer is None:
+                    return
+                await stream.send_all(answer)
+                if b"connection: close" in answer.lower():
+                    return
+
+
+@asynccontextmanager
+async def serving(server: Server, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    async with trio.open_nursery() as nursery:
+        tcp = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listeners = [
+            trio.SSLListener(one, context, https_compatible=True) if context else one for one in tcp
+        ]
+        nursery.start_soon(trio.serve_listeners, server.serve, listeners)
+        port = tcp[0].socket.getsockname()[1]
+        yield f"{'http' if context is None else 'https'}://127.0.0.1:{port}/x?y=1"
+        nursery.cancel_scope.cancel()
+
+
+Make = Callable[..., httpx.AsyncClient]
+SHORT = OK + b"Content-Length: 2\r\n\r\nhi"
+
+
+async def test_a_connection_is_kept(make: Make) -> None:
+    server = Server(SHORT, SHORT, SHORT)
+    async with serving(server) as url, make() as client:
+        for _ in range(3):
+            response = await client.get(url, headers={"If-None-Match": '"a"'})
+            assert (response.status_code, response.content) == (200, b"hi")
+    assert server.connections == 1
+    assert server.requests[0].startswith(b"GET /x?y=1 HTTP/1.1\r\n")
+    assert b'"a"' in server.requests[0]
+
+
+async def test_requests_at_once_have_a_connection_each(make: Make) -> None:
+    server = Server(*[SHORT] * 8)
+    async with serving(server) as url, make() as client:
+        for _ in range(2):
+            server.hold = trio.Event()
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(client.get, url)
+                while len(server.requests) % 4 or not server.requests:
+                    await trio.lowlevel.checkpoint()
+                server.hold.set()
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", b"abcdefg"),
+        (OK + b"Content-Length: 0\r\n\r\n", b""),
+        (b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", b""),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (OK + b"Connection: close\r\n\r\nto the end", b"to the end"),
+        (
+            OK
+            + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(gzip.compress(b"x" * 9999)), gzip.compress(b"x" * 9999)),
+            b"x" * 9999,
+        ),
+    ],
+)
+async def test_a_body_is_read_whole(make: Make, answer: bytes, body: bytes) -> None:
+    async with serving(Server(answer, SHORT)) as url, make() as client:
+        response = await client.get(url)
+        assert response.content == body
+        assert (await client.get(url)).status_code == 200 or body == b"to the end"
+
+
+async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make) -> None:
+    server = Server(SHORT, None, SHORT)
+    async with serving(server) as url, make() as client:
+        await client.get(url)
+        # The server takes the next request and hangs up on it, as a CDN does with idle ones.
+        try:
+            response = await client.get(url)
+        except httpx.RemoteProtocolError:
+            response = await client.get(url)  # httpx leaves the second try to its user
+        assert response.content == b"hi"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"Content-Length: 10\r\nConnection: close\r\n\r\nhalf",
+        b"what is this\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        None,
+    ],
+)
+async def test_half_an_answer_is_an_error(make: Make, answer: bytes | None) -> None:
+    async with serving(Server(answer)) as url, make() as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(url)
+
+
+@pytest.mark.parametrize("body", [b"no gzip at all", gzip.compress(b"x" * 999)[:-9]])
+async def test_a_broken_encoding_is_an_error(body: bytes) -> None:
+    head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    client = httpx.AsyncClient(transport=LeanTransport())
+    async with serving(Server(head + body)) as url, client:
+        with pytest.raises(httpx.DecodingError, match="expected gzip"):
+            await client.get(url)
+
+
+async def test_a_silent_server_times_out(make: Make) -> None:
+    server = Server(SHORT)
+    server.hold = trio.Event()
+    async with serving(server) as url, make() as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get(url, timeout=0.01)
+
+
+async def test_nobody_there_is_an_error(make: Make) -> None:
+    async with serving(Server()) as url:
+        pass
+    async with make() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)
+
+
+async def test_tls_is_verified(make: Make) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusted, untrusted = ssl.create_default_context(), ssl.create_default_context()
+    authority.configure_trust(trusted)
+    other.configure_trust(untrusted)
+    server = Server(SHORT, SHORT)
+    async with serving(server, context) as url:
+        async with make(trusted) as client:
+            for _ in range(2):
+                assert (await client.get(url)).content == b"hi"
+        assert server.connections == 1
+
+
+async def test_a_certificate_of_somebody_else_is_an_error() -> None:
+    # trio's server would end with the client's alert: a socket that only shakes hands does not.
+    authority, other = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    untrusted = ssl.create_default_context()
+    other.configure_trust(untrusted)
+
+    async def shake(stream: trio.SocketStream) -> None:
+        secure = trio.SSLStream(stream, context, server_side=True)
+        with pytest.raises(trio.BrokenResourceError):
+            await secure.do_handshake()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, shake, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        async with httpx.AsyncClient(transport=LeanTransport(untrusted)) as client:
+            with pytest.raises(httpx.ConnectError, match="certificate"):
+                await client.get(f"https://127.0.0.1:{port}/")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_cancelled_request_leaves_a_client_that_works(make: Make) -> None:
+    server = Server(SHORT, SHORT)
+    server.hold = trio.Event()
+    async with serving(server) as url, make() as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.get, url)
+            while not server.requests:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        server.hold.set()
+        assert (await client.get(url)).content == b"hi"
