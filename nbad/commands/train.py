@@ -6,7 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from nbad.commands.recorded_data import add_data, progress, read_all
 from nbad.exits import USAGE, end
+
+_FEWEST = 40
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,12 +20,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Replays recorded games through the daemon's pattern builder and fits a model.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
-        "--data", type=Path, action="append", required=True, metavar="PATH",
-        help="a folder or .tar.xz of stats.nba.com play-by-play CSVs; repeatable",
-    )  # fmt: skip
+    add_data(parser)
     parser.add_argument("--out", type=Path, default=Path("model"), help="the model's folder")
-    parser.add_argument("--name", default="nbad-1", help="what forecasts call it, before its hash")
+    parser.add_argument("--name", default="nbad-2", help="what forecasts call it, before its hash")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same model")
     parser.set_defaults(run=run)
 
@@ -30,28 +30,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Train, show the cross-validation, write the model. Exit codes: 0, 64 nothing to train on."""
     # Here, not above: the daemon's start does not pay for what only training needs.
-    from nbad.model.readers import RecordedGame, read_games
-    from nbad.model.train import cross_validate, replay, save
+    from nbad.model.replay import replay
+    from nbad.model.scores import scores
+    from nbad.model.train import cross_validated, save
 
-    games: list[RecordedGame] = []
-    for data in args.data:
-        try:
-            for name, game in read_games(data):
-                if isinstance(game, RecordedGame):
-                    games.append(game)
-                else:
-                    sys.stderr.write(f"skipped {name}: {game}\n")
-        except OSError as error:
-            return end("train", USAGE, f"--data {data}: expected readable games, was: {error}")
-    if len(games) < 16:
-        return end("train", USAGE, f"--data: expected at least 16 games, was {len(games)}")
-    games.sort(key=lambda game: game.game_id)
-    sys.stderr.write(f"{len(games)} games; cross-validating by game …\n")
-    rows = replay(games)
-    metrics = cross_validate(rows, args.seed)
-    sys.stdout.write(f"{'':24}{'Brier':>9}{'log loss':>10}\n")
-    for name, scores in metrics.items():
-        sys.stdout.write(f"{name:24}{scores['brier']:9.4f}{scores['log_loss']:10.4f}\n")
-    save(args.out, rows, args.seed, metrics, args.name)
-    sys.stdout.write(f"wrote {args.out}\n")
+    games = read_all("train", args.data)
+    if isinstance(games, int):
+        return games
+    if len(games) < _FEWEST:
+        return end("train", USAGE, f"--data: expected at least {_FEWEST} games, was {len(games)}")
+    rows = replay(games, fine=True, progress=progress("replayed"))
+    sys.stderr.write("cross-validating by game …\n")
+    unseen = cross_validated(rows, args.seed)
+    made = scores(unseen.home_win[rows.grid], rows.won[rows.grid])
+    save(args.out, rows, games, args.seed, args.name)
+    sys.stdout.write(
+        f"{len(games)} games, cross-validated: Brier {made['brier']:.4f},"
+        f" log loss {made['log_loss']:.4f}\nwrote {args.out}\n"
+    )
     return 0

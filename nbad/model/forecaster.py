@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,78 @@ import orjson
 from numpy.typing import NDArray
 
 from nbad.messages import Forecast, Quantiles
-from nbad.model.prior import Prior, effective_remaining, normal_quantile, sigmoid
+from nbad.model.normal import normal_quantile
+from nbad.model.prior import REFERENCE_TOTAL, Prior, effective_remaining
+from nbad.model.totals import Totals
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import FEATURES, INDEX
 
 BUNDLED = Path(__file__).parent / "bundled"
+FACTS, TREES = "model.json", "margin.txt"
 _Z90 = 1.2815515655446004
 Matrix = NDArray[np.float64]
+
+# The booster's columns, and how the final margin may depend on each: +1 where more is better for
+# the home side, 0 where trees are free. All are such that a season of another scoring looks alike.
+COLUMNS = {
+    "standing": 1, "differential": 1, "left": 0, "expected_margin": 1,
+    "swing_120": 0, "swing_300": 0, "tempo": 0, "possession": 1,
+}  # fmt: skip
+# The booster corrects, it does not decide: it may move the margin by this many standard deviations.
+_LARGEST_SHIFT = 1.0
 
 
 class ModelError(Exception):
     """A model that cannot be used; the message says where, what was expected, what was found."""
 
 
-class Forecaster:
-    """The prior, a booster that corrects its log-odds, and the totals' location and scale."""
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What a model says of each row, arrays of shape (rows,): P(home wins), and normal
+    distributions of the final margin and of the final total, of which the margin's is that whose
+    chance of a positive value is ``home_win``.
+    """
 
-    def __init__(self, name: str, facts: dict[str, Any], booster: lightgbm.Booster) -> None:
+    home_win: Matrix
+    margin: Matrix
+    margin_sd: Matrix
+    total: Matrix
+    total_sd: Matrix
+
+
+def booster_inputs(matrix: Matrix, prior: Prior) -> Matrix:
+    """The booster's columns, shape (rows, len(COLUMNS)), in the order of :data:`COLUMNS`."""
+    mean, scale = prior.margin(matrix)
+    level = np.sqrt(np.maximum(matrix[:, INDEX["expected_total"]], 100.0) / REFERENCE_TOTAL)
+    elapsed = matrix[:, INDEX["elapsed_s"]]
+    due = matrix[:, INDEX["expected_total"]] * elapsed / REGULATION_S
+    return np.column_stack(
+        [
+            mean / np.maximum(scale, 1e-9),
+            matrix[:, INDEX["differential"]] / level,
+            effective_remaining(matrix) / REGULATION_S,
+            matrix[:, INDEX["expected_margin"]] / level,
+            matrix[:, INDEX["swing_120"]] / level,
+            matrix[:, INDEX["swing_300"]] / level,
+            # Points so far beside those due by now; before five minutes it is mostly noise.
+            (matrix[:, INDEX["points"]] + 20.0) / (due + 20.0),
+            matrix[:, INDEX["possession"]],
+        ]
+    )
+
+
+class Forecaster:
+    """The prior, a booster that moves its margin, and the totals."""
+
+    def __init__(
+        self, name: str, prior: Prior, totals: Totals, booster: lightgbm.Booster | None
+    ) -> None:
+        """``booster`` is None for the prior alone."""
         self.name = name
-        self._prior = Prior(**facts["prior"])
-        self._total = facts["total"]
+        self.trained_on: frozenset[str] = frozenset()
+        self._prior = prior
+        self._totals = totals
         self._booster = booster
-        self._columns = np.array([INDEX[column] for column in facts["columns"]])
 
     @classmethod
     def load(cls, path: Path | None = None) -> Forecaster:
@@ -43,22 +94,27 @@ class Forecaster:
         """
         folder = BUNDLED if path is None else path
         try:
-            facts_bytes = (folder / "model.json").read_bytes()
-            trees = (folder / "home_win.txt").read_bytes()
+            facts_bytes = (folder / FACTS).read_bytes()
+            trees = (folder / TREES).read_bytes()
         except OSError as error:
             raise ModelError(
                 f"{error.filename}: expected a model made by `nbad train`, was: {error.strerror}"
             ) from None
         try:
             facts = orjson.loads(facts_bytes)
-            if tuple(facts["features"]) != FEATURES:
+            if tuple(facts["features"]) != FEATURES or tuple(facts["columns"]) != tuple(COLUMNS):
                 raise ModelError(
-                    f"{folder}/model.json: expected the features of this version of nbad,"
+                    f"{folder}/{FACTS}: expected the features of this version of nbad,"
                     " was another list: train it anew with `nbad train`"
                 )
-            booster = lightgbm.Booster(model_str=trees.decode())
             digest = hashlib.sha256(facts_bytes + trees).hexdigest()[:8]
-            forecaster = cls(f"{facts['name']}-{digest}", facts, booster)
+            forecaster = cls(
+                f"{facts['name']}-{digest}",
+                Prior(**facts["prior"]),
+                Totals(**facts["totals"]),
+                lightgbm.Booster(model_str=trees.decode()),
+            )
+            forecaster.trained_on = frozenset(facts["trained_on"].split())
             forecaster.try_out()
         except (ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
             raise ModelError(
@@ -66,12 +122,20 @@ class Forecaster:
             ) from None
         return forecaster
 
+    def facts(self) -> dict[str, Any]:
+        """What :meth:`load` needs beside the trees."""
+        return {
+            "features": FEATURES, "columns": list(COLUMNS),
+            "prior": asdict(self._prior), "totals": asdict(self._totals),
+        }  # fmt: skip
+
     def try_out(self) -> None:
         """Forecast a few states; :class:`ModelError` where what comes back cannot be."""
         states = np.zeros((3, len(FEATURES)))
         states[:, INDEX["remaining_s"]] = 1440.0
         states[:, INDEX["elapsed_s"]] = 1440.0
         states[:, INDEX["expected_total"]] = 220.0
+        states[:, INDEX["points"]] = 110.0
         states[:, INDEX["differential"]] = (-20.0, 0.0, 20.0)
         wins = [forecast.home_win for forecast in self.forecast(states)]
         if not 0 <= wins[0] < wins[1] < wins[2] <= 1:
@@ -80,55 +144,45 @@ class Forecaster:
                 f" 20 behind, was {wins[2]:.3f}, {wins[1]:.3f}, {wins[0]:.3f}"
             )
 
-    def log_odds(self, matrix: Matrix) -> Matrix:
-        """Log-odds of a home win before the certain ends are applied, shape (rows,)."""
-        prior = self._prior.log_odds(matrix)
-        columns = np.column_stack([prior, matrix[:, self._columns]])
-        # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
-        correction = self._booster.predict(columns, raw_score=True, num_threads=1)
-        odds: Matrix = prior + np.asarray(correction)
-        return odds
+    def distribution(self, matrix: Matrix) -> Distribution:
+        """What the model says of every row of ``matrix``, shape (rows, features).
 
-    def forecast(self, matrix: Matrix) -> list[Forecast]:
-        """Forecast every row of ``matrix``, shape (rows, features): one call of the booster.
-
-        The margin is normal about the mean that agrees with the win probability, with the prior's
-        spread; it ends at the score when the game does.
+        One distribution of the margin says both who wins and by how much; it ends at the score
+        when the game does.
         """
-        if not len(matrix):
-            return []
+        _, scale = self._prior.margin(matrix)
+        win, overtime = self._prior.outcome(matrix, self._shift(matrix))
         differential = matrix[:, INDEX["differential"]]
         decided = effective_remaining(matrix) <= 0
-        win = np.where(decided, differential > 0, sigmoid(self.log_odds(matrix)))
-        _, scale = self._prior.margin(matrix)
-        middle = np.where(decided, differential, scale * normal_quantile(win))
-        total, spread = self._totals(matrix)
+        win = np.where(decided, differential > 0, win)
+        overtime = np.where(decided, 0.0, overtime)
+        total, spread = self._totals.total(matrix, overtime)
+        return Distribution(
+            win,
+            np.where(decided, differential, scale * normal_quantile(win)),
+            np.where(decided, 0.0, scale),
+            total,
+            spread,
+        )
+
+    def forecast(self, matrix: Matrix) -> list[Forecast]:
+        """Forecast every row of ``matrix``, shape (rows, features): one call of the booster."""
+        if not len(matrix):
+            return []
+        made = self.distribution(matrix)
         rows = zip(
-            win.tolist(), middle.tolist(), (scale * _Z90).tolist(),
-            total.tolist(), (spread * _Z90).tolist(), strict=True,
+            made.home_win.tolist(), made.margin.tolist(), (made.margin_sd * _Z90).tolist(),
+            made.total.tolist(), (made.total_sd * _Z90).tolist(), strict=True,
         )  # fmt: skip
         return [
             Forecast(p, Quantiles(m - dm, m, m + dm), Quantiles(t - dt, t, t + dt), self.name)
             for p, m, dm, t, dt in rows
         ]
 
-    def _totals(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
-        return totals(matrix, **self._total)
-
-
-def totals(matrix: Matrix, blend: float, sigma: float, floor_s: float) -> tuple[Matrix, Matrix]:
-    """The final total's mean and standard deviation, each of shape (rows,).
-
-    What is still to come is scored at a pace between that expected before the game and that of the
-    game so far, which weighs ``blend`` once the whole game is played.
-    """
-    remaining = effective_remaining(matrix)
-    elapsed = matrix[:, INDEX["elapsed_s"]]
-    expected = matrix[:, INDEX["expected_total"]] / REGULATION_S
-    weight = blend * np.minimum(elapsed / REGULATION_S, 1.0)
-    pace = (1 - weight) * expected + weight * matrix[:, INDEX["pace"]]
-    floor = np.where(remaining > 0, floor_s, 0.0)
-    # A game that scores more also varies more.
-    level = np.sqrt(matrix[:, INDEX["expected_total"]] / 205.0)
-    spread = sigma * level * np.sqrt((remaining + floor) / REGULATION_S)
-    return matrix[:, INDEX["points"]] + pace * remaining, spread
+    def _shift(self, matrix: Matrix) -> Matrix | float:
+        if self._booster is None:
+            return 0.0
+        # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
+        raw = self._booster.predict(booster_inputs(matrix, self._prior), num_threads=1)
+        shift: Matrix = np.clip(np.asarray(raw), -_LARGEST_SHIFT, _LARGEST_SHIFT)
+        return shift

@@ -2,91 +2,63 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 
-from nbad.messages import Play
+from nbad.feed.playbyplay import parse_playbyplay
+from nbad.model.rating import game_day
+from nbad.model.recorded import RecordedGame
+from nbad.model.statsform import read_csv
 
-_KINDS = {1: "shot", 2: "miss", 3: "freethrow", 4: "rebound", 5: "turnover", 6: "foul",
-          8: "substitution", 9: "timeout", 12: "period", 13: "period"}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedGame:
-    """A whole game: its teams and its plays in the order in which they happened."""
-
-    game_id: str
-    home_id: int
-    away_id: int
-    plays: tuple[Play, ...]
-
-    @property
-    def final(self) -> tuple[int, int]:
-        """The final score, home and away."""
-        return self.plays[-1].home, self.plays[-1].away
+Read = tuple[str, RecordedGame | ValueError]
 
 
-def read_games(data: Path) -> Iterator[tuple[str, RecordedGame | ValueError]]:
-    """The games of a folder or ``.tar.xz`` of stats.nba.com play-by-play CSVs, in order of id.
+def read_games(data: Path) -> Iterator[Read]:
+    """The games of a folder, a ``.tar.xz`` or a file, in the order of their names.
 
-    Each with its name; a broken game is a :class:`ValueError` that says what is wrong with it.
+    Games are stats.nba.com CSVs and cdn.nba.com ``playbyplay_*.json``. Each comes with its name; a
+    broken game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
+    ``tarfile.TarError`` where ``data`` cannot be read at all.
     """
-    texts: dict[str, str] = {}
-    if data.is_dir():
-        texts = {path.name: path.read_text() for path in data.glob("*.csv")}
-    else:
-        with tarfile.open(data) as archive:
-            for member in archive:
-                file = archive.extractfile(member) if member.name.endswith(".csv") else None
-                if file is not None:
-                    texts[Path(member.name).name] = file.read().decode()
-    for name, text in sorted(texts.items()):
+    for name, body in sorted(_bodies(data)):
         try:
-            yield name, read_csv(text)
+            yield name, read_cdn(body) if name.endswith(".json") else read_csv(body.decode())
         except (ValueError, KeyError, IndexError) as error:
             yield name, ValueError(f"{name}: {error!r}")
 
 
-def read_csv(text: str) -> RecordedGame:
-    """Read one game in the stats.nba.com form; ``ValueError`` or ``KeyError`` where it is none."""
+def read_cdn(body: bytes) -> RecordedGame:
+    """Read one game in the cdn.nba.com form, which does not say who was at home: the scores do."""
+    game_id, plays = parse_playbyplay(body)
     home_id = away_id = home = away = 0
-    game_id = ""
-    plays: list[Play] = []
-    for row in csv.DictReader(io.StringIO(text)):
-        game_id = row["GAME_ID"].rjust(10, "0")
-        if row["SCORE"]:
-            away, home = (int(score) for score in row["SCORE"].split(" - "))
-        kind, period = int(row["EVENTMSGTYPE"]), int(row["PERIOD"])
-        team_id = int(float(row["PLAYER1_TEAM_ID"] or 0))
-        # Only the side that made a play describes it; PERSON1TYPE 4 is the home side's player.
-        person = int(float(row["PERSON1TYPE"] or 0))
-        if team_id and person == 4:
-            home_id = team_id
-        elif team_id and person == 5:
-            away_id = team_id
-        minutes, seconds = row["PCTIMESTRING"].split(":")
-        number = len(plays) + 1
-        plays.append(
-            Play(
-                number=number,
-                order=number * 10_000,
-                period=period,
-                clock_s=int(minutes) * 60.0 + float(seconds),
-                home=home,
-                away=away,
-                kind=_KINDS.get(kind, "other"),
-                subkind={12: "start", 13: "end"}.get(kind, ""),
-                team_id=team_id,
-                possession=0,
-                description=row["HOMEDESCRIPTION"] or row["VISITORDESCRIPTION"],
-                actual="",
-                edited="",
-            )
-        )
-    if not plays or not home_id or not away_id or home == away:
+    for play in plays:
+        if play.team_id and play.home > home and play.away == away:
+            home_id = play.team_id
+        if play.team_id and play.away > away and play.home == home:
+            away_id = play.team_id
+        home, away = play.home, play.away
+    ended = any(play.kind == "game" and play.subkind == "end" for play in plays)
+    if not home_id or not away_id or not ended or home == away:
         raise ValueError(f"expected a finished game of two teams, was {len(plays)} plays")
-    return RecordedGame(game_id, home_id, away_id, tuple(plays))
+    return RecordedGame(game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
+
+
+def _bodies(data: Path) -> Iterable[tuple[str, bytes]]:
+    if data.is_dir():
+        for path in data.rglob("*"):
+            if _is_game(path):
+                yield path.name, path.read_bytes()
+    elif data.suffix in (".csv", ".json"):
+        yield data.name, data.read_bytes()
+    else:
+        with tarfile.open(data) as archive:
+            for member in archive:
+                path = Path(member.name)
+                file = archive.extractfile(member) if _is_game(path) else None
+                if file is not None:
+                    yield path.name, file.read()
+
+
+def _is_game(path: PurePath) -> bool:
+    return path.suffix == ".csv" or (path.suffix == ".json" and path.name.startswith("playbyplay_"))

@@ -11,6 +11,7 @@ from nbad.messages import Line, Play, Status
 from nbad.model.rating import Expectation
 from nbad.pattern.clock import REGULATION_S, elapsed_s, remaining_s
 from nbad.pattern.features import FEATURES, GRID, GRID_POINTS, GRID_STEP_S, INDEX, WINDOWS_S
+from nbad.pattern.possession import possession_after
 
 _SLOT_S = 5.0
 SERIES_STEP_S = 30.0
@@ -55,9 +56,10 @@ class GameHistory:
                 points.append((self._next_point, self.row(self._next_point)))
                 self._next_point += SERIES_STEP_S
             self._advance(elapsed)
+            scored = (play.home, play.away) != (self._home, self._away)
             self._score(play.home, play.away)
-            if play.possession:
-                self._possession = self._side(play.possession)
+            side = self._side(play.team_id)
+            self._possession = possession_after(play, side, scored, self._possession)
             if play.kind == "game" and play.subkind == "end":
                 self._over = True
             self.folded += 1
@@ -102,6 +104,7 @@ class GameHistory:
         row[INDEX["lead_changes"]] = self._lead_changes
         row[INDEX["possession"]] = self._possession
         row[INDEX["expected_margin"]] = self._expectation.margin
+        row[INDEX["expected_margin_sd"]] = self._expectation.margin_sd
         row[INDEX["expected_total"]] = self._expectation.total
         row[INDEX["over"]] = self._over
         return row

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbad.channels import Receiver, Sender
-from nbad.messages import Pattern, Patterns, Schedule, Update, Updates
-from nbad.model.rating import Expectation, Ratings
+from nbad.messages import Pattern, Patterns, Update, Updates
+from nbad.model.rating import Expectation, RatingsBook
 from nbad.observe.stage import stage
 from nbad.pattern.features import FEATURES
 from nbad.pattern.history import GameHistory
@@ -29,7 +29,7 @@ class PatternBook:
 
     def __init__(self) -> None:
         self._games: dict[str, _Followed] = {}
-        self._schedule: Schedule | None = None
+        self._ratings = RatingsBook()
         self._made_with: tuple[str, float] | None = None
 
     def fold(self, updates: Updates) -> Patterns:
@@ -43,7 +43,7 @@ class PatternBook:
         anew = made_with != self._made_with
         self._made_with = made_with
         if updates.schedule is not None:
-            self._schedule = updates.schedule
+            self._ratings = RatingsBook(updates.schedule.results, self._ratings)
         due = set(fresh)
         if anew:
             due |= set(self._games)
@@ -83,10 +83,8 @@ class PatternBook:
 
     def _expect(self, update: Update) -> Expectation:
         line = update.line
-        results = self._schedule.results if self._schedule else ()
-        # Only results of games that began before this one: its own can never touch its features.
-        ratings = Ratings.before(results, line.start_utc)
-        return ratings.expect(line.home.team_id, line.away.team_id)
+        # Only results of games over before this one: its own can never touch its features.
+        return self._ratings.expect(line.home.team_id, line.away.team_id, line.start_utc)
 
 
 def _assemble(

@@ -1,0 +1,102 @@
+"""Fits: the prior, the totals and the booster, each by the whole margin, not by who won.
+
+Who won is one bit of a game; the margin says far more of the same thing, and there are only as many
+independent margins as games. Fitted on margins the prior alone is better on unseen games than
+fitted on wins, by 0.0013 Brier in cross-validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from nbad.model.forecaster import COLUMNS, Forecaster, booster_inputs
+from nbad.model.normal import normal_cdf
+from nbad.model.prior import Prior
+from nbad.model.replay import Rows
+from nbad.model.totals import Totals
+
+Matrix = NDArray[np.float64]
+
+# The fit weighs the likelihood of the margin and that of the winner so.
+_WINNER_SHARE = 0.3
+ROUNDS = 40
+PARAMETERS = {
+    "objective": "l2", "learning_rate": 0.03, "num_leaves": 6, "min_data_in_leaf": 1500,
+    "lambda_l2": 50.0, "feature_fraction": 0.8, "bagging_fraction": 0.6, "bagging_freq": 1,
+    "monotone_constraints": list(COLUMNS.values()), "boost_from_average": False,
+    "num_threads": 1, "deterministic": True, "force_col_wise": True, "verbosity": -1,
+}  # fmt: skip
+
+
+def fit_prior(rows: Rows) -> Prior:
+    """The prior under which the final margins and winners are likeliest."""
+    won = rows.won
+
+    def loss(prior: Prior) -> float:
+        mean, scale = prior.margin(rows.matrix)
+        margin = 0.5 * ((rows.margin - mean) / scale) ** 2 + np.log(scale)
+        p = normal_cdf(np.where(won, 1.0, -1.0) * mean / scale)
+        winner = -np.log(np.maximum(p, 1e-9))
+        each = (1 - _WINNER_SHARE) * margin + _WINNER_SHARE * winner
+        return float(np.average(each, weights=rows.weight))
+
+    start = {"drift": 1.0, "reversion": 0.5, "curve": 0.7, "sigma": 12.0, "power": 0.38,
+             "possession": 0.4}  # fmt: skip
+    return Prior(**_minimise(lambda values: loss(Prior(**values)), start))
+
+
+def fit_totals(rows: Rows, prior: Prior) -> Totals:
+    """The totals under which the final totals are likeliest."""
+    _, overtime = prior.outcome(rows.matrix)
+
+    def loss(totals: Totals) -> float:
+        mean, scale = totals.total(rows.matrix, overtime)
+        each = 0.5 * ((rows.total - mean) / scale) ** 2 + np.log(scale)
+        return float(np.average(each, weights=rows.weight))
+
+    start = {"blend": 0.1, "level": 1.0, "sigma": 17.5, "power": 0.5}
+    return Totals(**_minimise(lambda values: loss(Totals(**values)), start))
+
+
+def fit_booster(rows: Rows, prior: Prior, seed: int) -> lightgbm.Booster:
+    """Trees that move the prior's margin, in its standard deviations."""
+    mean, scale = prior.margin(rows.matrix)
+    # One blowout is 96 rows that say the same: what lies beyond 4 deviations says no more than 4.
+    missed = np.clip((rows.margin - mean) / scale, -4.0, 4.0)
+    data = lightgbm.Dataset(
+        booster_inputs(rows.matrix, prior), missed, weight=rows.weight,
+        feature_name=list(COLUMNS), free_raw_data=True,
+    )  # fmt: skip
+    return lightgbm.train(PARAMETERS | {"seed": seed}, data, num_boost_round=ROUNDS)
+
+
+def fit(rows: Rows, seed: int, name: str = "fit") -> tuple[Forecaster, lightgbm.Booster]:
+    """The whole model, and its trees apart."""
+    prior = fit_prior(rows)
+    booster = fit_booster(rows, prior, seed)
+    return Forecaster(name, prior, fit_totals(rows, prior), booster), booster
+
+
+def _minimise(
+    loss: Callable[[dict[str, float]], float], start: dict[str, float]
+) -> dict[str, float]:
+    """Nelder and Mead's descent over the logarithms of the values, which are all positive.
+
+    The result is rounded, so that the last bits of a machine's arithmetic do not show in a model.
+    """
+    from scipy.optimize import minimize  # only training pays for its import
+
+    names, values = list(start), np.log(np.array(list(start.values())))
+
+    def at(logs: Matrix) -> dict[str, float]:
+        return dict(zip(names, np.exp(logs).tolist(), strict=True))
+
+    found = minimize(
+        lambda logs: loss(at(logs)), values, method="Nelder-Mead",
+        options={"maxiter": 1500, "xatol": 1e-3, "fatol": 1e-7, "adaptive": True},
+    )  # fmt: skip
+    return {name: float(f"{value:.4g}") for name, value in at(found.x).items()}

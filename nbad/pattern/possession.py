@@ -1,0 +1,39 @@
+"""Who has the ball after a play."""
+
+from __future__ import annotations
+
+from nbad.messages import Play
+
+_SHOTS = ("2pt", "3pt", "heave")
+
+
+def possession_after(play: Play, side: int, scored: bool, before: int) -> int:
+    """+1 where the home side has the ball after ``play``, −1 where the away side has it, else 0.
+
+    ``side`` made the play, ``scored`` says whether it changed the score, ``before`` had the ball.
+    The feed's own field names who had it *during* the play, and only one of the two forms of
+    play-by-play has it: so it is read from the plays, the same in training and live.
+    """
+    if play.kind == "period":
+        return 0  # who starts it shows in its first play
+    if not side:
+        return before
+    if play.kind in _SHOTS:
+        return -side if scored else side  # after a miss the rebound decides
+    if play.kind in ("rebound", "jumpball"):
+        return side
+    if play.kind == "turnover":
+        return -side
+    if play.kind == "freethrow":
+        return _after_free_throw(play, side, scored, before)
+    return before
+
+
+def _after_free_throw(play: Play, side: int, scored: bool, before: int) -> int:
+    if "echnical" in play.description:
+        return before
+    number, _, of = play.subkind.partition(" of ")
+    last = number == of and bool(of)
+    # A flagrant or clear-path foul leaves the ball to the side that was fouled.
+    keeps = "lagrant" in play.description or "lear" in play.description
+    return -side if last and scored and not keeps else side
