@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     rows = replay(games, fine=True, progress=progress("replayed"))
     sys.stderr.write("cross-validating by game …\n")
     unseen = cross_validated(rows, args.seed)
-    made = scores(unseen.home_win[rows.grid], rows.won[rows.grid])
+    made = scores(unseen[0][rows.grid], rows.won[rows.grid])
     save(args.out, rows, games, args.seed, args.name)
     sys.stdout.write(
         f"{len(games)} games, cross-validated: Brier {made['brier']:.4f},"

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from nbad.model.fit import ROUNDS, fit
-from nbad.model.forecaster import FACTS, TREES, Distribution, Forecaster
+from nbad.model.forecaster import FACTS, TREES, Forecaster, Matrix
 from nbad.model.recorded import RecordedGame
 from nbad.model.replay import Rows
 
@@ -33,19 +33,18 @@ def save(folder: Path, rows: Rows, games: Sequence[RecordedGame], seed: int, nam
     (folder / TREES).write_text(booster.model_to_string())
 
 
-def cross_validated(rows: Rows, seed: int) -> Distribution:
-    """What the recipe says of every row when fitted on the other folds' games alone."""
+def cross_validated(rows: Rows, seed: int) -> Matrix:
+    """What the recipe says of every row when fitted on the other folds' games alone: the columns
+    of a :class:`~nbad.model.forecaster.Distribution`, shape (5, rows)."""
     fold = folds_of(int(rows.game.max()) + 1, seed)[rows.game]
     parts = np.empty((5, len(rows.game)))
     for held in range(FOLDS):
         forecaster, _ = fit(rows[fold != held], seed)
         parts[:, fold == held] = as_array(forecaster, rows[fold == held])
-    return Distribution(*parts)
+    return parts
 
 
-def as_array(
-    forecaster: Forecaster, rows: Rows
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def as_array(forecaster: Forecaster, rows: Rows) -> Matrix:
     """A distribution's five columns, shape (5, rows)."""
     made = forecaster.distribution(rows.matrix)
     return np.array([made.home_win, made.margin, made.margin_sd, made.total, made.total_sd])
