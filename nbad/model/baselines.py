@@ -15,7 +15,7 @@ from nbad.model.recorded import RecordedGame
 from nbad.model.replay import Rows
 from nbad.model.scores import log_loss
 from nbad.pattern.clock import REGULATION_S
-from nbad.pattern.features import FEATURES, INDEX
+from nbad.pattern.features import INDEX
 
 Matrix = NDArray[np.float64]
 Predict = Callable[[Rows], Matrix]
@@ -24,7 +24,8 @@ REFERENCE = "Brownian, our rating"
 # A running rating as one would first write it: each result moves both sides by a share of its
 # surprise.
 _STEP, _HOME = 0.055, 2.3
-_SMALLEST = 1e-6
+_RAW = ("differential", "elapsed_s", "period", "points", "pace", "swing_60", "swing_120",
+        "swing_300", "run", "lead_changes", "possession")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +118,17 @@ def _logistic(seen: Rows) -> Predict:
 
 
 def _naive(seen: Rows) -> Predict:
-    """LightGBM's classifier as it comes, on every column of the pattern."""
-    data = lightgbm.Dataset(seen.matrix, seen.won.astype(float), feature_name=list(FEATURES))
+    """LightGBM's classifier as it comes, on the columns that one would first think of."""
+    columns = [INDEX[name] for name in _RAW]
+    data = lightgbm.Dataset(
+        seen.matrix[:, columns], seen.won.astype(float), feature_name=list(_RAW)
+    )
     trees = lightgbm.train(
         {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 1,
          "deterministic": True, "force_col_wise": True},
         data, num_boost_round=100,
     )  # fmt: skip
-    return lambda rows: np.asarray(trees.predict(rows.matrix, num_threads=1))
+    return lambda rows: np.asarray(trees.predict(rows.matrix[:, columns], num_threads=1))
 
 
 def _minimise(loss: Callable[[Matrix], float], start: Matrix) -> Matrix:

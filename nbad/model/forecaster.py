@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nbad.messages import Forecast, Quantiles
 from nbad.model.normal import normal_quantile
-from nbad.model.prior import REFERENCE_TOTAL, Prior, effective_remaining
+from nbad.model.prior import Prior, effective_remaining, level
 from nbad.model.totals import Totals
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import FEATURES, INDEX
@@ -26,10 +26,7 @@ Matrix = NDArray[np.float64]
 
 # The booster's columns, and how the final margin may depend on each: +1 where more is better for
 # the home side, 0 where trees are free. All are such that a season of another scoring looks alike.
-COLUMNS = {
-    "standing": 1, "differential": 1, "left": 0, "expected_margin": 1,
-    "swing_120": 0, "swing_300": 0, "tempo": 0, "possession": 1,
-}  # fmt: skip
+COLUMNS = {"standing": 1, "left": 0, "swing_120": 0, "swing_300": 0, "tempo": 0}
 # The booster corrects, it does not decide: it may move the margin by this many standard deviations.
 _LARGEST_SHIFT = 1.0
 
@@ -52,25 +49,35 @@ class Distribution:
     total_sd: Matrix
 
 
-def booster_inputs(matrix: Matrix, prior: Prior) -> Matrix:
-    """The booster's columns, shape (rows, len(COLUMNS)), in the order of :data:`COLUMNS`."""
-    mean, scale = prior.margin(matrix)
-    level = np.sqrt(np.maximum(matrix[:, INDEX["expected_total"]], 100.0) / REFERENCE_TOTAL)
-    elapsed = matrix[:, INDEX["elapsed_s"]]
-    due = matrix[:, INDEX["expected_total"]] * elapsed / REGULATION_S
+def booster_inputs(matrix: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
+    """The booster's columns, shape (rows, len(COLUMNS)), in the order of :data:`COLUMNS`.
+
+    ``mean`` and ``scale`` are the margin's by the prior, each of shape (rows,).
+    """
+    due = matrix[:, INDEX["expected_total"]] * matrix[:, INDEX["elapsed_s"]] / REGULATION_S
+    usual = level(matrix)
     return np.column_stack(
         [
             mean / np.maximum(scale, 1e-9),
-            matrix[:, INDEX["differential"]] / level,
             effective_remaining(matrix) / REGULATION_S,
-            matrix[:, INDEX["expected_margin"]] / level,
-            matrix[:, INDEX["swing_120"]] / level,
-            matrix[:, INDEX["swing_300"]] / level,
+            matrix[:, INDEX["swing_120"]] / usual,
+            matrix[:, INDEX["swing_300"]] / usual,
             # Points so far beside those due by now; before five minutes it is mostly noise.
             (matrix[:, INDEX["points"]] + 20.0) / (due + 20.0),
-            matrix[:, INDEX["possession"]],
         ]
     )
+
+
+def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
+    """The margin's mean in standard deviations, such that P(home wins) is ``win``.
+
+    Far from a tie that probability is too close to certain to be turned back into a margin, and
+    the overtime of which it knows is too: there the prior's own mean goes on.
+    """
+    own = mean / np.maximum(scale, 1e-9)
+    far = np.clip((np.abs(own) - 3.0) / 2.0, 0.0, 1.0)
+    standing: Matrix = (1 - far) * normal_quantile(win) + far * own
+    return standing
 
 
 class Forecaster:
@@ -150,8 +157,9 @@ class Forecaster:
         One distribution of the margin says both who wins and by how much; it ends at the score
         when the game does.
         """
-        _, scale = self._prior.margin(matrix)
-        win, overtime = self._prior.outcome(matrix, self._shift(matrix))
+        mean, scale = self._prior.margin(matrix)
+        mean = mean + self._shift(matrix, mean, scale) * scale
+        win, overtime = self._prior.outcome(matrix, mean, scale)
         differential = matrix[:, INDEX["differential"]]
         decided = effective_remaining(matrix) <= 0
         win = np.where(decided, differential > 0, win)
@@ -159,7 +167,7 @@ class Forecaster:
         total, spread = self._totals.total(matrix, overtime)
         return Distribution(
             win,
-            np.where(decided, differential, scale * normal_quantile(win)),
+            np.where(decided, differential, scale * _standing(win, mean, scale)),
             np.where(decided, 0.0, scale),
             total,
             spread,
@@ -179,10 +187,10 @@ class Forecaster:
             for p, m, dm, t, dt in rows
         ]
 
-    def _shift(self, matrix: Matrix) -> Matrix | float:
+    def _shift(self, matrix: Matrix, mean: Matrix, scale: Matrix) -> Matrix | float:
         if self._booster is None:
             return 0.0
         # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
-        raw = self._booster.predict(booster_inputs(matrix, self._prior), num_threads=1)
+        raw = self._booster.predict(booster_inputs(matrix, mean, scale), num_threads=1)
         shift: Matrix = np.clip(np.asarray(raw), -_LARGEST_SHIFT, _LARGEST_SHIFT)
         return shift

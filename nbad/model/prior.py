@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbad.model.normal import Column, logit, normal_cdf
+from nbad.model.normal import Column, normal_cdf
 from nbad.pattern.clock import OVERTIME_S, REGULATION_S
 from nbad.pattern.features import INDEX
 
@@ -42,43 +42,45 @@ class Prior:
 
     def margin(self, matrix: Matrix) -> tuple[Column, Column]:
         """The final margin's mean and standard deviation, each of shape (rows,)."""
-        return self._margin(matrix, effective_remaining(matrix))
+        differential, ball = matrix[:, INDEX["differential"]], matrix[:, INDEX["possession"]]
+        return self._margin(matrix, differential, ball, effective_remaining(matrix))
 
-    def outcome(self, matrix: Matrix, shift: Column | float = 0.0) -> tuple[Column, Column]:
+    def outcome(self, matrix: Matrix, mean: Column, scale: Column) -> tuple[Column, Column]:
         """P(the home side wins) and P(a further overtime), each of shape (rows,).
 
-        ``shift`` moves the margin's mean, in standard deviations. Of the margins that the clock may
-        end with, those that round to a tie lead to an overtime, a small game of its own.
+        ``mean`` and ``scale`` are the margin's, as :meth:`margin` has it or corrected. Of the
+        margins that the clock may end with, those that round to a tie lead to an overtime, a small
+        game of its own.
         """
-        mean, scale = self.margin(matrix)
-        mean = mean + shift * scale
         safe = np.maximum(scale, 1e-9)
         lower, upper = normal_cdf((mean - 0.5) / safe), normal_cdf((mean + 0.5) / safe)
-        tied = matrix.copy()
-        tied[:, INDEX["differential"]] = tied[:, INDEX["possession"]] = 0.0
-        over_mean, over_scale = self._margin(tied, np.full(len(matrix), OVERTIME_S))
+        nothing, period = np.zeros(len(matrix)), np.full(len(matrix), OVERTIME_S)
+        over_mean, over_scale = self._margin(matrix, nothing, nothing, period)
         win = lower + (upper - lower) * normal_cdf(over_mean / over_scale)
-        remaining = matrix[:, INDEX["remaining_s"]]
         # At a tie at the buzzer the overtime is already what lies ahead.
-        ahead = (remaining <= 0) & (matrix[:, INDEX["differential"]] == 0)
+        ahead = matrix[:, INDEX["remaining_s"]] <= 0
         return np.where(ahead, normal_cdf(mean / safe), win), upper - lower
 
-    def log_odds(self, matrix: Matrix) -> Column:
-        """Log-odds that the home side wins, shape (rows,); finite, also at the end."""
-        return logit(self.outcome(matrix)[0])
-
-    def _margin(self, matrix: Matrix, remaining: Column) -> tuple[Column, Column]:
+    def _margin(
+        self, matrix: Matrix, differential: Column, ball: Column, remaining: Column
+    ) -> tuple[Column, Column]:
         left = np.minimum(remaining / REGULATION_S, 1.0)
         expected = self.drift * matrix[:, INDEX["expected_margin"]]
         kept = 1.0 - self.reversion * left**self.curve
-        deviation = matrix[:, INDEX["differential"]] - (1.0 - left) * expected
+        deviation = differential - (1.0 - left) * expected
         shot = self.possession * np.minimum(remaining / _SHOT_S, 1.0)
-        mean = expected + kept * deviation + shot * matrix[:, INDEX["possession"]]
-        level = np.maximum(matrix[:, INDEX["expected_total"]], 100.0) / REFERENCE_TOTAL
+        mean = expected + kept * deviation + shot * ball
         # What is not known of the two sides acts over the time left, like the drift itself.
         unknown = left * self.drift * matrix[:, INDEX["expected_margin_sd"]]
-        game = level * (self.sigma * left**self.power) ** 2
-        return mean, np.sqrt(game + unknown**2)
+        spread = level(matrix) * self.sigma * left**self.power
+        return mean, np.sqrt(spread**2 + unknown**2)
+
+
+def level(matrix: Matrix) -> Column:
+    """How much more games of this scoring vary than those of the fit, shape (rows,)."""
+    expected = np.maximum(matrix[:, INDEX["expected_total"]], 100.0)
+    column: Column = np.sqrt(expected / REFERENCE_TOTAL)
+    return column
 
 
 def effective_remaining(matrix: Matrix) -> Column:

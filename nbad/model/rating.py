@@ -13,10 +13,10 @@ from nbad.messages import Result
 
 # What a modern game scores in all, and its spread, where no result of the season says otherwise.
 DEFAULT_TOTAL = 226.0
-HOME_POINTS = 2.5
-# A team that also played the night before is worse by this much. The 480 games alone cannot tell it
-# from 0 or 2 points; it is what is commonly measured over whole seasons, rounded down.
-TIRED_POINTS = 1.0
+HOME_POINTS = 3.0
+# A team that also played the night before is worse by this much: between 1 and 2 points the 480
+# games cannot tell, below and above they are forecast worse.
+TIRED_POINTS = 1.5
 # Between two seasons a rating keeps this share: rosters change.
 CARRIED = 0.6
 # A game is over this long after tip-off, so that its result says the same whenever the schedule is
@@ -32,7 +32,7 @@ class Expectation:
 
     margin: float = HOME_POINTS
     total: float = DEFAULT_TOTAL
-    margin_sd: float = 6.4
+    margin_sd: float = 6.1
 
 
 class _Filter:
@@ -106,7 +106,7 @@ class Ratings:
     """
 
     def __init__(self) -> None:
-        self._margin = _Filter(-1, HOME_POINTS, 1.0, spread=4.5, drift=0.1, noise=12.0)
+        self._margin = _Filter(-1, HOME_POINTS, 0.5, spread=4.3, drift=0.1, noise=12.0)
         self._total = _Filter(1, DEFAULT_TOTAL, 12.0, spread=4.0, drift=0.2, noise=17.5)
         self._season = ""
         self._last_day: dict[int, int] = {}

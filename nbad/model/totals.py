@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbad.model.normal import Column
-from nbad.model.prior import REFERENCE_TOTAL, Matrix, effective_remaining
+from nbad.model.prior import Matrix, effective_remaining, level
 from nbad.pattern.clock import OVERTIME_S, REGULATION_S
 from nbad.pattern.features import INDEX
 
@@ -38,5 +38,5 @@ class Totals:
         extra = pace * OVERTIME_S
         mean = matrix[:, INDEX["points"]] + self.level * pace * remaining + overtime * extra
         # A game that scores more also varies more.
-        regulation = expected / REFERENCE_TOTAL * (self.sigma * left**self.power) ** 2
-        return mean, np.sqrt(regulation + overtime * (1 - overtime) * extra**2)
+        regulation = level(matrix) * self.sigma * left**self.power
+        return mean, np.sqrt(regulation**2 + overtime * (1 - overtime) * extra**2)
