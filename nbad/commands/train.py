@@ -30,9 +30,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Train, show the cross-validation, write the model. Exit codes: 0, 64 nothing to train on."""
     # Here, not above: the daemon's start does not pay for what only training needs.
+    from nbad.model.card import card
+    from nbad.model.evaluate import MODEL, evaluate, report
+    from nbad.model.forecaster import Forecaster
+    from nbad.model.plots import draw
     from nbad.model.replay import replay
-    from nbad.model.scores import scores
-    from nbad.model.train import cross_validated, save
+    from nbad.model.train import save
 
     games = read_all("train", args.data)
     if isinstance(games, int):
@@ -40,12 +43,19 @@ def run(args: argparse.Namespace) -> int:
     if len(games) < _FEWEST:
         return end("train", USAGE, f"--data: expected at least {_FEWEST} games, was {len(games)}")
     rows = replay(games, fine=True, progress=progress("replayed"))
-    sys.stderr.write("cross-validating by game …\n")
-    unseen = cross_validated(rows, args.seed)
-    made = scores(unseen[0][rows.grid], rows.won[rows.grid])
-    save(args.out, rows, games, args.seed, args.name)
+    try:
+        facts = save(args.out, rows, games, args.seed, args.name)
+        sys.stderr.write("cross-validating by game …\n")
+        made = evaluate(games, Forecaster.load(args.out), seed=args.seed)
+        figures = report(made)
+        (args.out / "CARD.md").write_text(card(figures, facts, games))
+        draw(made, args.out / "evaluation.png")
+    except OSError as error:
+        return end("train", USAGE, f"--out {args.out}: expected a folder that can be written,"
+                   f" was: {error.strerror}")  # fmt: skip
+    scores = figures["scores"][MODEL]["all"]
     sys.stdout.write(
-        f"{len(games)} games, cross-validated: Brier {made['brier']:.4f},"
-        f" log loss {made['log_loss']:.4f}\nwrote {args.out}\n"
+        f"{figures['model']}: {figures['how']}: Brier {scores['brier']:.4f},"
+        f" log loss {scores['log_loss']:.4f}, ECE {scores['ece']:.2%}\nwrote {args.out}\n"
     )
     return 0

@@ -15,7 +15,7 @@ from nbad.model.baselines import (
     fit_brownian_margin,
     running_margins,
 )
-from nbad.model.fit import fit_prior, fit_totals
+from nbad.model.fit import fit_prior
 from nbad.model.forecaster import Distribution, Forecaster
 from nbad.model.recorded import RecordedGame
 from nbad.model.replay import Progress, Rows, replay
@@ -112,12 +112,10 @@ def _compare(
     for learn, predict in splits:
         seen, unseen = rows[learn], rows[predict]
         prior = fit_prior(seen)
-        alone = Forecaster(PRIOR, prior, fit_totals(seen, prior), None)
-        fitted = fit_baselines(seen, running) | {
-            PRIOR: lambda rows, alone=alone: alone.distribution(rows.matrix).home_win
-        }
-        for name, baseline in fitted.items():
-            predicted.setdefault(name, np.empty(len(rows.at)))[predict] = baseline(unseen)
+        said = {name: of(unseen) for name, of in fit_baselines(seen, running).items()}
+        said[PRIOR] = prior.outcome(unseen.matrix, *prior.margin(unseen.matrix))[0]
+        for name, p in said.items():
+            predicted.setdefault(name, np.empty(len(rows.at)))[predict] = p
         mean[predict], scale[predict] = fit_brownian_margin(seen)(unseen)
     return predicted, (mean, scale)
 

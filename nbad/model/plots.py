@@ -28,7 +28,7 @@ def draw(made: Evaluation, path: Path) -> None:
     _margins(axes[1, 0], made)
     _games(axes[1, 1], made)
     # Without a date of its own the same evaluation makes the same file.
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    figure.savefig(path, dpi=96, metadata={"Software": None})
     plt.close(figure)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -21,8 +22,13 @@ def folds_of(games: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]
     return np.random.default_rng(seed).permutation(games) % FOLDS
 
 
-def save(folder: Path, rows: Rows, games: Sequence[RecordedGame], seed: int, name: str) -> None:
-    """Fit on all of ``rows`` and write the model's folder; the same input, the same bytes."""
+def save(
+    folder: Path, rows: Rows, games: Sequence[RecordedGame], seed: int, name: str
+) -> dict[str, Any]:
+    """Fit on all of ``rows`` and write what the daemon loads; the same input, the same bytes.
+
+    Returns what was written to ``model.json``.
+    """
     forecaster, booster = fit(rows, seed)
     facts = {
         "name": name, **forecaster.facts(), "seed": seed, "rounds": ROUNDS,
@@ -31,6 +37,7 @@ def save(folder: Path, rows: Rows, games: Sequence[RecordedGame], seed: int, nam
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     (folder / TREES).write_text(booster.model_to_string())
+    return facts
 
 
 def cross_validated(rows: Rows, seed: int) -> Matrix:

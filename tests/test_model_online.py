@@ -1,0 +1,178 @@
+"""What the model saw in training is, bit for bit, what the daemon shows it; and nothing leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nbad.config import Config
+from nbad.feed.playbyplay import parse_playbyplay
+from nbad.feed.simulator import simulate_night
+from nbad.messages import (
+    Fetched,
+    InForce,
+    Line,
+    Payload,
+    Result,
+    Schedule,
+    Scoreboard,
+    Status,
+    Team,
+    Tick,
+)
+from nbad.model.forecaster import Forecaster
+from nbad.model.readers import read_cdn, read_games
+from nbad.model.recorded import RecordedGame
+from nbad.model.replay import WINDOW_S, expectations, replay
+from nbad.pattern.history import GameHistory
+from nbad.stages.parser import GameBook
+from nbad.stages.patterns import PatternBook
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+REAL = DATA / "live" / "playbyplay_0022000001.json"
+SEASON = DATA / "nbastats_2015_16_train.tar.xz"
+Point = tuple[float, NDArray[np.float64]]
+
+
+def simulated() -> tuple[RecordedGame, list[bytes]]:
+    """A simulated game, and what the feed said of it every 41 s, corrections and all."""
+    night = simulate_night(1, 11)
+    game_id = night.game_ids[0]
+    said: list[bytes] = []
+    t = night.starts_at
+    while t < night.ends_at + 60:
+        resource = night.play_by_play(game_id, t)
+        if resource is not None and (not said or resource.body != said[-1]):
+            said.append(resource.body)
+        t += 41
+    return read_cdn(said[-1]), said
+
+
+def real() -> tuple[RecordedGame, list[bytes]]:
+    """A real game, as it grew by a handful of actions at a time."""
+    if not REAL.exists():
+        pytest.skip("no ../shared/data")
+    import orjson
+
+    document = orjson.loads(REAL.read_bytes())
+    actions = document["game"]["actions"]
+    said = []
+    for count in [*range(1, len(actions), 7), len(actions)]:
+        document["game"]["actions"] = actions[:count]
+        said.append(orjson.dumps(document))
+    return read_cdn(said[-1]), said
+
+
+def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArray, list[Point]]]:  # type: ignore[type-arg]
+    """The daemon's parser and pattern builder: of each body, the row now and the series so far."""
+    book, patterns = GameBook(), PatternBook()
+    in_force = InForce(Config(), Forecaster.load())
+    start = next(play.actual for play in parse_playbyplay(said[-1])[1] if play.actual)
+    teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
+    line = Line(game.game_id, Status.LIVE, 1, 720.0, start, *teams, 0, 0)
+    series: list[Point] = []
+    for number, body in enumerate(said):
+        tick = Tick(number, float(number), in_force)
+        board = Scoreboard(start[:10], (line,)) if number == 0 else None
+        payload = Payload(game.game_id, body, 60.0 * number, None)
+        updates, trouble = book.take(Fetched(tick, board, None, 60.0 * number, (payload,)))
+        assert not trouble
+        for pattern in (made := patterns.fold(updates)).games:
+            rows = made.matrix[pattern.first_point_row :][: len(pattern.points)]
+            completed = list(zip(pattern.points, rows, strict=True))
+            series = [*series, *completed] if pattern.keeps_series else completed
+            yield body, made.matrix[pattern.row], series
+
+
+@pytest.mark.parametrize("source", [simulated, real])
+def test_the_daemon_shows_the_model_what_training_did(source) -> None:  # type: ignore[no-untyped-def]
+    game, said = source()
+    offline = replay([game])
+    ticks = 0
+    series: list[Point] = []
+    for body, row, series in daemon(game, said):  # noqa: B007 - the last series is compared below
+        _, plays = parse_playbyplay(body)
+        whole = GameHistory(game.home_id, game.away_id, expectations([game])[0], WINDOW_S)
+        whole.fold(plays)
+        assert row.tobytes() == whole.current().tobytes()
+        ticks += 1
+    assert ticks > 40
+    online = [(at, row) for at, row in series if at < 2880]
+    assert [at for at, _ in online] == offline.at.tolist()
+    assert np.array([row for _, row in online]).tobytes() == offline.matrix.tobytes()
+
+
+def season() -> list[RecordedGame]:
+    """Nine games of six teams on three days."""
+    night = simulate_night(1, 4)
+    resource = night.play_by_play(night.game_ids[0], night.ends_at + 60)
+    assert resource is not None
+    played = read_cdn(resource.body)
+    return [
+        replace(
+            played, game_id=f"00225{number:05}", home_id=number % 3 * 2 + 1,
+            away_id=(number * 2 + number // 3) % 3 * 2 + 2, day=100 + number // 3,
+        )
+        for number in range(9)
+    ]  # fmt: skip
+
+
+def ended(game: RecordedGame, home: int, away: int) -> RecordedGame:
+    """The same game with another end: its last play says another score."""
+    return replace(game, plays=(*game.plays[:-1], replace(game.plays[-1], home=home, away=away)))
+
+
+def test_no_result_of_its_own_day_or_later_touches_a_game() -> None:
+    games = season()
+    expected = expectations(games)
+    for number in range(9):
+        changed = [
+            ended(game, 200, 50) if later >= number - number % 3 else game
+            for later, game in enumerate(games)
+        ]
+        assert expectations(changed)[: number + 1] == expected[: number + 1]
+    # What was before does touch it, or the test above would show nothing.
+    assert expectations([ended(games[0], 200, 50), *games[1:]])[3:] != expected[3:]
+
+
+def test_its_own_end_touches_no_row_before_it() -> None:
+    games = season()
+    same, other = replay(games), replay([*games[:-1], ended(games[-1], 200, 50)])
+    assert same.matrix.tobytes() == other.matrix.tobytes()
+    assert other.margin[-1] == 150 != same.margin[-1]
+
+
+def test_the_schedule_rates_as_training_does() -> None:
+    """The season's results, as training met them and as the schedule tells them."""
+    if not SEASON.exists():
+        pytest.skip("no ../shared/data")
+    read = [game for _, game in read_games(SEASON) if isinstance(game, RecordedGame)][:120]
+    games = [replace(game, day=739_000 + number // 8) for number, game in enumerate(read)]
+
+    def tip_off(game: RecordedGame) -> str:
+        from datetime import date
+
+        assert game.day is not None
+        return f"{date.fromordinal(game.day)}T23:30:00Z"
+
+    results = tuple(
+        Result(game.game_id, tip_off(game), game.home_id, game.away_id, *game.final)
+        for game in games
+    )
+    book, force = PatternBook(), InForce(Config(), Forecaster.load())
+    for number in (0, 8, 60, 119):
+        game, teams = games[number], (Team(0, "", ""), Team(0, "", ""))
+        teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
+        line = Line(game.game_id, Status.SCHEDULED, 0, 0.0, tip_off(game), *teams, 0, 0)
+        fetched = Fetched(Tick(number, 0.0, force), Scoreboard("", (line,)))
+        updates, _ = GameBook().take(fetched)
+        made = book.fold(replace(updates, schedule=Schedule(results, ())))
+        expected = expectations(games)[number]
+        blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
+        assert made.matrix[0].tobytes() == blank.current().tobytes()
+        assert expected.margin != expectations(games[:1])[0].margin or number < 8

@@ -1,0 +1,124 @@
+"""Recorded games of either form become the same plays; days are found where none are told."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from nbad.messages import Play
+from nbad.model.rating import Expectation
+from nbad.model.readers import read_games
+from nbad.model.recorded import RecordedGame, game_days
+from nbad.model.statsform import read_csv
+from nbad.pattern.history import GameHistory
+from nbad.pattern.possession import possession_after
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+HEAD = (
+    "GAME_ID,EVENTMSGTYPE,PERIOD,WCTIMESTRING,PCTIMESTRING,HOMEDESCRIPTION,VISITORDESCRIPTION,"
+    "SCORE,PERSON1TYPE,PLAYER1_ID,PLAYER1_TEAM_ID,PLAYER3_TEAM_ID\n"
+)
+GAME = HEAD + (
+    "21500001,12,1,7:41 PM,12:00,,,,0,0,,\n"
+    "21500001,10,1,7:41 PM,12:00,Jump Ball,,,4,7,11.0,22.0\n"
+    "21500001,2,1,7:42 PM,11:40,,MISS Porter 25' 3PT Jump Shot,,5,8,22.0,\n"
+    "21500001,4,1,7:42 PM,11:38,CELTICS Rebound,,,2,11,,\n"
+    "21500001,1,1,7:42 PM,11:20,Crowder 3PT Jump Shot (3 PTS),,0 - 3,4,7,11.0,\n"
+    "21500001,3,1,7:43 PM,11:02,,MISS Wall Free Throw 1 of 2,,5,8,22.0,\n"
+    "21500001,3,1,7:43 PM,11:02,,Wall Free Throw 2 of 2 (1 PTS),1 - 3,5,8,22.0,\n"
+    "21500001,13,4,10:01 PM,0:00,,,1 - 3,0,0,,\n"
+)
+
+
+def test_a_game_of_stats_nba_com() -> None:
+    game = read_csv(GAME)
+    assert (game.game_id, game.home_id, game.away_id) == ("0021500001", 11, 22)
+    assert game.final == (3, 1)
+    assert game.tip_minute == 19 * 60 + 41
+    assert [play.kind for play in game.plays] == [
+        "period", "jumpball", "3pt", "rebound", "3pt", "freethrow", "freethrow", "period",
+    ]  # fmt: skip
+    assert [play.team_id for play in game.plays] == [0, 22, 22, 11, 11, 22, 22, 0]
+    assert [play.clock_s for play in game.plays[:3]] == [720.0, 720.0, 700.0]
+
+
+def test_who_has_the_ball() -> None:
+    game = read_csv(GAME)
+    home, away = game.home_id, game.away_id
+    held, before, score = [], 0, (0, 0)
+    for play in game.plays:
+        side = (play.team_id == home) - (play.team_id == away)
+        before = possession_after(play, side, (play.home, play.away) != score, before)
+        score = play.home, play.away
+        held.append(before)
+    assert held == [0, -1, -1, 1, -1, -1, 1, 0]
+
+
+def play(kind: str, subkind: str = "", description: str = "") -> Play:
+    return Play(1, 1, 1, 600.0, 0, 0, kind, subkind, 1, 0, description, "", "")
+
+
+@pytest.mark.parametrize(
+    ("play", "scored", "after"),
+    [
+        (play("turnover"), False, -1),
+        (play("foul"), False, -1),  # as before it
+        (play("freethrow", "1 of 1", "Technical Free Throw"), True, -1),  # as before it
+        (play("freethrow", "2 of 2", "Free Throw Flagrant 2 of 2"), True, 1),
+        (play("freethrow", "2 of 2"), False, 1),  # the rebound decides
+        (play("freethrow", "1 of 2"), True, 1),
+    ],
+)
+def test_the_ball_after(play: Play, scored: bool, after: int) -> None:
+    assert possession_after(play, 1, scored, -1) == after
+
+
+def test_a_real_game_of_cdn_nba_com() -> None:
+    path = DATA / "live" / "playbyplay_0022000001.json"
+    if not path.exists():
+        pytest.skip("no ../shared/data")
+    ((name, game),) = read_games(path)
+    assert isinstance(game, RecordedGame), name
+    assert (game.home_id, game.away_id) == (1610612751, 1610612744)
+    assert game.final == (125, 99)
+    # The feed names who had the ball during a play; just before it our reading must say the same.
+    history = GameHistory(game.home_id, game.away_id, Expectation(), 720.0)
+    agree = told = 0
+    for one in game.plays:
+        if one.kind in ("2pt", "3pt", "turnover"):
+            has = 1 if one.possession == game.home_id else -1
+            told += 1
+            agree += history._possession == has
+        history.fold([one])
+    assert told > 150
+    assert agree / told > 0.97
+
+
+def test_an_archive_and_its_folder_are_alike(tmp_path: Path) -> None:
+    folder = tmp_path / "games"
+    folder.mkdir()
+    for number in (1, 2, 3):
+        (folder / f"002150000{number}.csv").write_text(GAME.replace("21500001", f"2150000{number}"))
+    (folder / "0021500002.csv").write_text("GAME_ID\n")
+    (folder / "README.txt").write_text("no game")
+    with tarfile.open(tmp_path / "games.tar.xz", "w:xz") as archive:
+        archive.add(folder, "season")
+    plain, packed = list(read_games(folder)), list(read_games(tmp_path / "games.tar.xz"))
+    assert [name for name, _ in plain] == [f"002150000{number}.csv" for number in (1, 2, 3)]
+    assert isinstance(plain[1][1], ValueError)
+    assert [plain[0], plain[2]] == [packed[0], packed[2]]
+
+
+def game(number: int, home: int, away: int, tip: int, day: int | None = None) -> RecordedGame:
+    return RecordedGame(f"00215{number:05}", home, away, (), day, tip)
+
+
+def test_days_are_counted_from_the_wall_clock_or_told() -> None:
+    seven, ten = 19 * 60, 22 * 60
+    games = [game(1, 1, 2, seven), game(2, 3, 4, seven + 30), game(3, 5, 6, ten),
+             game(4, 1, 3, seven), game(5, 4, 6, seven + 5), game(6, 1, 2, ten)]  # fmt: skip
+    # The last has a later clock, but team 1 does not play twice a day.
+    assert game_days(games) == [0, 0, 0, 1, 1, 2]
+    assert game_days([game(1, 1, 2, seven, day=739_000)]) == [739_000]

@@ -1,0 +1,170 @@
+"""`nbad train` and `nbad evaluate` on real files: the same bytes twice, scores of unseen games."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nbad.cli import main
+from nbad.commands.evaluate import COLUMNS
+from nbad.feed.simulator import simulate_night
+from nbad.model.forecaster import Forecaster
+from nbad.model.readers import read_games
+from nbad.model.recorded import RecordedGame
+
+GAMES = 45
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three simulated nights of 15 games, as cdn.nba.com publishes them."""
+    folder = tmp_path_factory.mktemp("recorded")
+    for night in range(3):
+        simulated = simulate_night(15, 20 + night)
+        for number, game_id in enumerate(simulated.game_ids, night * 15 + 1):
+            resource = simulated.play_by_play(game_id, simulated.ends_at + 60)
+            assert resource is not None
+            name = f"00225{number:05}"
+            body = resource.body.replace(game_id.encode(), name.encode())
+            (folder / f"playbyplay_{name}.json").write_bytes(body)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    assert main(["train", "--data", str(recorded), "--out", str(out), "--name", "mine"]) == 0
+    return out
+
+
+def test_the_same_games_make_the_same_model(
+    recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--data", str(recorded), "--out", str(tmp_path), "--name", "mine"]) == 0
+    for name in ("model.json", "margin.txt", "CARD.md"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+    model = Forecaster.load(tmp_path)
+    assert model.name.startswith("mine-")
+    assert model.trained_on == {f"00225{number:05}" for number in range(1, GAMES + 1)}
+    assert f"# {model.name}\n" in (tmp_path / "CARD.md").read_text()
+    assert f"{model.name}: 45 games by cross-validation" in capsys.readouterr().out
+    assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(trained, changed)
+    facts = (changed / "model.json").read_text()
+    (changed / "model.json").write_text(facts.replace('"seed": 1', '"seed": 2'))
+    assert Forecaster.load(changed).name != Forecaster.load(trained).name
+
+
+def test_unseen_games_are_forecast_by_the_model_itself(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "forecasts.csv"
+    arguments = ["evaluate", "--data", str(recorded), "--from", "0022500041"]
+    assert main([*arguments, "--json", "--predictions", str(out)]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["how"] == "5 games that the model has not seen"
+    assert figures["model"] == Forecaster.load().name
+    assert figures["rows"] == 5 * 96
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert {row["game_id"] for row in rows} == {f"00225{n:05}" for n in range(41, 46)}
+    assert [int(row["elapsed_s"]) for row in rows[:96]] == list(range(0, 2851, 30))
+    # The scores are those of the file, as anyone would compute them.
+    finals = {
+        game.game_id: game.final
+        for _, game in read_games(recorded)
+        if isinstance(game, RecordedGame)
+    }
+    won = np.array([finals[row["game_id"]][0] > finals[row["game_id"]][1] for row in rows])
+    p = np.array([float(row["home_win"]) for row in rows])
+    scored = figures["scores"]["model"]["all"]
+    assert scored["brier"] == pytest.approx(np.mean((p - won) ** 2), abs=1e-5)
+    assert scored["log_loss"] == pytest.approx(-np.mean(np.log(np.where(won, p, 1 - p))), abs=1e-4)
+    margins = np.array([finals[row["game_id"]][0] - finals[row["game_id"]][1] for row in rows])
+    inside = [
+        float(row["margin_p10"]) <= margin <= float(row["margin_p90"])
+        for row, margin in zip(rows, margins, strict=True)
+    ]
+    covered = figures["distributions"]["all"]["margin"]["coverage_80"]
+    assert covered == pytest.approx(np.mean(inside), abs=0.01)
+
+
+def test_later_games_change_no_forecast(recorded: Path, tmp_path: Path) -> None:
+    """With the games after it taken away a game is forecast the same."""
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for path in sorted(recorded.iterdir())[:42]:
+        shutil.copy(path, fewer)
+    forecasts = []
+    for data in (recorded, fewer):
+        out = tmp_path / "out.csv"
+        arguments = ["evaluate", "--data", str(data), "--from", "0022500041"]
+        assert main([*arguments, "--json", "--predictions", str(out)]) == 0
+        forecasts.append(out.read_text().splitlines()[: 1 + 2 * 96])
+    assert forecasts[0] == forecasts[1]
+
+
+def test_seen_games_are_not_forecast_by_what_has_seen_them(
+    recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plot = tmp_path / "plot.png"
+    arguments = ["evaluate", "--data", str(recorded), "--model", str(trained)]
+    assert main([*arguments, "--plot", str(plot)]) == 0
+    shown = capsys.readouterr().out
+    assert "45 games by cross-validation of its recipe" in shown
+    for name in ("prior alone", "Brownian, no rating", "logistic regression", "naive LightGBM"):
+        assert name in shown
+    for part in ("all", "Q1", "Q4", "margin CRPS", "80 % interval covers"):
+        assert part in shown
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_broken_game_is_named_and_left_out(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number, path in enumerate(sorted(recorded.iterdir())[:3]):
+        body = path.read_bytes()
+        (data / path.name).write_bytes(body[: len(body) // 2] if number == 1 else body)
+    (data / "0021500001.csv").write_text("GAME_ID,EVENTMSGTYPE\n1,1\n")
+    assert main(["evaluate", "--data", str(data), "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["games"] == 2
+    assert "skipped playbyplay_0022500002.json: " in said.err
+    assert "skipped 0021500001.csv: " in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["evaluate", "--data", "absent"], 64, "--data absent: expected readable games"),
+        (["evaluate", "--data", ".", "--model", "absent"], 78, "expected a model made by"),
+        (["train", "--data", "empty"], 64, "expected at least 40 games, was 0"),
+        (["evaluate", "--data", "empty"], 64, "expected a game"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_one_line(
+    arguments: list[str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
