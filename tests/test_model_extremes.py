@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nbad.feed.playbyplay import parse_playbyplay
+from nbad.feed.reading import read
 from nbad.feed.simulator import simulate_night
 from nbad.messages import Forecast, Play
 from nbad.model.forecaster import Forecaster
@@ -143,7 +143,7 @@ def plays() -> tuple[Play, ...]:
     night = simulate_night(1, 5)
     resource = night.play_by_play(night.game_ids[0], night.ends_at + 60)
     assert resource is not None
-    return parse_playbyplay(resource.body)[1]
+    return read(resource.body).plays
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nbad.config import Config
-from nbad.feed.playbyplay import parse_playbyplay
+from nbad.feed.reading import read
 from nbad.feed.simulator import simulate_night
 from nbad.messages import (
     Fetched,
@@ -72,7 +72,7 @@ def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArr
     """The daemon's parser and pattern builder: of each body, the row now and the series so far."""
     book, patterns = GameBook(), PatternBook()
     in_force = InForce(Config(), Forecaster.load())
-    start = next(play.actual for play in parse_playbyplay(said[-1])[1] if play.actual)
+    start = next(play.actual for play in read(said[-1]).plays if play.actual)
     teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
     line = Line(game.game_id, Status.LIVE, 1, 720.0, start, *teams, 0, 0)
     series: list[Point] = []
@@ -96,7 +96,7 @@ def test_the_daemon_shows_the_model_what_training_did(source) -> None:  # type: 
     ticks = 0
     series: list[Point] = []
     for body, row, series in daemon(game, said):  # noqa: B007 - the last series is compared below
-        _, plays = parse_playbyplay(body)
+        plays = read(body).plays
         whole = GameHistory(game.home_id, game.away_id, expectations([game])[0], WINDOW_S)
         whole.fold(plays)
         assert row.tobytes() == whole.current().tobytes()

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from nbad.feed.playbyplay import parse_playbyplay
+from nbad.feed.reading import read
 from nbad.model.rating import game_day
 from nbad.model.recorded import RecordedGame
 from nbad.model.statsform import read_csv
@@ -30,7 +30,8 @@ def read_games(data: Path) -> Iterator[Read]:
 
 def read_cdn(body: bytes) -> RecordedGame:
     """Read one game in the cdn.nba.com form, which does not say who was at home: the scores do."""
-    game_id, plays = parse_playbyplay(body)
+    reading = read(body)
+    game_id, plays = reading.game_id, reading.plays
     home_id = away_id = home = away = 0
     for play in plays:
         if play.team_id and play.home > home and play.away == away:
