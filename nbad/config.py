@@ -98,7 +98,7 @@ class Server(Section):
     )
     slow: Literal["conflate", "close"] = Field(
         "conflate",
-        description="past the queue: the newest of each game in one batch, or close 4008",
+        description="past the queue: conflate: the newest of each game in one batch; close: 4008",
     )
     ping_interval_s: Seconds = Field(
         20.0, description="ping, and drop whoever did not answer the last"
@@ -109,8 +109,12 @@ class Server(Section):
 class Log(Section):
     """The log."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
-    format: Literal["json", "console"] = Field("json", description="JSON lines, or for people")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level: debug, info, warning, error"
+    )
+    format: Literal["json", "console"] = Field(
+        "json", description="json: JSON lines; console: for people"
+    )
     file: Path | None = Field(None, description="empty: standard output")
 
 

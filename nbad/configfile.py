@@ -19,6 +19,14 @@ _PREFIX = "NBAD_"
 _PATHS = {("model", "path"), ("log", "file")}
 
 
+# What a key in the environment looks like, and what is nearly one: NBAD_SERVER_PORT.
+_NEARLY = {
+    f"{_PREFIX}{section}_{key}".upper(): f"{_PREFIX}{section}__{key}".upper()
+    for section, values in Config()
+    for key in type(values).model_fields
+}
+
+
 class ConfigError(Exception):
     """A configuration that cannot be used: ``problems`` holds one line for each."""
 
@@ -60,6 +68,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         origin |= {
             f"{section}.{key}": str(path) for key in (keys if isinstance(keys, dict) else ())
         }
+    nearly = sorted(_NEARLY.keys() & environ.keys())
+    if nearly:
+        raise ConfigError([f"{name}: expected {_NEARLY[name]}, was {name}" for name in nearly])
     for name in sorted(environ):
         section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
         if name.startswith(_PREFIX) and separator:

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from nbad import __version__
-from nbad.config import Config
+from nbad.config import Config, Log
 from nbad.configfile import ConfigError, differences, load
 from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.messages import InForce, Tick
@@ -73,6 +73,16 @@ def load_model(config: Config, where: str) -> Forecaster:
         return Forecaster.load(config.model.path)
     except ModelError as error:
         raise ConfigError([f"{where}: model.path: {error}"]) from None
+
+
+def writable(log_section: Log, where: str) -> None:
+    """``ConfigError`` where the log's file cannot be opened."""
+    if log_section.file is None:
+        return
+    try:
+        log_section.file.open("ab").close()
+    except OSError as error:
+        raise ConfigError([f"{where}: log.file: expected a file to write, was: {error}"]) from None
 
 
 async def _run(path: Path | None, in_force: InForce) -> None:

@@ -29,7 +29,17 @@ def test_it_shows_each_value_and_where_it_came_from(
     assert f"port = 9999  # {path}" in done.stdout
     assert "live_interval_s = 2.0  # NBAD_POLL__LIVE_INTERVAL_S" in done.stdout
     assert "queue = 8  # default" in done.stdout
+    assert 'file = ""  # default' in done.stdout
+    assert "http2 = false  # default" in done.stdout
     assert done.stdout.endswith(" loads\n")
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "nbad.toml"
+    path.write_text('[log]\nfile = "/nowhere/nbad.log"\n')
+    done = check("--config", str(path))
+    assert done.returncode == 78
+    assert f"{path}: log.file: expected a file to write, was: " in done.stderr
 
 
 def test_it_tries_the_feed(tmp_path: Path) -> None:
@@ -49,6 +59,6 @@ def test_it_tries_the_feed(tmp_path: Path) -> None:
     assert " results, " in good.stdout
 
     gone = check("--config", str(path), "--network")
-    assert gone.returncode == 1
+    assert gone.returncode == 69
     assert gone.stderr.startswith(f"nbad check: the feed: {urls[0]}/scoreboard/")
     assert len(gone.stderr.splitlines()) == 1

@@ -56,6 +56,14 @@ def test_an_error_of_the_environment_names_its_variable(tmp_path: Path) -> None:
     ]
 
 
+def test_one_underscore_too_few_is_told() -> None:
+    with pytest.raises(ConfigError) as error:
+        load(None, {"NBAD_SERVER_PORT": "1", "NBAD_HOME": "/x"})
+    assert error.value.problems == [
+        "NBAD_SERVER_PORT: expected NBAD_SERVER__PORT, was NBAD_SERVER_PORT"
+    ]
+
+
 def test_a_path_may_be_empty(tmp_path: Path) -> None:
     path = tmp_path / "nbad.toml"
     path.write_text('[log]\nfile = ""\n[model]\npath = "mine"\n')

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 from nbad.commands.run import add_config
 from nbad.config import Config, Log
 from nbad.configfile import ConfigError, find, load, shown
-from nbad.exits import CONFIG, FAILED, OK, end
+from nbad.exits import CONFIG, OK, UNAVAILABLE, end
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,14 +30,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def check(args: argparse.Namespace) -> int:
     """Print what is in force and where each value came from, or every error.
 
-    Exit codes: 0; 78 wrong configuration; 1 where the feed does not answer as it should.
+    Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
     """
-    from nbad.daemon import load_model  # what only the daemon needs takes half a second
+    from nbad.daemon import load_model, writable  # what only the daemon needs takes half a second
 
     path = find(args.config)
     try:
         loaded = load(path, os.environ)
         forecaster = load_model(loaded.config, str(path or "default"))
+        writable(loaded.config.log, str(path or "default"))
     except ConfigError as error:
         sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
         return CONFIG
@@ -43,7 +46,7 @@ def check(args: argparse.Namespace) -> int:
         sys.stdout.write(f"[{section}]\n")
         for key in type(values).model_fields:
             origin = loaded.origin.get(f"{section}.{key}", "default")
-            sys.stdout.write(f"{key} = {shown(getattr(values, key))!r}  # {origin}\n")
+            sys.stdout.write(f"{key} = {_toml(shown(getattr(values, key)))}  # {origin}\n")
     sys.stdout.write(f"model {forecaster.name} loads\n")
     if not args.network:
         return OK
@@ -54,8 +57,18 @@ def check(args: argparse.Namespace) -> int:
     logs.configure(Log(level="error"))  # what is wrong is said once, below
     problems = trio.run(try_feed, loaded.config, sys.stdout.write)
     if problems:
-        return end("check", FAILED, f"the feed: {'; '.join(problems)}")
+        return end("check", UNAVAILABLE, f"the feed: {'; '.join(problems)}")
     return OK
+
+
+def _toml(value: Any) -> str:
+    """A value as it is written in the file."""
+    if value is None:
+        return '""'
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {_toml(part)}" for key, part in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)  # of numbers, texts, truths and lists also TOML
 
 
 async def try_feed(config: Config, say: Callable[[str], object]) -> list[str]:

@@ -33,15 +33,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Simulates a night of games, runs the daemon on it, and shows what it sends.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--games", type=int, default=10, help=f"1 to {MAX_GAMES}")
-    parser.add_argument("--speed", type=float, default=20.0, help="times real time")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same night")
-    parser.add_argument("--seconds", type=float, default=0.0, help="0: until the night ends")
+    parser.add_argument("--games", type=int, default=10, metavar="N", help=f"1 to {MAX_GAMES}")
+    parser.add_argument("--speed", type=float, default=20.0, metavar="X", help="times real time")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same seed, the same night"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, metavar="S", help="0: until the night ends"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the night. Exit codes: 0 it ended, 64 wrong arguments, 69 the daemon did not start."""
+    if not args.seconds >= 0:
+        return end("demo", USAGE, f"seconds: expected 0 or more, was {args.seconds}")
     try:
         night = simulate_night(args.games, args.seed, starts_at=time.time())
         clock = FeedClock(night.starts_at, args.speed)
@@ -66,19 +72,23 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
                 "max_requests_per_s = 200.0\n"
                 f'[server]\nport = 0\n[log]\nfile = "{log_file}"\n'
             )
-            # A process of its own, as it runs in earnest: nothing of the demo slows it down.
+            # A process of its own, as it runs in earnest: nothing of the demo slows it down. In a
+            # session of its own: a Ctrl-C is for the demo, which then ends the daemon well.
             command = [sys.executable, "-m", "nbad", "run", "--config", str(config)]
             daemon: trio.Process = await nursery.start(
-                partial(trio.run_process, command, check=False, stdin=subprocess.DEVNULL)
-            )
+                partial(
+                    trio.run_process, command, check=False, stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            )  # fmt: skip
             port = await _stream_port(log_file, daemon)
             if port is None:
                 nursery.cancel_scope.cancel()
                 return end("demo", UNAVAILABLE, "the daemon did not start; its reason is above")
             url = f"ws://127.0.0.1:{port}/v1/stream"
-            _say(f"feed    {address.base_url}\nstream  {url}\nlog     {log_file}\n")
-            nursery.start_soon(_interrupt, signals, nursery.cancel_scope)
-            with trio.move_on_after(seconds):
+            _say(f"feed    {address.base_url}\nstream  {url}\nlog     {log_file}, until the end\n")
+            with trio.move_on_after(seconds) as watching:
+                nursery.start_soon(_interrupt, signals, watching)
                 if not await _watch(url, night.finals):
                     code = FAILED
             os.kill(daemon.pid, signal.SIGTERM)
@@ -88,6 +98,8 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
 
 
 async def _interrupt(signals: Any, scope: trio.CancelScope) -> None:
+    # Heard to the end: under `timeout make demo` each signal comes twice, and none may cut short
+    # what the first began.
     async for _ in signals:
         scope.cancel()
 
@@ -145,10 +157,18 @@ def _line(game: Any) -> str:
     score = f"{away['tricode']} {away['score']:3} @ {home['tricode']} {home['score']:3}"
     if forecast is None:
         return f"  {where:10} {score}\n"
+    # Of the favourite: a chance over a half, and a margin that is mostly his.
     p, margin = forecast["home_win"], forecast["margin"]
-    bar = "█" * round(p * 20)
-    band = f"{margin['p10']:+5.1f} … {margin['p90']:+5.1f}"
-    return f"  {where:10} {score}  {home['tricode']} wins {p:6.1%} {bar:20}  by {band}\n"
+    favourite, sign = (home, 1) if p >= 0.5 else (away, -1)
+    if game["status"] == "final":
+        return f"  {where:10} {score}  {favourite['tricode']} won by {abs(game['differential'])}\n"
+    chance = max(p, 1 - p)
+    low, high = sorted((sign * margin["p10"], sign * margin["p90"]))
+    bar = "█" * round(chance * 20)
+    return (
+        f"  {where:10} {score}  {favourite['tricode']} {chance:6.1%} {bar:20}"
+        f"  by {low:+5.1f} to {high:+5.1f}\n"
+    )
 
 
 def _say(text: str) -> None:
