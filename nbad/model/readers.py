@@ -30,8 +30,8 @@ def read_games(data: Path) -> Iterator[Read]:
 
 def read_cdn(body: bytes) -> RecordedGame:
     """Read one game in the cdn.nba.com form, which does not say who was at home: the scores do."""
-    reading = read(body)
-    game_id, plays = reading.game_id, reading.plays
+    said = read(body)
+    plays = said.plays
     home_id = away_id = home = away = 0
     for play in plays:
         if play.team_id and play.home > home and play.away == away:
@@ -42,7 +42,7 @@ def read_cdn(body: bytes) -> RecordedGame:
     ended = any(play.kind == "game" and play.subkind == "end" for play in plays)
     if not home_id or not away_id or not ended or home == away:
         raise ValueError(f"expected a finished game of two teams, was {len(plays)} plays")
-    return RecordedGame(game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
+    return RecordedGame(said.game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
 
 
 def _bodies(data: Path) -> Iterable[tuple[str, bytes]]:
