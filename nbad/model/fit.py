@@ -22,6 +22,10 @@ from nbad.model.totals import Totals
 
 Matrix = NDArray[np.float64]
 
+# A value is thought to lie about this far (a standard deviation, in logarithms) from where its fit
+# starts, and a game to hold as much news as this many independent rows: a few games cannot lead far
+# astray, and hundreds of games are hardly held back.
+_SPREAD, _NEWS = 0.4, 3.0
 # The fit weighs the likelihood of the margin and that of the winner so.
 _WINNER_SHARE = 0.3
 ROUNDS = 30
@@ -45,9 +49,9 @@ def fit_prior(rows: Rows) -> Prior:
         each = (1 - _WINNER_SHARE) * margin + _WINNER_SHARE * winner
         return float(np.average(each, weights=rows.weight))
 
-    start = {"drift": 1.0, "reversion": 0.5, "curve": 0.7, "sigma": 12.0, "power": 0.38,
-             "possession": 0.4}  # fmt: skip
-    return Prior(**_minimise(lambda values: loss(Prior(**values)), start))
+    start = {"drift": 1.0, "reversion": 0.4, "curve": 0.6, "sigma": 12.0, "power": 0.35,
+             "possession": 0.35}  # fmt: skip
+    return Prior(**_minimise(lambda values: loss(Prior(**values)), start, rows))
 
 
 def fit_totals(rows: Rows, prior: Prior) -> Totals:
@@ -61,8 +65,8 @@ def fit_totals(rows: Rows, prior: Prior) -> Totals:
         mean, scale = totals.total(rows.matrix, overtime)
         return float(np.average(pinball(rows.total, mean, scale), weights=rows.weight))
 
-    start = {"blend": 0.1, "level": 1.0, "sigma": 17.5, "power": 0.5}
-    return Totals(**_minimise(lambda values: loss(Totals(**values)), start))
+    start = {"blend": 0.1, "level": 1.0, "sigma": 17.0, "power": 0.47}
+    return Totals(**_minimise(lambda values: loss(Totals(**values)), start, rows))
 
 
 def fit_booster(rows: Rows, prior: Prior, seed: int) -> lightgbm.Booster:
@@ -85,9 +89,9 @@ def fit(rows: Rows, seed: int, name: str = "fit") -> tuple[Forecaster, lightgbm.
 
 
 def _minimise(
-    loss: Callable[[dict[str, float]], float], start: dict[str, float]
+    loss: Callable[[dict[str, float]], float], start: dict[str, float], rows: Rows
 ) -> dict[str, float]:
-    """Nelder and Mead's descent over the logarithms of the values, which are all positive.
+    """Descend over the logarithms of the values, which are all positive.
 
     The result is rounded, so that the last bits of a machine's arithmetic do not show in a model.
     """
@@ -98,8 +102,10 @@ def _minimise(
     def at(logs: Matrix) -> dict[str, float]:
         return dict(zip(names, np.exp(logs).tolist(), strict=True))
 
-    found = minimize(
-        lambda logs: loss(at(logs)), values, method="Nelder-Mead",
-        options={"maxiter": 1500, "xatol": 1e-3, "fatol": 1e-7, "adaptive": True},
-    )  # fmt: skip
+    news = _NEWS * len(np.unique(rows.game))
+
+    def cost(logs: Matrix) -> float:
+        return loss(at(logs)) + float(np.sum(((logs - values) / _SPREAD) ** 2)) / (2 * news)
+
+    found = minimize(cost, values, method="BFGS", options={"gtol": 1e-5})
     return {name: float(f"{value:.4g}") for name, value in at(found.x).items()}

@@ -11,7 +11,7 @@ from nbad.channels import Receiver, Sender
 from nbad.messages import Pattern, Patterns, Update, Updates
 from nbad.model.rating import Expectation, RatingsBook
 from nbad.observe.stage import stage
-from nbad.pattern.features import FEATURES
+from nbad.pattern.features import FEATURES, GRID
 from nbad.pattern.history import GameHistory
 
 
@@ -52,7 +52,7 @@ class PatternBook:
                     kept.expectation}  # fmt: skip
         rows: list[NDArray[np.float64]] = []
         points: list[NDArray[np.float64]] = []
-        made: list[tuple[Update, GameHistory, tuple[float, ...], bool]] = []
+        made: list[tuple[Update, tuple[float, ...], bool]] = []
         for game_id in sorted(due):
             kept = self._games.get(game_id)
             update = fresh.get(game_id) or replace(self._games[game_id].update, corrected=False)
@@ -78,7 +78,7 @@ class PatternBook:
             self._games[game_id] = _Followed(update, history, expectation)
             rows.append(history.current())
             points.extend(row for _, row in completed)
-            made.append((update, history, tuple(at for at, _ in completed), not whole))
+            made.append((update, tuple(at for at, _ in completed), not whole))
         return _assemble(updates, made, rows, points)
 
     def _expect(self, update: Update) -> Expectation:
@@ -89,13 +89,14 @@ class PatternBook:
 
 def _assemble(
     updates: Updates,
-    made: list[tuple[Update, GameHistory, tuple[float, ...], bool]],
+    made: list[tuple[Update, tuple[float, ...], bool]],
     rows: list[NDArray[np.float64]],
     points: list[NDArray[np.float64]],
 ) -> Patterns:
     games, next_point = [], len(rows)
-    for row, (update, history, completed, keeps) in enumerate(made):
-        games.append(Pattern(update, history.grid(), row, completed, next_point, keeps))
+    for row, (update, completed, keeps) in enumerate(made):
+        grid = tuple(rows[row][GRID].tolist())
+        games.append(Pattern(update, grid, row, completed, next_point, keeps))
         next_point += len(completed)
     matrix = np.array([*rows, *points]) if rows else np.empty((0, len(FEATURES)))
     return Patterns(updates.tick, tuple(games), matrix, updates.dropped)
