@@ -45,7 +45,8 @@ def state(remaining: float, differential: float, **values: float) -> Row:
 
 states = st.builds(
     state,
-    st.floats(0.0, 2880.0),
+    # The feed's clock ticks in hundredths of a second; at the horn a tie is another game.
+    st.integers(1, 288_000).map(lambda hundredths: hundredths / 100),
     st.integers(-70, 70),
     expected_margin=st.floats(-25, 25),
     expected_margin_sd=st.floats(0.5, 7),
