@@ -37,6 +37,14 @@ class GamesNight:
         self._boards: LRUCache[tuple[int, ...], Resource] = LRUCache(_KEPT)
         self._schedules: LRUCache[tuple[bool, ...], Resource] = LRUCache(_KEPT)
 
+    def and_also(self, other: GamesNight) -> GamesNight:
+        """This night with another's games as well; ``ValueError`` where both have one of an id."""
+        if not self._feeds.keys().isdisjoint(other._feeds):
+            raise ValueError("expected games of other ids, were some of the same")
+        feeds = (*self._feeds.values(), *other._feeds.values())
+        opened = min(self._opened, other._opened)
+        return GamesNight(feeds, self._season, starts_at=self.starts_at, opened=opened)
+
     @property
     def game_ids(self) -> tuple[str, ...]:
         """The ids of the night's games, in order of tip-off."""

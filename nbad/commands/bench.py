@@ -1,0 +1,145 @@
+"""``nbad bench``: every stage on slates of live games, beside its budget and the baselines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbad.config import BudgetsMs
+from nbad.exits import FAILED, OK, USAGE, end
+
+_BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
+_NEEDS = ("fastapi", "uvicorn", "websockets", "requests", "sklearn")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``bench``."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure every stage against its budget and the baselines",
+        description="Runs the daemon, and the baselines where they and what they need are there, "
+        "on slates of simulated games that all change at once. Needs no network.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--polls", type=int, default=30, metavar="N", help="ticks per slate")
+    parser.add_argument(
+        "--slates", default="1,5,10,15,30", metavar="N,…", help="live games, 1 to 30 each"
+    )
+    parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="listening")
+    parser.add_argument("--alone", action="store_true", help="without the baselines")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw the totals")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes: 0 every stage within its budget, 1 one over it or not measured, 64."""
+    import trio
+
+    from nbad.bench.contest import ContestError, leaves
+    from nbad.bench.slate import LARGEST
+
+    try:
+        slates = [int(games) for games in args.slates.split(",")]
+    except ValueError:
+        return end("bench", USAGE, f"--slates: expected numbers like 1,5,10, was {args.slates}")
+    if not all(1 <= games <= LARGEST for games in slates) or args.polls < 1:
+        return end("bench", USAGE, f"expected slates of 1 to {LARGEST} games, and 1 poll or more")
+    if args.subscribers < 0:
+        return end("bench", USAGE, f"--subscribers: expected 0 or more, was {args.subscribers}")
+    results: list[dict[str, Any]] = []
+    problems: list[str] = []
+    try:
+        results = trio.run(
+            partial(measure_all, slates, args.polls, args.subscribers, alone=args.alone)
+        )
+    except* ContestError as group:
+        problems += [str(error) for error in leaves(group)]
+    if problems:
+        return end("bench", FAILED, "; ".join(problems))
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1))
+    if args.plot:
+        draw(results, args.plot)
+    kept = all(row["pass"] for result in results for row in result["nbad"].values())
+    return OK if kept else end("bench", FAILED, "a stage is over its budget: see FAIL above")
+
+
+async def measure_all(
+    slates: list[int], polls: int, subscribers: int, *, alone: bool
+) -> list[dict[str, Any]]:
+    """Measure, and print as it goes."""
+    from nbad.bench.contest import Contestant, figures, measure
+
+    contestants = [Contestant("nbad")]
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if alone or not _BASELINES.is_dir() or missing:
+        why = "" if alone else f" (not here: {', '.join(missing) or _BASELINES})"
+        sys.stdout.write(f"without the baselines{why}\n")
+    else:
+        contestants += [
+            Contestant(name, (sys.executable, str(_BASELINES / f"{name}.py")))
+            for name in ("tuned", "plain")
+        ]
+    budgets = BudgetsMs()
+    results = []
+    for games in slates:
+        result: dict[str, Any] = {"games": games, "subscribers": subscribers}
+        for contestant in contestants:
+            costs = await measure(contestant, games, polls, subscribers)
+            result[contestant.name] = dict(figures(costs))
+            result[contestant.name]["total"]["ticks"] = len(costs)
+        for stage, row in result["nbad"].items():
+            row["target"] = getattr(budgets, stage)
+            row["pass"] = row["p99"] <= row["target"]
+        results.append(result)
+        sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+        sys.stdout.flush()
+    return results
+
+
+def table(result: dict[str, Any]) -> list[str]:
+    """One slate: nbad's stages beside their budgets, and how many times slower the others are."""
+    others = [name for name in ("tuned", "plain") if name in result]
+    head = f"{result['games']} live games, {result['subscribers']} subscribers"
+    lines = [
+        "",
+        f"{head:34}{'avg':>8}{'p50':>8}{'p95':>8}{'p99':>8}  target       "
+        + "".join(f"{f'{name} p50':>12}{'ratio':>7}" for name in others),
+    ]
+    for stage, row in result["nbad"].items():
+        cells = "".join(f"{row[name]:8.2f}" for name in ("avg", "p50", "p95", "p99"))
+        verdict = "PASS" if row["pass"] else "FAIL"
+        beside = "".join(
+            f"{result[name][stage]['p50']:12.2f}{result[name][stage]['p50'] / row['p50']:6.1f}×"
+            for name in others
+        )
+        lines.append(f"  {stage:32}{cells}  {row['target']:6g} {verdict}{beside:>}")
+    return lines
+
+
+def draw(results: list[dict[str, Any]], path: Path) -> None:
+    """The totals by size of the slate, as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    games = [result["games"] for result in results]
+    for name in ("plain", "tuned", "nbad"):
+        if all(name in result for result in results):
+            totals = [result[name]["total"] for result in results]
+            axes.plot(games, [total["p50"] for total in totals], marker="o", label=f"{name}, p50")
+            axes.plot(
+                games, [total["p99"] for total in totals], ls=":", c=axes.lines[-1].get_color()
+            )
+    axes.set(xlabel="live games, all changed", ylabel="a tick, ms (dotted: p99)", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)

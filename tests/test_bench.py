@@ -1,0 +1,54 @@
+"""``nbad bench``: slates that are what they are called, figures that are those measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from nbad.bench.contest import figures, percentile
+from nbad.bench.slate import slate
+
+_BENCH = [sys.executable, "-m", "nbad", "bench"]
+
+
+@pytest.mark.parametrize("games", [1, 15, 30])
+def test_all_games_of_a_slate_are_in_play(games: int) -> None:
+    night = slate(games)
+    for later in (0.0, 3600.0):
+        board = orjson.loads(night.scoreboard(night.starts_at + later).body)["scoreboard"]["games"]
+        assert len({game["gameId"] for game in board}) == games
+        assert {game["gameStatus"] for game in board} == {2}
+
+
+def test_figures_are_those_of_the_ticks() -> None:
+    costs = [dict.fromkeys(("poll", "parse", "pattern", "predict", "emit", "total"), float(ms))
+             for ms in range(1, 101)]  # fmt: skip
+    emit = dict(figures(costs))["emit"]
+    assert emit == {"avg": 50.5, "p50": 51.0, "p95": 96.0, "p99": 100.0}
+    assert percentile([3.0], 0.99) == 3.0
+
+
+def test_it_measures_a_slate(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    options = ["--alone", "--slates", "2", "--polls", "3", "--subscribers", "3", "--json", str(out)]
+    done = subprocess.run([*_BENCH, *options], capture_output=True, text=True, check=False)
+    (result,) = json.loads(out.read_text())
+    assert result["games"] == 2
+    assert result["nbad"]["total"]["ticks"] == 3
+    for row in result["nbad"].values():
+        assert 0 < row["p50"] <= row["p99"]
+        assert row["pass"] == (row["p99"] <= row["target"])
+    assert done.returncode == (0 if all(row["pass"] for row in result["nbad"].values()) else 1)
+    assert "2 live games, 3 subscribers" in done.stdout
+
+
+@pytest.mark.parametrize("options", [["--slates", "31"], ["--slates", "x"], ["--polls", "0"]])
+def test_wrong_arguments_are_told(options: list[str]) -> None:
+    done = subprocess.run([*_BENCH, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert "expected" in done.stderr
