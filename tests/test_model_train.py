@@ -46,7 +46,7 @@ def test_the_same_games_make_the_same_model(
     recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "--data", str(recorded), "--out", str(tmp_path), "--name", "mine"]) == 0
-    for name in ("model.json", "margin.txt", "CARD.md"):
+    for name in ("model.json", "home_win.txt", "CARD.md"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
     model = Forecaster.load(tmp_path)
     assert model.name.startswith("mine-")

@@ -137,6 +137,6 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path) -> None:  # type: ignore
     with pytest.raises(ModelError, match=r"model\.json: expected a model made by"):
         Forecaster.load(tmp_path)
     (tmp_path / "model.json").write_text("{}")
-    (tmp_path / "margin.txt").write_text("no trees")
+    (tmp_path / "home_win.txt").write_text("no trees")
     with pytest.raises(ModelError, match="expected a model that loads"):
         Forecaster.load(tmp_path)

@@ -40,11 +40,12 @@ def card(figures: dict[str, Any], facts: dict[str, Any], games: Sequence[Recorde
         "## What it is",
         "",
         "- Team strengths: Gaussian posteriors (Kalman filters) from earlier results alone.",
-        "- The final margin: normal, its mean reverting from the score to what was expected.",
+        "- The final margin: normal, its mean reverting from the score to what was expected,",
+        "  and a tie at the end leads to an overtime.",
         f"  {_pairs(facts['prior'])}",
-        f"- A LightGBM booster of {facts['rounds']} small trees moves that mean, from:"
-        f" {', '.join(COLUMNS)}.",
-        "- P(home wins) is read from the same distribution, with overtime for a tie.",
+        f"- A LightGBM booster of {facts['rounds']} small trees corrects the log-odds of a win,"
+        f" from: {', '.join(COLUMNS)}.",
+        "- The margin's mean is moved to agree with that probability.",
         f"- The final total: normal. {_pairs(facts['totals'])}",
         "",
         "## How good it is",

@@ -13,22 +13,22 @@ import orjson
 from numpy.typing import NDArray
 
 from nbad.messages import Forecast, Quantiles
-from nbad.model.normal import normal_quantile
-from nbad.model.prior import Prior, effective_remaining, level
+from nbad.model.normal import logit, normal_quantile, sigmoid
+from nbad.model.prior import Prior, effective_remaining
 from nbad.model.totals import Totals
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import FEATURES, INDEX
 
 BUNDLED = Path(__file__).parent / "bundled"
-FACTS, TREES = "model.json", "margin.txt"
+FACTS, TREES = "model.json", "home_win.txt"
 _Z90 = 1.2815515655446004
 Matrix = NDArray[np.float64]
 
-# The booster's columns, and how the final margin may depend on each: +1 where more is better for
-# the home side, 0 where trees are free. All are such that a season of another scoring looks alike.
-COLUMNS = {"standing": 1, "left": 0, "swing_120": 0, "swing_300": 0, "tempo": 0}
-# The booster corrects, it does not decide: it may move the margin by this many standard deviations.
-_LARGEST_SHIFT = 1.0
+# The booster's columns, and how P(home wins) may depend on each: +1 where more is better for the
+# home side, 0 where trees are free. Both are such that a season of another scoring looks alike.
+COLUMNS = {"standing": 1, "tempo": 0}
+# The booster corrects, it does not decide: it may move the log-odds by no more than this.
+_LARGEST_CORRECTION = 1.0
 
 
 class ModelError(Exception):
@@ -55,17 +55,16 @@ def booster_inputs(matrix: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
     ``mean`` and ``scale`` are the margin's by the prior, each of shape (rows,).
     """
     due = matrix[:, INDEX["expected_total"]] * matrix[:, INDEX["elapsed_s"]] / REGULATION_S
-    usual = level(matrix)
-    return np.column_stack(
-        [
-            mean / np.maximum(scale, 1e-9),
-            effective_remaining(matrix) / REGULATION_S,
-            matrix[:, INDEX["swing_120"]] / usual,
-            matrix[:, INDEX["swing_300"]] / usual,
-            # Points so far beside those due by now; before five minutes it is mostly noise.
-            (matrix[:, INDEX["points"]] + 20.0) / (due + 20.0),
-        ]
-    )
+    # Points so far beside those due by now; before five minutes it is mostly noise.
+    tempo = (matrix[:, INDEX["points"]] + 20.0) / (due + 20.0)
+    return np.column_stack([mean / np.maximum(scale, 1e-9), tempo])
+
+
+def _correction(booster: lightgbm.Booster, inputs: Matrix) -> Matrix:
+    # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
+    raw = np.asarray(booster.predict(inputs, raw_score=True, num_threads=1))
+    correction: Matrix = np.clip(raw, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
+    return correction
 
 
 def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
@@ -81,7 +80,7 @@ def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
 
 
 class Forecaster:
-    """The prior, a booster that moves its margin, and the totals."""
+    """The prior, a booster that corrects its log-odds, and the totals."""
 
     def __init__(
         self, name: str, prior: Prior, totals: Totals, booster: lightgbm.Booster | None
@@ -158,8 +157,10 @@ class Forecaster:
         when the game does.
         """
         mean, scale = self._prior.margin(matrix)
-        mean = mean + self._shift(matrix, mean, scale) * scale
         win, overtime = self._prior.outcome(matrix, mean, scale)
+        if self._booster is not None:
+            inputs = booster_inputs(matrix, mean, scale)
+            win = sigmoid(logit(win) + _correction(self._booster, inputs))
         differential = matrix[:, INDEX["differential"]]
         decided = effective_remaining(matrix) <= 0
         win = np.where(decided, differential > 0, win)
@@ -186,11 +187,3 @@ class Forecaster:
             Forecast(p, Quantiles(m - dm, m, m + dm), Quantiles(t - dt, t, t + dt), self.name)
             for p, m, dm, t, dt in rows
         ]
-
-    def _shift(self, matrix: Matrix, mean: Matrix, scale: Matrix) -> Matrix | float:
-        if self._booster is None:
-            return 0.0
-        # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
-        raw = self._booster.predict(booster_inputs(matrix, mean, scale), num_threads=1)
-        shift: Matrix = np.clip(np.asarray(raw), -_LARGEST_SHIFT, _LARGEST_SHIFT)
-        return shift
