@@ -44,6 +44,15 @@ def test_a_game_of_stats_nba_com() -> None:
     assert [play.clock_s for play in game.plays[:3]] == [720.0, 720.0, 700.0]
 
 
+def test_columns_that_only_help_may_be_missing() -> None:
+    rows = [line.split(",") for line in GAME.splitlines()]
+    spare = [rows[0].index(name) for name in ("WCTIMESTRING", "PLAYER1_ID", "PLAYER3_TEAM_ID")]
+    text = "\n".join(",".join(v for n, v in enumerate(r) if n not in spare) for r in rows)
+    game = read_csv(text)
+    assert game.final == (3, 1)
+    assert game.tip_minute is None
+
+
 def test_who_has_the_ball() -> None:
     game = read_csv(GAME)
     home, away = game.home_id, game.away_id

@@ -22,7 +22,7 @@ def read_csv(text: str) -> RecordedGame:
     plays: list[Play] = []
     for row in csv.DictReader(io.StringIO(text)):
         game_id = row["GAME_ID"].rjust(10, "0")
-        tip = tip or row["WCTIMESTRING"]
+        tip = tip or row.get("WCTIMESTRING") or ""
         if row["SCORE"]:
             away, home = (int(score) for score in row["SCORE"].split(" - "))
         kind = int(row["EVENTMSGTYPE"])
@@ -31,13 +31,13 @@ def read_csv(text: str) -> RecordedGame:
         person = int(float(row["PERSON1TYPE"] or 0))
         team_id = int(float(row["PLAYER1_TEAM_ID"] or 0))
         if not team_id and person in (2, 3):
-            team_id = int(float(row["PLAYER1_ID"] or 0))
+            team_id = int(float(row.get("PLAYER1_ID") or 0))
         if team_id and person == 4:
             home_id = team_id
         elif team_id and person == 5:
             away_id = team_id
         if kind == _JUMP_BALL:
-            team_id = int(float(row["PLAYER3_TEAM_ID"] or 0))  # to whom the ball was tipped
+            team_id = int(float(row.get("PLAYER3_TEAM_ID") or 0))  # to whom the ball was tipped
         said = " ".join(filter(None, (row["HOMEDESCRIPTION"], row["VISITORDESCRIPTION"])))
         minutes, seconds = row["PCTIMESTRING"].split(":")
         number = len(plays) + 1
