@@ -124,6 +124,14 @@ def test_a_tie_at_the_buzzer_is_the_overtime_that_follows(expected: float) -> No
     assert close.home_win == pytest.approx(buzzer.home_win, abs=0.03)
 
 
+def test_a_close_end_has_an_overtime_in_its_margin() -> None:
+    for left in (1.0, 5.0, 24.0):
+        tied, decided = one(state(left, 0)), one(state(left, 12))
+        assert tied.margin.p90 - tied.margin.p10 > 5
+        assert decided.margin.p90 - decided.margin.p10 < 6
+        assert tied.total.p90 > tied.total.p50 + 5
+
+
 def test_the_clock_decides_a_lead() -> None:
     wins = [one(state(left, 3)).home_win for left in (1200, 600, 120, 24, 5, 0.5)]
     assert wins == sorted(wins)

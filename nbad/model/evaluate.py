@@ -113,7 +113,7 @@ def _compare(
         seen, unseen = rows[learn], rows[predict]
         prior = fit_prior(seen)
         said = {name: of(unseen) for name, of in fit_baselines(seen, running).items()}
-        said[PRIOR] = prior.outcome(unseen.matrix, *prior.margin(unseen.matrix))[0]
+        said[PRIOR] = prior.outcome(unseen.matrix, *prior.margin(unseen.matrix)).home_win
         for name, p in said.items():
             predicted.setdefault(name, np.empty(len(rows.at)))[predict] = p
         mean[predict], scale[predict] = fit_brownian_margin(seen)(unseen)

@@ -157,7 +157,7 @@ class Forecaster:
         when the game does.
         """
         mean, scale = self._prior.margin(matrix)
-        win, overtime = self._prior.outcome(matrix, mean, scale)
+        win, overtime, spread = self._prior.outcome(matrix, mean, scale)
         if self._booster is not None:
             inputs = booster_inputs(matrix, mean, scale)
             win = sigmoid(logit(win) + _correction(self._booster, inputs))
@@ -165,13 +165,13 @@ class Forecaster:
         decided = effective_remaining(matrix) <= 0
         win = np.where(decided, differential > 0, win)
         overtime = np.where(decided, 0.0, overtime)
-        total, spread = self._totals.total(matrix, overtime)
+        total, total_sd = self._totals.total(matrix, overtime)
         return Distribution(
             win,
-            np.where(decided, differential, scale * _standing(win, mean, scale)),
-            np.where(decided, 0.0, scale),
+            np.where(decided, differential, spread * _standing(win, mean, spread)),
+            np.where(decided, 0.0, spread),
             total,
-            spread,
+            total_sd,
         )
 
     def forecast(self, matrix: Matrix) -> list[Forecast]:

@@ -9,6 +9,7 @@ by a curve of the time left, and the spread of the end falls faster than a squar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,16 @@ Matrix = NDArray[np.float64]
 REFERENCE_TOTAL = 205.0
 # With less left than this, having the ball is worth less: there may be no time for a shot.
 _SHOT_S = 5.0
+
+
+class Outcome(NamedTuple):
+    """Of each row, arrays of shape (rows,): P(the home side wins), P(a further overtime), and the
+    margin's standard deviation with overtimes, in points.
+    """
+
+    home_win: Column
+    overtime: Column
+    spread: Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +56,25 @@ class Prior:
         differential, ball = matrix[:, INDEX["differential"]], matrix[:, INDEX["possession"]]
         return self._margin(matrix, differential, ball, effective_remaining(matrix))
 
-    def outcome(self, matrix: Matrix, mean: Column, scale: Column) -> tuple[Column, Column]:
-        """P(the home side wins) and P(a further overtime), each of shape (rows,).
+    def outcome(self, matrix: Matrix, mean: Column, scale: Column) -> Outcome:
+        """What becomes of a margin of this ``mean`` and ``scale``, as :meth:`margin` has them.
 
-        ``mean`` and ``scale`` are the margin's, as :meth:`margin` has it or corrected. Of the
-        margins that the clock may end with, those that round to a tie lead to an overtime, a small
-        game of its own.
+        Of the margins that the clock may end with, those that round to a tie lead to an overtime, a
+        small game of its own.
         """
         safe = np.maximum(scale, 1e-9)
         lower, upper = normal_cdf((mean - 0.5) / safe), normal_cdf((mean + 0.5) / safe)
         nothing, period = np.zeros(len(matrix)), np.full(len(matrix), OVERTIME_S)
         over_mean, over_scale = self._margin(matrix, nothing, nothing, period)
-        win = lower + (upper - lower) * normal_cdf(over_mean / over_scale)
+        tie = upper - lower
+        win = lower + tie * normal_cdf(over_mean / over_scale)
         # At a tie at the buzzer the overtime is already what lies ahead.
         ahead = matrix[:, INDEX["remaining_s"]] <= 0
-        return np.where(ahead, normal_cdf(mean / safe), win), upper - lower
+        return Outcome(
+            np.where(ahead, normal_cdf(mean / safe), win),
+            tie,
+            np.where(ahead, scale, np.sqrt(scale**2 + tie * over_scale**2)),
+        )
 
     def _margin(
         self, matrix: Matrix, differential: Column, ball: Column, remaining: Column
