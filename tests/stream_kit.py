@@ -31,7 +31,8 @@ from nbad.messages import (
     Tick,
     Update,
 )
-from nbad.stages.server import serve_stream
+from nbad.stages.server import open_hub, serve_stream
+from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
     from nbad.settings import Settings
@@ -95,9 +96,10 @@ def make_tick(in_force: InForce, number: int = 1, feed: FeedState = FeedState.OK
 class Stage:
     """The stage under test: send it ticks, connect to it, end it."""
 
-    def __init__(self, settings: FakeSettings, sender: Any, port: int) -> None:
+    def __init__(self, settings: FakeSettings, sender: Any, hub: Hub) -> None:
         self.settings = settings
-        self.port = port
+        self.hub = hub
+        self.port = 0
         self.ended = trio.Event()
         self._served = trio.Event()
         self.raws: list[Raw] = []
@@ -248,8 +250,11 @@ async def running(**server: Any) -> AsyncIterator[Stage]:
     settings = FakeSettings(Config(server=Server(**({"port": 0} | server))))
     sender, receiver = open_bounded(4, Forecasts)
     async with trio.open_nursery() as nursery:
-        stage = Stage(settings, sender, 0)
-        serve = partial(serve_stream, receiver, cast("Settings", settings), served=stage.serve)
+        hub = open_hub(cast("Settings", settings))
+        stage = Stage(settings, sender, hub)
+        serve = partial(
+            serve_stream, receiver, cast("Settings", settings), served=stage.serve, hub=hub
+        )
 
         async def run(task_status: Any) -> None:
             await serve(task_status=task_status)

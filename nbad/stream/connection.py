@@ -142,7 +142,7 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
     subscriber.greeting = wire.text_frame(welcome)
     log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
     try:
-        hub.join(subscriber, head.since)
+        hub.join(subscriber, head.interest, head.since)
         await _heed(hub, ws, subscriber)
     finally:
         hub.leave(subscriber)

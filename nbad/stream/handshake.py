@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import h11
 import trio
 
+from nbad.stream.night import Interest
 from nbad.stream.position import Since
 from nbad.stream.requests import BadRequestError, parse_since
 from nbad.stream.wire import PROTOCOL
@@ -64,6 +65,7 @@ class Head:
     canonical: bytes
     subprotocol: str | None
     since: Since | None
+    interest: Interest
     early: bytes
 
 
@@ -126,7 +128,8 @@ def check(request: h11.Request, early: bytes = b"") -> Head:
     key = _key(headers.get("sec-websocket-key", []))
     offered = _split(headers, "sec-websocket-protocol")
     subprotocol = PROTOCOL if PROTOCOL in offered else None
-    return Head(_canonical(key, subprotocol), subprotocol, _since(query), early)
+    asked = parse_qs(query, errors="replace")
+    return Head(_canonical(key, subprotocol), subprotocol, _since(asked), _interest(asked), early)
 
 
 def _canonical(key: str, subprotocol: str | None) -> bytes:
@@ -152,8 +155,17 @@ def _key(values: list[str]) -> str:
     raise _bad("expected one Sec-WebSocket-Key of 16 bytes in base64")
 
 
-def _since(query: str) -> Since | None:
-    values = parse_qs(query, errors="replace", max_num_fields=None).get("since")
+def _interest(asked: dict[str, list[str]]) -> Interest:
+    """``?games=ID,ID&teams=BOS,NYK``: the filter from the first message on."""
+    games, teams = (
+        frozenset(name for value in asked.get(key, []) for name in value.split(",") if name)
+        for key in ("games", "teams")
+    )
+    return Interest(games, frozenset(team.upper() for team in teams))
+
+
+def _since(asked: dict[str, list[str]]) -> Since | None:
+    values = asked.get("since")
     if not values:
         return None
     try:

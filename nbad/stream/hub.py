@@ -66,10 +66,9 @@ class Hub:
         self._numbers += 1
         return self._numbers
 
-    def join(self, subscriber: Subscriber, since: Since | None) -> None:
+    def join(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
         """Register a newcomer and send it what it is owed: no await lies between the two."""
-        self._groups[EVERYTHING][subscriber] = None
-        self.subscribe(subscriber, EVERYTHING, since)
+        self.subscribe(subscriber, interest, since)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a subscriber."""

@@ -1,0 +1,40 @@
+"""A client of the stream, on Trio: ``async with connect(URL) as feed: async for message in feed``.
+
+It resumes by itself after a drop, keeps the newest message of every game in ``feed.games``, and
+says each drop with a :class:`Dropped`: there is never a silent gap.
+"""
+
+from nbad.client.feed import Dropped, Feed, connect
+from nbad.client.messages import (
+    Batch,
+    Error,
+    Event,
+    Forecast,
+    Game,
+    Heartbeat,
+    Pong,
+    Quantiles,
+    Side,
+    Snapshot,
+    Welcome,
+)
+from nbad.client.transport import DroppedError, RefusedError
+
+__all__ = [
+    "Batch",
+    "Dropped",
+    "DroppedError",
+    "Error",
+    "Event",
+    "Feed",
+    "Forecast",
+    "Game",
+    "Heartbeat",
+    "Pong",
+    "Quantiles",
+    "RefusedError",
+    "Side",
+    "Snapshot",
+    "Welcome",
+    "connect",
+]

@@ -1,0 +1,182 @@
+"""The feed: messages one after the other, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import orjson
+import trio
+
+from nbad.client.messages import BY_TYPE, Batch, Game, Message, Snapshot, Welcome
+from nbad.client.transport import DroppedError, RefusedError, Transport
+
+CONNECT_S = 10.0
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 15.0
+
+# A server is silent for at most `heartbeat_s`; past so many of them it is taken for gone.
+HEARTBEATS_MISSED = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The connection ended for ``reason``; the next is tried after ``pause_s`` seconds."""
+
+    reason: str
+    pause_s: float
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    games: Collection[str] = (),
+    teams: Collection[str] = (),
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Feed]:
+    """Open the stream at ``url`` (``ws://`` or ``wss://HOST:PORT/v1/stream``).
+
+    ``games`` (ids) and ``teams`` (tricodes) narrow it; neither: all. ``tls`` is for certificates
+    that the system does not know. Raises :class:`DroppedError` where the first connection cannot be
+    had and :class:`RefusedError` where the server will not have us; later drops are resumed.
+    """
+    feed = Feed(url, games=games, teams=teams, token=token, tls=tls)
+    await feed.open()
+    try:
+        yield feed
+    finally:
+        await feed.aclose()
+
+
+class Feed:
+    """Messages, and what they add up to. Iterate in one task only.
+
+    ``games`` is the newest message of every game by its id, ``epoch`` and ``seq`` where the view
+    stands (seq -1: no view yet), ``welcome`` the last welcome, ``drops`` how often it was resumed.
+    Only a snapshot's games carry their ``series``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        games: Collection[str] = (),
+        teams: Collection[str] = (),
+        token: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.games: dict[str, Game] = {}
+        self.epoch = ""
+        self.seq = -1
+        self.welcome: Welcome | None = None
+        self.drops = 0
+        self._url = url
+        self._filter = {"games": ",".join(games), "teams": ",".join(teams)}
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._tls = tls
+        self._transport: Transport | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def __aiter__(self) -> Feed:
+        return self
+
+    async def __anext__(self) -> Message | Dropped:
+        """The next message, or that the connection dropped. Safe to cancel.
+
+        Raises :class:`RefusedError` where the server will not have us any more.
+        """
+        while True:
+            try:
+                if self._transport is None:
+                    await trio.sleep_until(self._retry_at)
+                    await self.open()
+                message = await self._receive()
+            except DroppedError as error:
+                return await self._drop(str(error))
+            if message is not None:
+                return message
+
+    async def open(self) -> None:
+        """Connect, and go on from where the view stands."""
+        self._transport = await Transport.open(self._address(), self._headers, self._tls, CONNECT_S)
+
+    async def aclose(self) -> None:
+        """End the connection, if there is one."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    def _address(self) -> str:
+        parts = urlsplit(self._url)
+        query = {name: value for name, value in self._filter.items() if value}
+        if self.seq >= 0:
+            query["since"] = f"{self.epoch}.{self.seq}"
+        return urlunsplit(
+            parts._replace(query="&".join(filter(None, [parts.query, urlencode(query)])))
+        )
+
+    async def _receive(self) -> Message | None:
+        assert self._transport is not None
+        heartbeat_s = self.welcome.heartbeat_s if self.welcome else CONNECT_S
+        patience_s = max(CONNECT_S, HEARTBEATS_MISSED * heartbeat_s)
+        with trio.move_on_after(patience_s):
+            text = await self._transport.receive()
+            return self._take(text)
+        raise DroppedError(f"nothing was heard for {patience_s:g} s")
+
+    def _take(self, text: str) -> Message | None:
+        """Read a message into the view. Raises :class:`DroppedError` where one is missing."""
+        try:
+            raw = orjson.loads(text)
+            kind = BY_TYPE.get(raw["type"])
+            message = kind.model_validate(raw) if kind else None
+        except (ValueError, TypeError, KeyError) as error:
+            raise DroppedError(f"not a message of ours: {error}") from error
+        match message:
+            case Welcome():
+                self.welcome = message
+            case Snapshot():
+                self.games = {game.game_id: game for game in message.games}
+                self._stand(message)
+            case Batch():
+                self._follow(message)
+                self.games.update((game.game_id, game) for game in message.messages)
+                self._stand(message)
+        return message
+
+    def _follow(self, batch: Batch) -> None:
+        """Check that ``batch`` is the next: only a filter lets numbers be left out."""
+        step = batch.seq - self.seq
+        filtered = any(self._filter.values())
+        right = step >= 1 if filtered else step == (batch.conflated or 1)
+        if self.seq < 0 or batch.epoch != self.epoch or not right:
+            expected = f"{self.epoch}.{self.seq}"
+            if self._failures:  # resumed already, and still wrong: ask for a snapshot
+                self.seq = -1
+            raise DroppedError(f"a gap: {batch.epoch}.{batch.seq} came after {expected}")
+
+    def _stand(self, message: Snapshot | Batch) -> None:
+        self.epoch, self.seq = message.epoch, message.seq
+        self._failures = 0
+
+    async def _drop(self, reason: str) -> Dropped:
+        """Let go of the connection; the pause doubles with each try that brought nothing."""
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
+        pause_s = random.uniform(longest / 2, longest)
+        self._failures += 1
+        self.drops += 1
+        self._retry_at = trio.current_time() + pause_s
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+        return Dropped(reason, pause_s)
+
+
+__all__ = ["Dropped", "Feed", "RefusedError", "connect"]

@@ -1,0 +1,161 @@
+"""The server's messages, typed. Their JSON Schemas in ``docs/asyncapi.json`` are made from these.
+
+Clocks and ages are in seconds, scores and margins in points, timings in milliseconds. A field that
+is unknown here is ignored, so an older client reads a newer server.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seq = Annotated[int, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(ge=0)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Side(_Message):
+    """A team and its score."""
+
+    team_id: int
+    tricode: str
+    name: str
+    score: int
+
+
+class Quantiles(_Message):
+    """The 10th, 50th and 90th percentile, in points."""
+
+    p10: float
+    p50: float
+    p90: float
+
+
+class Forecast(_Message):
+    """How the game is expected to end. ``margin`` is home - away, ``model`` names who says so."""
+
+    home_win: Probability
+    margin: Quantiles
+    total: Quantiles
+    model: str
+
+
+class Event(_Message):
+    """The last play. ``home`` and ``away`` is the score after it; ``team_id`` 0 is nobody's."""
+
+    number: int
+    period: int
+    clock_s: float
+    kind: str
+    subkind: str
+    team_id: int
+    description: str
+    home: int
+    away: int
+    time: str | None
+
+
+class Game(_Message):
+    """A game, standing alone. ``series`` comes with snapshots only: what was forecast so far."""
+
+    game_id: str
+    status: Literal["scheduled", "live", "halftime", "final", "postponed"]
+    period: int
+    clock_s: float = Field(description="left in the period")
+    start_utc: str
+    home: Side
+    away: Side
+    differential: int = Field(description="home - away")
+    pattern: tuple[float, ...] = Field(description="the differential on the model's grid")
+    forecast: Forecast | None
+    event: Event | None
+    corrected: bool = Field(description="the feed took back or changed what was sent before")
+    source_time: str | None = Field(description="of the newest play, RFC 3339 in UTC")
+    received_at: str = Field(description="RFC 3339 in UTC")
+    series: tuple[tuple[float, float, float, float, float, float], ...] | None = Field(
+        None, description="elapsed_s, home_win, margin p10, p50, p90, total p50"
+    )
+
+
+class Timing(_Message):
+    """What the tick took, stage by stage, in milliseconds."""
+
+    poll: Milliseconds
+    parse: Milliseconds
+    pattern: Milliseconds
+    predict: Milliseconds
+    emit: Milliseconds
+    total: Milliseconds
+
+
+class Welcome(_Message):
+    """The first message of a connection."""
+
+    type: Literal["welcome"]
+    version: str
+    protocol: Literal["nbad.v1"]
+    epoch: str
+    heartbeat_s: float
+
+
+class Snapshot(_Message):
+    """Every game asked for, whole, true at ``seq``."""
+
+    type: Literal["snapshot"]
+    epoch: str
+    seq: Seq
+    games: tuple[Game, ...]
+
+
+class Batch(_Message):
+    """The games that changed in a tick; ``conflated`` is how many batches it stands for."""
+
+    type: Literal["batch"]
+    epoch: str
+    seq: Seq
+    tick: int
+    messages: tuple[Game, ...]
+    timing_ms: Timing
+    conflated: Annotated[int, Field(ge=2)] | None = None
+
+
+class Heartbeat(_Message):
+    """Nothing was sent for ``heartbeat_s``; ``seq`` is that of the newest batch."""
+
+    type: Literal["heartbeat"]
+    epoch: str
+    seq: Seq
+    feed: Literal["ok", "stale", "down"]
+    feed_age_s: float
+
+
+class Pong(_Message):
+    """The answer to a ``ping`` with its ``id``."""
+
+    type: Literal["pong"]
+    id: Any
+
+
+class Error(_Message):
+    """A message of the client's could not be acted on. The connection stays open."""
+
+    type: Literal["error"]
+    code: Literal["bad_request"]
+    detail: str
+
+
+Message = Welcome | Snapshot | Batch | Heartbeat | Pong | Error
+
+BY_TYPE: dict[str, type[Message]] = {
+    "welcome": Welcome,
+    "snapshot": Snapshot,
+    "batch": Batch,
+    "heartbeat": Heartbeat,
+    "pong": Pong,
+    "error": Error,
+}

@@ -1,0 +1,157 @@
+"""One WebSocket of a client, without a task of its own: who asks for a message reads the socket."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import trio
+import wsproto
+from wsproto import events
+from wsproto.utilities import LocalProtocolError, ProtocolError, RemoteProtocolError
+
+PROTOCOL = "nbad.v1"
+MAX_BYTES = 64 << 20  # a snapshot of a whole night with its series is some hundred KB
+_READ_BYTES = 1 << 16
+_REFUSED_CODES = (1008,)
+
+
+class DroppedError(Exception):
+    """The connection could not be had, or ended. Trying again can help."""
+
+
+class RefusedError(Exception):
+    """The server will not have us: ``code`` is an HTTP status or a close code."""
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code = code
+        self.detail = detail
+
+
+class Transport:
+    """An open connection. One task at a time may call :meth:`receive`."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._ws = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self._events: Iterator[events.Event] = iter(())
+        self._parts: list[str] = []
+        self._size = 0
+
+    @classmethod
+    async def open(
+        cls, url: str, headers: dict[str, str], tls: ssl.SSLContext | None, timeout_s: float
+    ) -> Transport:
+        """Connect and upgrade. Raises :class:`DroppedError`, :class:`RefusedError`."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError(f"url: expected ws://HOST:PORT/v1/stream, was {url!r}")
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
+        try:
+            with trio.fail_after(timeout_s):
+                stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname, port)
+                if parts.scheme == "wss":
+                    context = tls or ssl.create_default_context()
+                    stream = trio.SSLStream(stream, context, server_hostname=parts.hostname)
+                transport = cls(stream)
+                try:
+                    await transport._upgrade(url, headers)
+                except BaseException:
+                    await trio.aclose_forcefully(stream)
+                    raise
+                return transport
+        except (OSError, trio.BrokenResourceError) as error:
+            raise DroppedError(f"cannot connect: {error.__cause__ or error}") from error
+        except trio.TooSlowError:
+            raise DroppedError(f"no answer within {timeout_s:g} s") from None
+
+    async def receive(self) -> str:
+        """The next text message. Safe to cancel: a message is never lost in part.
+
+        Raises :class:`DroppedError`, :class:`RefusedError` when the server ends the connection.
+        """
+        while (event := await self._next()) is not None:
+            match event:
+                case events.TextMessage():
+                    self._parts.append(event.data)
+                    self._size += len(event.data)
+                    if self._size > MAX_BYTES:
+                        raise DroppedError(f"a message of more than {MAX_BYTES} characters")
+                    if event.message_finished:
+                        text = "".join(self._parts)
+                        self._parts.clear()
+                        self._size = 0
+                        return text
+                case events.Ping():
+                    await self._send(event.response())
+                case events.CloseConnection():
+                    reason = event.reason or ""
+                    if event.code in _REFUSED_CODES:
+                        raise RefusedError(event.code, reason)
+                    raise DroppedError(f"closed by the server: {event.code} {reason}".strip())
+        raise DroppedError("the connection ended")
+
+    async def aclose(self) -> None:
+        """Say goodbye where that costs no waiting, and close."""
+        # It may have ended already: then there is nobody to tell.
+        ended = (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError)
+        patience = trio.CancelScope(deadline=trio.current_time() + 1, shield=True)
+        with patience, contextlib.suppress(*ended):
+            await self._stream.send_all(self._ws.send(events.CloseConnection(1000)))
+        await trio.aclose_forcefully(self._stream)
+
+    async def _upgrade(self, url: str, headers: dict[str, str]) -> None:
+        parts = urlsplit(url)
+        request = events.Request(
+            host=parts.netloc.rpartition("@")[2],
+            target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+            subprotocols=[PROTOCOL],
+            extra_headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+        )
+        await self._send(request)
+        status, body = 0, b""
+        while (event := await self._next()) is not None:
+            match event:
+                case events.AcceptConnection():
+                    return
+                case events.RejectConnection():
+                    status = event.status_code
+                    if not event.has_body:
+                        break
+                case events.RejectData():
+                    body += event.data
+                    if event.body_finished or len(body) > 4096:
+                        break
+        detail = body.decode(errors="replace").strip()
+        if 400 <= status < 500 and status not in (408, 429):
+            raise RefusedError(status, detail)
+        raise DroppedError(f"not upgraded: {status or 'closed'} {detail}".strip())
+
+    async def _next(self) -> events.Event | None:
+        """The next event, None where the peer closed."""
+        while True:
+            try:
+                for event in self._events:
+                    return event
+                data = await self._stream.receive_some(_READ_BYTES)
+                if not data:
+                    return None
+                self._ws.receive_data(bytes(data))
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
+            except RemoteProtocolError as error:
+                raise DroppedError(f"not the protocol: {error}") from error
+            self._events = self._ws.events()
+
+    async def _send(self, event: events.Event) -> None:
+        """Send whole; where that is cancelled half-way, no more is sent or read."""
+        try:
+            await self._stream.send_all(self._ws.send(event))
+        except (trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError) as error:
+            raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
+        except trio.Cancelled:
+            await trio.aclose_forcefully(self._stream)
+            raise
