@@ -104,6 +104,20 @@ class Server(Section):
         20.0, description="ping, and drop whoever did not answer the last"
     )
     heartbeat_s: Seconds = Field(10.0, description="a heartbeat where nothing was sent for so long")
+    max_subscribers_per_address: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="further ones of an address are closed with 4013; 0: no such limit"
+    )
+    tls_cert: Path | None = Field(None, description="PEM chain for wss://; empty: no TLS")
+    tls_key: Path | None = Field(None, description="its key; empty: in the same file")
+    tokens_file: Path | None = Field(
+        None, description="a token a line, # for comments; empty: nobody needs one"
+    )
+    allowed_origins: list[str] = Field(
+        default_factory=list, description="pages that may connect, as https://HOST; empty: any"
+    )
+    batch_interval_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = Field(
+        0.0, description="least time between two batches: joins ticks; 0: a batch a tick"
+    )
 
 
 class Log(Section):

@@ -16,7 +16,13 @@ from nbad.config import Config
 DEFAULT_PATHS = (Path("nbad.toml"), Path("/etc/nbad/nbad.toml"))
 _PREFIX = "NBAD_"
 # TOML has no paths: these keys are text in the file.
-_PATHS = {("model", "path"), ("log", "file")}
+_PATHS = {
+    ("model", "path"),
+    ("log", "file"),
+    ("server", "tls_cert"),
+    ("server", "tls_key"),
+    ("server", "tokens_file"),
+}
 
 
 # What a key in the environment looks like, and what is nearly one: NBAD_SERVER_PORT.

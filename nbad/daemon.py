@@ -23,6 +23,7 @@ from nbad.observe.systemd import Notifier, watchdog_interval_s
 from nbad.pipeline import run_pipeline
 from nbad.settings import Settings
 from nbad.stages.server import open_hub
+from nbad.stream.doors import load_doors
 from nbad.stream.hub import Hub
 
 log = structlog.get_logger()
@@ -64,7 +65,21 @@ def run_daemon(path: Path | None) -> int:
 def read(path: Path | None) -> InForce:
     """Load the configuration and the model it names; ``ConfigError`` with all that is wrong."""
     config = load(path, os.environ).config
-    return InForce(config, load_model(config, str(path or "default")))
+    return judge(config, str(path or "default"))
+
+
+def judge(config: Config, where: str) -> InForce:
+    """Load what the configuration names; ``ConfigError`` with all of it that cannot be used."""
+    problems: list[str] = []
+    doors = load_doors(config.server, problems)
+    problems = [f"{where}: {problem}" for problem in problems]
+    try:
+        forecaster = load_model(config, where)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError(problems)
+    return InForce(config, forecaster, doors)
 
 
 def load_model(config: Config, where: str) -> Forecaster:
@@ -161,7 +176,7 @@ def reload(path: Path | None, settings: Settings) -> bool:
     old = settings.current
     try:
         config = load(path, os.environ).config
-        new = InForce(config, load_model(config, str(path or "default")))
+        new = judge(config, str(path or "default"))
         logs.configure(config.log)
     except ConfigError as error:
         log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - the errors say it all

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from nbad.stream.doors import OPEN, Doors
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -52,6 +54,7 @@ class InForce:
 
     config: Config
     forecaster: Forecaster
+    doors: Doors = OPEN
 
 
 @dataclass(slots=True)

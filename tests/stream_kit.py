@@ -32,6 +32,7 @@ from nbad.messages import (
     Update,
 )
 from nbad.stages.server import open_hub, serve_stream
+from nbad.stream.doors import load_doors
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
@@ -47,17 +48,25 @@ def make_clock() -> MockClock:
     return MockClock(autojump_threshold=0.01)
 
 
+def in_force(config: Config) -> InForce:
+    """The configuration with its doors, and no model: the stage needs none."""
+    problems: list[str] = []
+    doors = load_doors(config.server, problems)
+    assert not problems
+    return InForce(config, cast(Any, None), doors)
+
+
 class FakeSettings:
     """Settings that a test changes."""
 
     def __init__(self, config: Config) -> None:
-        self.current = InForce(config, cast(Any, None))
+        self.current = in_force(config)
         self._changed = trio.Event()
 
     def change(self, **server: Any) -> None:
         config = self.current.config
         changed = config.server.model_copy(update=server)
-        self.current = InForce(config.model_copy(update={"server": changed}), cast(Any, None))
+        self.current = in_force(config.model_copy(update={"server": changed}))
         self._changed.set()
         self._changed = trio.Event()
 

@@ -32,12 +32,12 @@ def check(args: argparse.Namespace) -> int:
 
     Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
     """
-    from nbad.daemon import load_model, writable  # what only the daemon needs takes half a second
+    from nbad.daemon import judge, writable  # what only the daemon needs takes half a second
 
     path = find(args.config)
     try:
         loaded = load(path, os.environ)
-        forecaster = load_model(loaded.config, str(path or "default"))
+        forecaster = judge(loaded.config, str(path or "default")).forecaster
         writable(loaded.config.log, str(path or "default"))
     except ConfigError as error:
         sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))

@@ -20,6 +20,7 @@ from nbad.messages import Forecasts, Tick
 from nbad.observe.stage import check_budget, record
 from nbad.stream.connection import attend
 from nbad.stream.hub import Hub
+from nbad.stream.listening import open_beside, open_listeners
 from nbad.stream.night import Night
 from nbad.stream.subscriber import CLOSE_S
 
@@ -47,7 +48,7 @@ async def serve_stream(
     OSError where the address cannot be had.
     """
     hub = hub or open_hub(settings)
-    listeners = await _open_listeners(settings.current.config.server)
+    listeners = await open_listeners(settings.current.config.server)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as upkeep:
             address = await upkeep.start(_accept, hub, settings, listeners, connections)
@@ -129,7 +130,7 @@ async def _accept(
             wanted = _configured(in_force.config.server)
             if wanted != serving:
                 try:
-                    listeners = await _open_listeners(in_force.config.server)
+                    listeners = await open_beside(listeners, in_force.config.server)
                 except OSError as error:
                     host, port = wanted
                     log.error(  # noqa: TRY400 - an address that is taken needs no traceback
@@ -145,6 +146,7 @@ async def _accept(
                 in_force = await settings.wait_changed()
             else:
                 in_force = settings.current
+            hub.expel()
 
 
 async def _serve(
@@ -154,18 +156,16 @@ async def _serve(
     connections: trio.Nursery,
 ) -> None:
     with scope:
-        await trio.serve_listeners(partial(attend, hub), listeners, handler_nursery=connections)
+        await trio.serve_listeners(partial(_attend, hub), listeners, handler_nursery=connections)
 
 
-async def _open_listeners(server: Server) -> list[trio.SocketListener]:
-    """Listen at the configured address. Raises OSError."""
-    listeners = list(await trio.open_tcp_listeners(server.port, host=server.host))
-    if server.port == 0:
-        # A name with two addresses would get two free ports, and only one can be told.
-        for extra in listeners[1:]:
-            await extra.aclose()
-        del listeners[1:]
-    return listeners
+async def _attend(hub: Hub, stream: trio.SocketStream) -> None:
+    """Serve a newcomer, behind TLS where that is configured now."""
+    tls = hub.doors.tls
+    if tls is None:
+        await attend(hub, stream)
+    else:
+        await attend(hub, trio.SSLStream(stream, tls, server_side=True, https_compatible=True))
 
 
 def _configured(server: Server) -> Address:

@@ -63,7 +63,7 @@ async def _greet(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | N
     )
     try:
         with scope:
-            return await read_head(transport)
+            return await read_head(transport, hub.doors)
     except RefusedError as error:
         refusal = error
     except GoneError as error:
@@ -98,6 +98,7 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
                 stream,
                 lambda: hub.server.queue,
                 nursery.cancel_scope,
+                head.token,
             )
             stream.source = subscriber.pull
             try:
@@ -130,7 +131,7 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
     )
     ws = await request.accept(subprotocol=head.subprotocol)
     stream.opened()
-    if hub.closing or hub.full:
+    if hub.closing or hub.full(subscriber.host):
         code, why = (
             (GOING_DOWN, "going down") if hub.closing else (TOO_MANY, "too many subscribers")
         )
@@ -222,6 +223,8 @@ def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:
 
 def _address(transport: trio.abc.Stream) -> str:
     """``HOST:PORT`` of the peer, empty where it has none (left already, or no socket)."""
+    if isinstance(transport, trio.SSLStream):
+        transport = transport.transport_stream
     if not isinstance(transport, trio.SocketStream):
         return ""
     try:

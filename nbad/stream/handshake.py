@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import h11
 import trio
 
+from nbad.stream.doors import OPEN, Doors, digest
 from nbad.stream.night import Interest
 from nbad.stream.position import Since
 from nbad.stream.requests import BadRequestError, parse_since
@@ -44,6 +45,8 @@ class RefusedError(Exception):
         ]
         if self.status is HTTPStatus.UPGRADE_REQUIRED:
             headers += [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+        if self.status is HTTPStatus.UNAUTHORIZED:
+            headers.append(("WWW-Authenticate", "Bearer"))
         if self.status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers.append(("Allow", "GET"))
         answer = h11.Response(
@@ -60,16 +63,21 @@ class GoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A checked request. ``early`` is what the peer sent after it, without waiting for us."""
+    """A checked request.
+
+    ``token`` is the digest of the one it brought, ``early`` what the peer sent after the request,
+    without waiting for us.
+    """
 
     canonical: bytes
     subprotocol: str | None
     since: Since | None
     interest: Interest
     early: bytes
+    token: bytes | None = None
 
 
-async def read_head(transport: trio.abc.Stream) -> Head:
+async def read_head(transport: trio.abc.Stream, doors: Doors = OPEN) -> Head:
     """Read and judge the head of a request.
 
     Raises :class:`RefusedError`, or :class:`GoneError` where the peer leaves. The deadline is the
@@ -100,10 +108,10 @@ async def read_head(transport: trio.abc.Stream) -> Head:
         raise RefusedError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {HEAD_BYTES} bytes"
         )
-    return check(event, bytes(early))
+    return check(event, bytes(early), doors)
 
 
-def check(request: h11.Request, early: bytes = b"") -> Head:
+def check(request: h11.Request, early: bytes = b"", doors: Doors = OPEN) -> Head:
     """Judge a request. Raises :class:`RefusedError`."""
     headers: dict[str, list[str]] = {}
     for name, value in request.headers:
@@ -129,7 +137,10 @@ def check(request: h11.Request, early: bytes = b"") -> Head:
     offered = _split(headers, "sec-websocket-protocol")
     subprotocol = PROTOCOL if PROTOCOL in offered else None
     asked = parse_qs(query, errors="replace")
-    return Head(_canonical(key, subprotocol), subprotocol, _since(asked), _interest(asked), early)
+    token = _admit(doors, headers, asked)
+    return Head(
+        _canonical(key, subprotocol), subprotocol, _since(asked), _interest(asked), early, token
+    )
 
 
 def _canonical(key: str, subprotocol: str | None) -> bytes:
@@ -153,6 +164,20 @@ def _key(values: list[str]) -> str:
     except binascii.Error:
         pass  # said below, with the other ways in which it can be wrong
     raise _bad("expected one Sec-WebSocket-Key of 16 bytes in base64")
+
+
+def _admit(
+    doors: Doors, headers: dict[str, list[str]], asked: dict[str, list[str]]
+) -> bytes | None:
+    """The digest of the token that was brought: by header, or, from browsers, in the URL."""
+    if not doors.admits(headers.get("origin", [None])[0]):
+        raise RefusedError(HTTPStatus.FORBIDDEN, "expected another Origin")
+    scheme, _, value = headers.get("authorization", [""])[0].partition(" ")
+    token = value.strip() if scheme.lower() == "bearer" else asked.get("token", [""])[-1]
+    known = digest(token) if token else None
+    if not doors.knows(known):
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, "expected a token: Authorization: Bearer TOKEN")
+    return known
 
 
 def _interest(asked: dict[str, list[str]]) -> Interest:

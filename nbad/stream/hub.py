@@ -6,6 +6,7 @@ a writer of its own while its socket is ready.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import trio
 
 from nbad.messages import FeedState, Tick
 from nbad.stream import wire
+from nbad.stream.doors import Doors
 from nbad.stream.night import EVERYTHING, Batch, Interest, Night
 from nbad.stream.position import Mode, Since
 from nbad.stream.subscriber import Subscriber
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from nbad.settings import Settings
 
 GOING_DOWN = 1001
+NOT_ALLOWED = 1008
 TOO_SLOW = 4008
 TOO_MANY = 4013
 
@@ -41,6 +44,7 @@ class Hub:
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
         self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}
+        self._hosts: Counter[str] = Counter()
         self._numbers = 0
         self._ping = wire.ping_frame()
         self._feed = FeedState.DOWN
@@ -57,9 +61,22 @@ class Hub:
         return sum(len(members) for members in self._groups.values())
 
     @property
-    def full(self) -> bool:
-        """Whether a newcomer is one too many."""
-        return self.count >= self.server.max_subscribers
+    def doors(self) -> Doors:
+        """What newcomers are judged by."""
+        return self._settings.current.doors
+
+    def full(self, host: str) -> bool:
+        """Whether a newcomer is one too many, in all or of its address."""
+        server = self.server
+        most = server.max_subscribers_per_address
+        return self.count >= server.max_subscribers or 0 < most <= self._hosts[host]
+
+    def expel(self) -> None:
+        """Close those whose token was taken from the file."""
+        doors = self.doors
+        for subscriber in self._all():
+            if not doors.knows(subscriber.token):
+                subscriber.close(NOT_ALLOWED, "token withdrawn")
 
     def number(self) -> int:
         """The next connection's number, for the log."""
@@ -68,11 +85,13 @@ class Hub:
 
     def join(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
         """Register a newcomer and send it what it is owed: no await lies between the two."""
+        self._hosts[subscriber.host] += 1
         self.subscribe(subscriber, interest, since)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber."""
+        """Forget a subscriber that joined."""
         self._remove(subscriber)
+        self._hosts -= Counter([subscriber.host])  # leaves no zeros behind
 
     def subscribe(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
         """Change what ``subscriber`` wants, and send it the replay or snapshot it is owed."""

@@ -172,11 +172,12 @@ class FrameStream(trio.abc.Stream):
         self._reset_on_close()
 
     def _reset_on_close(self) -> None:
-        if isinstance(self._transport, trio.SocketStream):
+        transport = self._transport
+        if isinstance(transport, trio.SSLStream):
+            transport = transport.transport_stream
+        if isinstance(transport, trio.SocketStream):
             linger = struct.pack("ii", 1, 0)
-            self._transport.socket.setsockopt(
-                stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger
-            )
+            transport.socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)
 
     def _write(self, data: memoryview) -> bool:
         """Write what the socket takes now. True where that is all; else ``_rest`` holds the rest.

@@ -18,7 +18,8 @@ class Subscriber:
     """``sent`` counts messages, ``sent_at`` is when the last went out (Trio's clock).
 
     ``pinged_at`` is None while no ping is out; ``reason`` is why we closed, empty while we did not.
-    ``queue`` says how many batches may wait; ``greeting`` is the frame that goes before all others.
+    ``queue`` says how many batches may wait; ``greeting`` is the frame that goes before all others;
+    ``token`` is the digest of the one it came in with.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Subscriber:
         "sent",
         "sent_at",
         "stream",
+        "token",
     )
 
     def __init__(
@@ -44,6 +46,7 @@ class Subscriber:
         stream: FrameStream,
         queue: Callable[[], int],
         scope: trio.CancelScope,
+        token: bytes | None = None,
     ) -> None:
         self.number = number
         self.address = address
@@ -57,6 +60,12 @@ class Subscriber:
         self._queue = queue
         self._scope = scope
         self.stream = stream
+        self.token = token
+
+    @property
+    def host(self) -> str:
+        """The peer's address without its port."""
+        return self.address.rpartition(":")[0]
 
     def close(self, code: int, reason: str, *, drain: bool = False) -> None:
         """Begin to close: no new batches; ``drain`` sends those that wait first.

@@ -1,0 +1,65 @@
+"""The listening sockets: opened where the configuration says, and moved without a gap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from nbad.config import Server
+
+_BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
+
+
+async def open_listeners(server: Server) -> list[trio.SocketListener]:
+    """Listen at the configured address. Raises OSError."""
+    listeners = list(await trio.open_tcp_listeners(server.port, host=server.host))
+    if server.port == 0:
+        # A name with two addresses would get two free ports, and only one can be told.
+        for extra in listeners[1:]:
+            await extra.aclose()
+        del listeners[1:]
+    return listeners
+
+
+async def open_beside(old: list[trio.SocketListener], server: Server) -> list[trio.SocketListener]:
+    """Listen at another address, the same port included, while ``old`` still takes newcomers.
+
+    One port at two overlapping addresses needs SO_REUSEPORT on both sockets. It is set for that
+    moment only: with it a second daemon could take the port too, where it must fail.
+    Raises OSError.
+    """
+    if server.port not in {listener.socket.getsockname()[1] for listener in old}:
+        return await open_listeners(server)
+    opened: list[trio.SocketListener] = []
+    try:
+        _share_port(old, True)
+        for family, kind, protocol, _, address in await trio.socket.getaddrinfo(
+            server.host, server.port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
+        ):
+            sock = trio.socket.socket(family, kind, protocol)
+            try:
+                sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, True)
+                sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, True)
+                if family == trio.socket.AF_INET6:
+                    sock.setsockopt(trio.socket.IPPROTO_IPV6, trio.socket.IPV6_V6ONLY, True)
+                await sock.bind(address)
+                sock.listen(_BACKLOG)
+            except BaseException:
+                sock.close()
+                raise
+            opened.append(trio.SocketListener(sock))
+    except BaseException:
+        for listener in opened:
+            listener.socket.close()
+        raise
+    finally:
+        _share_port([*old, *opened], False)
+    return opened
+
+
+def _share_port(listeners: list[trio.SocketListener], share: bool) -> None:
+    for listener in listeners:
+        if listener.socket.fileno() != -1:  # closed
+            listener.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, share)
