@@ -1,9 +1,10 @@
-"""CPU per delivered batch: the stream's stage beside trio-websocket's own `send_message` loop.
+"""One 4 KB batch to many subscribers: nbad beside the servers that people would pick instead.
 
-    python benchmarks/fanout.py [--subscribers 1000] [--batches 100] [--bytes 4096]
+    python benchmarks/fanout.py [--subscribers 1,100,1000,5000,10000] [--servers nbad,picows]
 
-The subscribers are bare sockets in another process, so only the server's CPU is counted. Both
-servers run one after the other, in processes of their own, with the same batches at the same pace.
+Each server runs in a process of its own, one after the other; the subscribers are bare sockets in
+another, so only the server's CPU is counted (the kernel's account of all its threads). A batch is
+let go when the one before it has reached everybody. Prints a JSON line for each, and a table.
 """
 
 from __future__ import annotations
@@ -13,221 +14,156 @@ import base64
 import json
 import multiprocessing
 import resource
-import selectors
+import select
 import socket
-import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, cast
+from pathlib import Path
+from statistics import quantiles
 
-import structlog
-import trio
-from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
+from fanout_servers import HOST, PATH, SERVERS
 
-from nbad.channels import open_bounded
-from nbad.config import Config, Server
-from nbad.messages import (
-    Forecast,
-    Forecasts,
-    Game,
-    InForce,
-    Line,
-    Quantiles,
-    Status,
-    Team,
-    Tick,
-    Update,
-)
-from nbad.stages.server import serve_stream
-
-HOST = "127.0.0.1"
-PACE_S = 0.1
 REQUEST = (
-    "GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\n"
     f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
 ).encode()
+PATIENCE_S = 60.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--subscribers", type=int, default=1000)
-    parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--bytes", type=int, default=4096)
+    parser.add_argument("--subscribers", default="1,100,1000,5000,10000")
+    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--deliveries", type=int, default=40_000, help="about, for each figure")
     arguments = parser.parse_args()
-    results = {}
-    for name, serve in {"trio-websocket": serve_loop, "nbad": serve_nbad}.items():
-        results[name] = measure(serve, arguments)
-        print(json.dumps({"server": name, **results[name]}))  # noqa: T201 - its output
-    ratio = results["trio-websocket"]["cpu_us"] / results["nbad"]["cpu_us"]
-    print(json.dumps({"ratio": round(ratio, 2)}))  # noqa: T201 - its output
+    rows = []
+    for count in map(int, arguments.subscribers.split(",")):
+        batches = max(8, min(200, arguments.deliveries // count))
+        for name in arguments.servers.split(","):
+            rows.append(measure(name, count, batches))
+            print(json.dumps(rows[-1]), flush=True)  # noqa: T201 - its output
+    print(table(rows))  # noqa: T201 - its output
 
 
-def measure(
-    serve: Callable[[Connection, argparse.Namespace], None], arguments: argparse.Namespace
-) -> dict[str, float]:
-    """Run one server and its subscribers, each in its process."""
+def measure(name: str, count: int, batches: int) -> dict[str, float | str]:
+    """Run one server with ``count`` subscribers; its figures."""
+    script = Path(__file__).with_name("fanout_servers.py")
+    server = subprocess.Popen(
+        [sys.executable, str(script), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdin
+    assert server.stdout
+    port = int(server.stdout.readline())
+    before_kb = rss_kb(server.pid)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    server = context.Process(target=serve, args=(theirs, arguments))
-    server.start()
-    port = ours.recv()
-    ready, clients_end = context.Pipe()
-    clients = context.Process(target=subscribe, args=(port, arguments.subscribers, clients_end))
+    clients = context.Process(target=subscribe, args=(port, count, theirs))
     clients.start()
-    ready.recv()
-    ours.send("go")
-    result = cast(dict[str, float], ours.recv())
-    server.join()
-    ready.send("stop")
-    result["received_mb"] = round(ready.recv() / 1e6, 1)
-    clients.join()
-    return result
-
-
-def subscribe(port: int, count: int, parent: Connection) -> None:
-    """Open ``count`` WebSockets and swallow what they are sent."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, count + 100))
-    selector = selectors.DefaultSelector()
-    for _ in range(count):
-        sock = socket.create_connection((HOST, port))
-        sock.sendall(REQUEST)
-        sock.recv(65536)
-        sock.setblocking(False)
-        selector.register(sock, selectors.EVENT_READ)
-    parent.send("ready")
-    received = 0
-    while not parent.poll():
-        for key, _ in selector.select(0.1):
-            sock = cast(socket.socket, key.fileobj)
-            data = sock.recv(1 << 18)
-            received += len(data)
-            if not data:
-                selector.unregister(sock)
-    parent.send(received)
-
-
-async def paced(
-    send: Callable[[int], Awaitable[None]], arguments: argparse.Namespace
-) -> dict[str, float]:
-    """Send the batches at an even pace; CPU per delivery in µs, and time to the last in ms."""
-    walls = []
-    await trio.sleep(1)
-    before = time.process_time()
-    for number in range(arguments.batches):
-        started = time.perf_counter()
-        await send(number)
-        walls.append(time.perf_counter() - started)
-        await trio.sleep(max(0.0, PACE_S - walls[-1]))
-    spent = time.process_time() - before
+    try:
+        expect(ours)
+        took = []
+        for number in range(batches + 3):
+            if number == 3:  # the first ones warm up
+                spent_ns, took = cpu_ns(server.pid), []
+            sent = time.monotonic()
+            server.stdin.write(b"\n")
+            server.stdin.flush()
+            took.append((expect(ours) - sent) * 1e3)
+        spent_ns = cpu_ns(server.pid) - spent_ns
+        kb = (rss_kb(server.pid) - before_kb) / count
+    finally:
+        clients.kill()
+        clients.join()
+        server.kill()
+        server.wait()
+    cuts = quantiles(took, n=100, method="inclusive")
     return {
-        "cpu_us": round(spent * 1e6 / arguments.batches / arguments.subscribers, 2),
-        "batch_ms_p50": round(statistics.median(walls) * 1e3, 2),
+        "server": name,
+        "subscribers": count,
+        "batches": batches,
+        "cpu_us": round(spent_ns / 1e3 / batches / count, 2),
+        "last_ms_p50": round(cuts[49], 2),
+        "last_ms_p99": round(cuts[98], 2),
+        "kb_per_subscriber": round(kb, 1),
     }
 
 
-def serve_loop(parent: Connection, arguments: argparse.Namespace) -> None:
-    """trio-websocket as its documentation has it: a loop of ``send_message``."""
-    text = "x" * arguments.bytes
-
-    async def run() -> None:
-        sockets = set()
-
-        async def handle(request: WebSocketRequest) -> None:
-            ws = await request.accept()
-            sockets.add(ws)
-            try:
-                while True:
-                    await ws.get_message()
-            except ConnectionClosed:
-                sockets.discard(ws)
-
-        async def send(_: int) -> None:
-            for ws in list(sockets):
-                await ws.send_message(text)
-
-        async with trio.open_nursery() as nursery:
-            server = await nursery.start(partial(serve_websocket, handle, HOST, 0, None))
-            parent.send(server.port)
-            await trio.to_thread.run_sync(parent.recv)
-            assert len(sockets) == arguments.subscribers
-            parent.send(await paced(send, arguments))
-            nursery.cancel_scope.cancel()
-
-    trio.run(run)
+def expect(pipe: Connection) -> float:
+    """When the subscribers had all of it."""
+    if not pipe.poll(PATIENCE_S):
+        raise TimeoutError("the batch did not reach everybody")
+    return float(pipe.recv())
 
 
-def serve_nbad(parent: Connection, arguments: argparse.Namespace) -> None:
-    """The stage whole: games in, serialised, framed and written."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-
-    class Settings:
-        current = InForce(Config(server=Server(port=0, max_subscribers=100_000)), cast(Any, None))
-
-        async def wait_changed(self) -> InForce:
-            await trio.Event().wait()  # never
-            return self.current
-
-    async def run() -> None:
-        settings = Settings()
-        sender, receiver = open_bounded(1, Forecasts)
-        served = trio.Event()
-
-        def serve(_: Tick) -> None:
-            served.set()
-
-        async def send(number: int) -> None:
-            nonlocal served
-            served = trio.Event()
-            tick = Tick(number, trio.current_time(), settings.current)
-            await sender.send(Forecasts(tick, games(arguments.bytes, number)))
-            await served.wait()
-
-        async with trio.open_nursery() as nursery:
-            _, port = await nursery.start(
-                partial(serve_stream, receiver, cast(Any, settings), served=serve)
-            )
-            await send(0)
-            parent.send(port)
-            await trio.to_thread.run_sync(parent.recv)
-            parent.send(await paced(send, arguments))
-            nursery.cancel_scope.cancel()
-
-    trio.run(run)
+def cpu_ns(pid: int) -> int:
+    """What all threads of a process have spent on the CPU."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 
-def games(size: int, score: int) -> tuple[Game, ...]:
-    """Changed games that make a batch of about ``size`` bytes."""
-    forecast = Forecast(0.5, Quantiles(-9.0, 1.0, 9.0), Quantiles(200.0, 215.0, 230.0), "m")
-    one = 720
-    return tuple(
-        Game(
-            Update(
-                Line(
-                    f"{number:010}",
-                    Status.LIVE,
-                    2,
-                    300.0,
-                    "2026-01-20T00:30:00Z",
-                    Team(1, "BOS", "Boston Celtics"),
-                    Team(2, "NYK", "New York Knicks"),
-                    score,
-                    0,
-                ),
-                (),
-                0,
-                False,
-                "",
-                0.0,
-            ),
-            tuple(float(value) for value in range(60)),
-            forecast,
-            (),
+def rss_kb(pid: int) -> int:
+    """Resident memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+def subscribe(port: int, count: int, parent: Connection) -> None:
+    """Open ``count`` WebSockets; tell the time whenever each of them has one more frame."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    poll = select.epoll()
+    sockets: dict[int, socket.socket] = {}
+    for _ in range(count):
+        sock = socket.create_connection((HOST, port))
+        sock.sendall(REQUEST)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            # Byte by byte at its end, so that no frame is taken with it.
+            head += sock.recv(1 if head else 64)
+        sock.setblocking(False)
+        poll.register(sock, select.EPOLLIN)
+        sockets[sock.fileno()] = sock
+    while ready := poll.poll(1.0):  # what comes before the batches: welcome, snapshot
+        for number, _ in ready:
+            if not sockets[number].recv(1 << 20):
+                raise ConnectionError("a subscriber was closed")
+    parent.send(time.monotonic())
+    left = dict.fromkeys(sockets, 0)  # bytes of the current frame still to come
+    missing = count
+    while True:
+        for number, _ in poll.poll():
+            data = sockets[number].recv(1 << 17)
+            if not data:
+                raise ConnectionError("a subscriber was closed")
+            if not left[number]:
+                assert data[:2] == b"\x81\x7e"
+                left[number] = 4 + int.from_bytes(data[2:4], "big")
+            left[number] -= len(data)
+            assert left[number] >= 0, "more than a frame a batch"
+            missing -= not left[number]
+        if not missing:
+            parent.send(time.monotonic())
+            missing = count
+
+
+def table(rows: list[dict[str, float | str]]) -> str:
+    """The figures as Markdown, each server's CPU also as a multiple of the bare loop's."""
+    bare = {row["subscribers"]: row["cpu_us"] for row in rows if row["server"] == "bare send loop"}
+    lines = [
+        "| subscribers | server | µs CPU each | × bare | last, p50 ms | last, p99 ms | KB each |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        floor = bare.get(row["subscribers"])
+        ratio = f"{float(row['cpu_us']) / float(floor):.2f}" if floor else ""
+        lines.append(
+            f"| {row['subscribers']:,} | {row['server']} | {row['cpu_us']} | {ratio} "
+            f"| {row['last_ms_p50']} | {row['last_ms_p99']} | {row['kb_per_subscriber']} |"
         )
-        for number in range(max(1, size // one))
-    )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
