@@ -114,21 +114,30 @@ class Stage:
         self.raws: list[Raw] = []
         self._sender = sender
         self._ticks = 0
+        self.served = 0
 
     async def tick(
         self, *games: Game, dropped: tuple[str, ...] = (), feed: FeedState = FeedState.OK
     ) -> None:
         """Send a tick, and return once it was served."""
-        self._ticks += 1
-        tick = make_tick(self.settings.current, self._ticks, feed)
         self._served = trio.Event()
-        await self._sender.send(Forecasts(tick, games, dropped))
+        await self.send(*games, dropped=dropped, feed=feed)
         await self._served.wait()
 
+    async def send(
+        self, *games: Game, dropped: tuple[str, ...] = (), feed: FeedState = FeedState.OK
+    ) -> None:
+        """Send a tick."""
+        self._ticks += 1
+        tick = make_tick(self.settings.current, self._ticks, feed)
+        await self._sender.send(Forecasts(tick, games, dropped))
+
     def serve(self, tick: Tick) -> None:
-        """The stage's callback after a tick."""
-        assert tick.number == self._ticks
-        self._served.set()
+        """The stage's callback after a tick: each once, in order."""
+        self.served += 1
+        assert tick.number == self.served
+        if tick.number == self._ticks:
+            self._served.set()
 
     def end(self) -> None:
         """No more ticks: the stage drains."""

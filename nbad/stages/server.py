@@ -6,6 +6,7 @@ sent to whom is :mod:`nbad.stream`.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -20,8 +21,9 @@ from nbad.messages import Forecasts, Tick
 from nbad.observe.stage import check_budget, record
 from nbad.stream.connection import attend
 from nbad.stream.hub import Hub
+from nbad.stream.joining import join
 from nbad.stream.listening import open_beside, open_listeners
-from nbad.stream.night import Night
+from nbad.stream.night import Batch, Night
 from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:
@@ -55,9 +57,7 @@ async def serve_stream(
             upkeep.start_soon(hub.keep)
             task_status.started(address)
             with forecasts:
-                async for tick_forecasts in forecasts:
-                    await _emit(hub, tick_forecasts, forecasts)
-                    served(tick_forecasts.tick)
+                await _emit_all(hub, forecasts, served)
             upkeep.cancel_scope.cancel()
         connections.cancel_scope.deadline = trio.current_time() + CLOSE_S
         await hub.shut()
@@ -70,7 +70,45 @@ def open_hub(settings: Settings) -> Hub:
     return Hub(Night(secrets.token_hex(6)), settings)
 
 
-async def _emit(hub: Hub, forecasts: Forecasts, source: Receiver[Forecasts]) -> None:
+async def _emit_all(
+    hub: Hub, forecasts: Receiver[Forecasts], served: Callable[[Tick], None]
+) -> None:
+    """Emit tick by tick, or, within `batch_interval_ms` of the last batch, several as one.
+
+    A tick that is joined into the next logs an `emit` of no time; the next is logged with the
+    batch. What is held at the end goes out first.
+    """
+    held: Forecasts | None = None
+    was_held = ended = False
+    due = trio.current_time()
+    while not ended:
+        newer: Forecasts | None = None
+        with trio.move_on_at(due if held else math.inf):
+            try:
+                newer = await forecasts.receive()
+            except trio.EndOfChannel:
+                ended = True
+        if newer is not None:
+            hub.saw(newer.tick)
+            if held is not None:
+                record("emit", held.tick, 0, 0.0)
+                served(held.tick)
+            held = newer if held is None else join(held, newer)
+        if held is None:
+            continue
+        if ended or trio.current_time() >= due or not (held.games or held.dropped):
+            batch = await _emit(hub, held, forecasts, was_held=was_held)
+            served(held.tick)
+            held, was_held = None, False
+            if batch is not None:
+                due = trio.current_time() + hub.server.batch_interval_ms / 1e3
+        else:
+            was_held = True
+
+
+async def _emit(
+    hub: Hub, forecasts: Forecasts, source: Receiver[Forecasts], *, was_held: bool
+) -> Batch | None:
     """One tick: encode it, frame it, and write it to every socket that is ready."""
     depth = source.depth
     tick = forecasts.tick
@@ -83,7 +121,6 @@ async def _emit(hub: Hub, forecasts: Forecasts, source: Receiver[Forecasts]) -> 
     timing_ms["emit"] = round((perf_counter() - started) * 1e3, 3)
     timing_ms["total"] = _since_start_ms(tick)
     batch = hub.night.apply(forecasts, messages, timing_ms)
-    hub.saw(tick)
     if hub.night.ready and not was_ready:
         hub.release()
     if batch is not None:
@@ -99,7 +136,9 @@ async def _emit(hub: Hub, forecasts: Forecasts, source: Receiver[Forecasts]) -> 
     total_ms = _since_start_ms(tick)
     if forecasts.games:
         tick.timing_ms["total"] = total_ms
-    check_budget("total", tick, total_ms)
+    if not was_held:  # else it was late because it should be
+        check_budget("total", tick, total_ms)
+    return batch
 
 
 def _since_start_ms(tick: Tick) -> float:
