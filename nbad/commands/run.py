@@ -26,6 +26,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def run_daemon(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
-    from nbad.daemon import run_daemon as run  # what only the daemon needs takes half a second
+    from nbad.diet import without_unused
+
+    with without_unused():
+        from nbad.daemon import run_daemon as run  # what only the daemon needs takes half a second
 
     return run(find(args.config))
