@@ -59,7 +59,7 @@ class Daemon:
             f'[feed]\nbase_url = "{base_url}"\nschedule_url = "{schedule_url}"\n'
             "[poll]\nlive_interval_s = 0.02\nidle_interval_s = 0.05\n"
             "refresh_interval_s = 0.1\nmax_requests_per_s = 2000.0\n"
-            f'[server]\nport = 0\n[log]\nfile = "{self.log}"\n'
+            f'[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{self.log}"\n'
         )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nbad", "run", "--config", str(config)],

@@ -120,6 +120,15 @@ class Server(Section):
     )
 
 
+class Http(Section):
+    """The page, the figures and the health checks."""
+
+    host: Annotated[str, Field(min_length=1)] = Field(
+        "127.0.0.1", description="address to listen on"
+    )
+    port: Port = Field(8780, description="port to listen on; 0 takes a free one")
+
+
 class Log(Section):
     """The log."""
 
@@ -151,5 +160,6 @@ class Config(Section):
     pattern: PatternSection = PatternSection()
     model: Model = Model()
     server: Server = Server()
+    http: Http = Http()
     log: Log = Log()
     budgets_ms: BudgetsMs = BudgetsMs()

@@ -24,7 +24,9 @@ from nbad.pipeline import run_pipeline
 from nbad.settings import Settings
 from nbad.stages.server import open_hub
 from nbad.stream.doors import load_doors
-from nbad.stream.hub import Hub
+from nbad.web.live import Live
+from nbad.web.metrics import Metrics
+from nbad.web.serve import HttpAddressError, serve_http
 
 log = structlog.get_logger()
 
@@ -40,8 +42,9 @@ def run_daemon(path: Path | None) -> int:
         for problem in error.problems[:-1]:
             end("run", CONFIG, problem)
         return end("run", CONFIG, error.problems[-1])
+    metrics = Metrics()
     try:
-        logs.configure(in_force.config.log)
+        logs.configure(in_force.config.log, metrics.count)
     except OSError as error:
         return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
     # What exists now lives as long as the daemon: a full collection would walk all of it, 50 ms.
@@ -49,13 +52,14 @@ def run_daemon(path: Path | None) -> int:
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
     try:
-        trio.run(_run, path, in_force)
+        trio.run(_run, path, in_force, metrics)
     except BaseExceptionGroup as group:
         cause = _first(group)
         if isinstance(cause, OSError):
-            server = in_force.config.server
+            section = "http" if isinstance(cause, HttpAddressError) else "server"
+            server = getattr(in_force.config, section)
             what = f"{server.host}:{server.port} cannot be had ({cause})"
-            hint = "set another [server] host or port, or 0 for a free one"
+            hint = f"set another [{section}] host or port, or 0 for a free one"
             return end("run", UNAVAILABLE, f"{what}; {hint}")
         log.critical("crashed", exc_info=group)
         return end("run", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
@@ -100,23 +104,25 @@ def writable(log_section: Log, where: str) -> None:
         raise ConfigError([f"{where}: log.file: expected a file to write, was: {error}"]) from None
 
 
-async def _run(path: Path | None, in_force: InForce) -> None:
+async def _run(path: Path | None, in_force: InForce, metrics: Metrics) -> None:
     settings = Settings(in_force)
     hub = open_hub(settings)
-    statistics = Statistics()
+    live = Live(hub, Statistics(), metrics)
     notifier = Notifier()
     source = trio.CancelScope()
     log.info("starting", version=__version__, pid=os.getpid(), model=in_force.forecaster.name)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, path, settings, source, notifier)
-            served = _herald(notifier, hub, statistics)
+            nursery.start_soon(_obey, signals, path, settings, source, notifier, metrics)
+            # Before the pipeline: /readyz says why it is not ready yet.
+            await nursery.start(serve_http, live, settings)
+            served = _herald(notifier, live)
             await run_pipeline(settings, hub, source=source, served=served)
             nursery.cancel_scope.cancel()
     log.info("stopped")
 
 
-def _herald(notifier: Notifier, hub: Hub, statistics: Statistics) -> Callable[[Tick], None]:
+def _herald(notifier: Notifier, live: Live) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took."""
     ready = False
@@ -125,15 +131,16 @@ def _herald(notifier: Notifier, hub: Hub, statistics: Statistics) -> Callable[[T
     def served(tick: Tick) -> None:
         nonlocal ready
         now = trio.current_time()
-        statistics.add(tick.timing_ms, tick.errors, now)
+        live.served(tick)
         total = (now - tick.started) * 1e3
+        hub = live.hub
         status = f"{hub.night.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if ready:
             notifier.status(status)
         else:
             ready = True
             notifier.ready(status)
-            log.info("ready", tick=tick.number, games=hub.night.games)
+            log.info("ready", tick=tick.number, games=live.hub.night.games)
         if guarded:
             notifier.watchdog()
 
@@ -146,6 +153,7 @@ async def _obey(
     settings: Settings,
     source: trio.CancelScope,
     notifier: Notifier,
+    metrics: Metrics,
 ) -> None:
     """Serve the signals: reload, drain at the first to end, and at the second end at once."""
     async with trio.open_nursery() as nursery:
@@ -153,7 +161,7 @@ async def _obey(
             name = signal.Signals(number).name
             if number == signal.SIGHUP:
                 notifier.reloading()
-                reload(path, settings)
+                metrics.reloaded(ok=reload(path, settings, metrics))
                 notifier.ready(f"reloaded, {settings.current.forecaster.name}")
             elif source.cancel_called:
                 log.warning("aborted", signal=name)
@@ -171,13 +179,13 @@ async def _end_in_time() -> None:
     os._exit(OK)
 
 
-def reload(path: Path | None, settings: Settings) -> bool:
+def reload(path: Path | None, settings: Settings, metrics: Metrics | None = None) -> bool:
     """Put the file's new content in force, whole, or change nothing and log every error."""
     old = settings.current
     try:
         config = load(path, os.environ).config
         new = judge(config, str(path or "default"))
-        logs.configure(config.log)
+        logs.configure(config.log, metrics.count if metrics else None)
     except ConfigError as error:
         log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - the errors say it all
         return False

@@ -57,13 +57,24 @@ class InForce:
     doors: Doors = OPEN
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel as the stage behind it found it: values still waiting in it, how long the one
+    taken had waited, and how many were replaced by newer ones since the start."""
+
+    depth: int
+    waited_s: float
+    superseded: int
+
+
 @dataclass(slots=True)
 class Tick:
     """One round of the poller, from its first request to its emission.
 
     ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
     it had work; ``errors`` how often something went wrong in it, and was lived with.
-    ``feed_age_s`` is the time since the feed last answered well.
+    ``feed_age_s`` is the time since the feed last answered well. ``channels`` holds how each
+    stage found the channel that it took the tick from, by stage.
     """
 
     number: int
@@ -73,6 +84,7 @@ class Tick:
     feed_age_s: float = 0.0
     timing_ms: dict[str, float] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
+    channels: dict[str, Channel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

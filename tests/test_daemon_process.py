@@ -34,7 +34,8 @@ class Daemon:
             f'[feed]\nbase_url = "{feed}"\nschedule_url = "{schedule}"\n'
             "timeout_s = 0.6\nbackoff_s = 0.02\n"
             "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\nrefresh_interval_s = 0.3\n"
-            f'max_requests_per_s = 500.0\n[server]\nport = 0\n[log]\nfile = "{self.log}"\n'
+            "max_requests_per_s = 500.0\n[server]\nport = 0\n[http]\nport = 0\n"
+            f'[log]\nfile = "{self.log}"\n'
         )
         self.config.write_text(self.text)
         self.start()

@@ -70,7 +70,7 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
                 f'schedule_url = "{address.schedule_url}"\n'
                 "[poll]\nlive_interval_s = 0.25\nidle_interval_s = 1.0\nrefresh_interval_s = 1.0\n"
                 "max_requests_per_s = 200.0\n"
-                f'[server]\nport = 0\n[log]\nfile = "{log_file}"\n'
+                f'[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{log_file}"\n'
             )
             # A process of its own, as it runs in earnest: nothing of the demo slows it down. In a
             # session of its own: a Ctrl-C is for the demo, which then ends the daemon well.
@@ -81,12 +81,13 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
                     start_new_session=True,
                 )
             )  # fmt: skip
-            port = await _stream_port(log_file, daemon)
-            if port is None:
+            ports = await _ports(log_file, daemon)
+            if ports is None:
                 nursery.cancel_scope.cancel()
                 return end("demo", UNAVAILABLE, "the daemon did not start; its reason is above")
-            url = f"ws://127.0.0.1:{port}/v1/stream"
-            _say(f"feed    {address.base_url}\nstream  {url}\nlog     {log_file}, until the end\n")
+            url = f"ws://127.0.0.1:{ports['stream']}/v1/stream"
+            _say(f"page    http://127.0.0.1:{ports['http']}/\nstream  {url}\n")
+            _say(f"feed    {address.base_url}\nlog     {log_file}, until the end\n")
             with trio.move_on_after(seconds) as watching:
                 nursery.start_soon(_interrupt, signals, watching)
                 if not await _watch(url, night.finals):
@@ -104,14 +105,17 @@ async def _interrupt(signals: Any, scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
-async def _stream_port(log_file: Path, daemon: trio.Process) -> int | None:
-    """The port that the daemon's log names; None where it ended or took too long."""
+async def _ports(log_file: Path, daemon: trio.Process) -> dict[str, int] | None:
+    """The ports that the daemon's log names, by service; None where it ended or took too long."""
+    ports: dict[str, int] = {}
     with trio.move_on_after(_START_S):
         while daemon.returncode is None:
             for line in _lines(log_file):
                 event = orjson.loads(line)
                 if event["event"] == "listening":
-                    return int(event["port"])
+                    ports[event["service"]] = int(event["port"])
+            if len(ports) == 2:
+                return ports
             await trio.sleep(0.05)
     return None
 

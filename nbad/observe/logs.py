@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
@@ -17,9 +17,10 @@ from nbad.config import Log
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure(log: Log) -> None:
+def configure(log: Log, count: Callable[[str, str], None] | None = None) -> None:
     """Write events from now on as ``log`` says; opens its file anew, so logrotate works.
 
+    ``count`` is told of the level and name of each event that is written.
     ``OSError`` where the file cannot be opened; then nothing changes.
     """
     out: BinaryIO = log.file.open("ab", buffering=0) if log.file else sys.stdout.buffer
@@ -29,6 +30,7 @@ def configure(log: Log) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            *([_counted(count)] if count else []),
             _timestamp,
             structlog.processors.ExceptionRenderer(),
             renderer,
@@ -49,6 +51,14 @@ def _retried(details: stamina.instrumentation.RetryDetails) -> None:
         wait_s=round(details.wait_for, 3),
         error=str(details.caused_by),
     )
+
+
+def _counted(count: Callable[[str, str], None]) -> structlog.typing.Processor:
+    def tell(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        count(event["level"], event["event"])
+        return event
+
+    return tell
 
 
 def _timestamp(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from nbad.channels import Receiver
-from nbad.messages import Tick
+from nbad.messages import Channel, Tick
 
 log = structlog.get_logger()
 
@@ -42,6 +42,8 @@ def record(
     """Log what the stage ``name`` took for ``tick``, and keep it in the tick's trace."""
     if games or name == "poll":  # what a stage without work takes is no figure of its speed
         tick.timing_ms[name] = round(elapsed_ms, 3)
+    if source:
+        tick.channels[name] = Channel(depth, source.waited_s, source.superseded)
     log.info(
         "stage",
         stage=name,

@@ -164,7 +164,8 @@ async def _accept(
         door = nursery.start_soon
         scope = trio.CancelScope()
         door(_serve, scope, hub, listeners, connections)
-        task_status.started(_log_listening(listeners))
+        hub.address = _log_listening(listeners)
+        task_status.started(hub.address)
         while True:
             wanted = _configured(in_force.config.server)
             if wanted != serving:
@@ -180,7 +181,7 @@ async def _accept(
                     scope = trio.CancelScope()
                     door(_serve, scope, hub, listeners, connections)
                     serving = wanted
-                    _log_listening(listeners)
+                    hub.address = _log_listening(listeners)
             if settings.current is in_force:
                 in_force = await settings.wait_changed()
             else:

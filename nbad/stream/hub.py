@@ -41,6 +41,7 @@ class Hub:
     def __init__(self, night: Night, settings: Settings) -> None:
         self.night = night
         self.closing = False
+        self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
         self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}

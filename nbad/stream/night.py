@@ -93,6 +93,15 @@ class Night:
         """How many games the night holds."""
         return len(self._games)
 
+    def bodies(self) -> list[bytes]:
+        """Every game's newest message, as JSON."""
+        return [message.body for message in self._games.values()]
+
+    def whole(self, game_id: str) -> bytes | None:
+        """A game's newest message with its whole series, as JSON; None for an unknown game."""
+        message = self._games.get(game_id)
+        return self._whole_game(message) if message else None
+
     def encode(self, games: tuple[Game, ...]) -> tuple[Message, ...]:
         """Serialise the games of a tick, each once."""
         messages = []

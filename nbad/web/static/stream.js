@@ -1,0 +1,62 @@
+// The stream, held: reconnects by itself from where it was, and says how it is.
+
+const SLOWEST_MS = 8000;
+
+/** `take(message)` for each message; `since()` the position; `tell(state, text)` how the line is. */
+export function follow({ take, since, tell, about }) {
+  let failures = 0;
+
+  async function connect() {
+    try {
+      const answer = await fetch("/v1/about", { cache: "no-store" });
+      const facts = await answer.json();
+      about(facts);
+      open(facts.stream);
+    } catch {
+      again();
+    }
+  }
+
+  function open({ path, port }) {
+    const url = new URL(path, location.href);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    // Behind a proxy (no port of its own in the address) the stream is beside the page.
+    if (location.port) url.port = port;
+    if (since()) url.searchParams.set("since", since());
+    const socket = new WebSocket(url, "nbad.v1");
+    let silence = 30000;
+    let timer = null;
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => socket.close(), silence);
+    };
+    heard();
+    socket.onmessage = (event) => {
+      heard();
+      const message = JSON.parse(event.data);
+      if (message.type === "welcome") {
+        failures = 0;
+        silence = message.heartbeat_s * 2500;
+        tell("ok", "live");
+      } else if (message.type === "heartbeat") {
+        if (message.feed === "ok") tell("ok", "live");
+        else tell("bad", `feed ${message.feed} for ${Math.round(message.feed_age_s)} s`);
+      } else {
+        if (message.type === "batch") tell("ok", "live");
+        take(message);
+      }
+    };
+    socket.onclose = () => {
+      clearTimeout(timer);
+      again();
+    };
+  }
+
+  function again() {
+    const wait = Math.min(SLOWEST_MS, 250 * 2 ** failures++) * (0.5 + Math.random() / 2);
+    tell("bad", "reconnecting…");
+    setTimeout(connect, wait);
+  }
+
+  connect();
+}

@@ -1,0 +1,104 @@
+"""A headless Chromium, spoken to over its own protocol (CDP): no driver, no downloads."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+CHROMIUM = shutil.which("chromium")
+_FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--remote-debugging-port=0", "--hide-scrollbars",
+]  # fmt: skip
+
+
+class Tab:
+    """One page of the browser."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._numbers = itertools.count(1)
+        self._session = ""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Send a command; return its result, events passed over."""
+        number = next(self._numbers)
+        command: dict[str, Any] = {"id": number, "method": method, "params": params}
+        if self._session:
+            command["sessionId"] = self._session
+        self._connection.send(json.dumps(command))
+        while True:
+            answer = json.loads(self._connection.recv(timeout=60))
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def evaluate(self, script: str) -> Any:
+        """The value of an expression, a promise's awaited."""
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait_until(self, condition: str, seconds: float = 60) -> None:
+        """Wait in the page, drawn frame by drawn frame, until an expression is true."""
+        held = self.evaluate(
+            f"new Promise((done) => {{ const late = performance.now() + {seconds * 1e3};"
+            f"(function look() {{ if ({condition}) done(true);"
+            f" else if (performance.now() > late) done(false); else setTimeout(look, 30); }})() }})"
+        )
+        assert held, f"never: {condition}; page: {self.evaluate('document.body.innerText')[:2000]}"
+
+    def look(self, width: int, height: int, *, dark: bool = False, mobile: bool = False) -> None:
+        """Be a screen of this size."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.call("Emulation.setEmulatedMedia", features=scheme)
+
+    def screenshot(self, file: Path) -> None:
+        """Keep what is seen, as PNG."""
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+
+@contextlib.contextmanager
+def browser(profile: Path) -> Iterator[Tab]:
+    """A tab of a new browser with an empty profile."""
+    assert CHROMIUM
+    process = subprocess.Popen(
+        [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr
+    try:
+        mark = "DevTools listening on "
+        url = next(line for line in process.stderr if line.startswith(mark))[len(mark) :].strip()
+        # Kept drained, or the browser would block on a full pipe.
+        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+        with connect(url, max_size=None) as connection:
+            yield Tab(connection)
+            connection.send('{"id": 0, "method": "Browser.close"}')
+        process.wait(20)
+        drain.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
