@@ -141,6 +141,14 @@ class Log(Section):
     file: Path | None = Field(None, description="empty: standard output")
 
 
+class Record(Section):
+    """What is kept of the feed."""
+
+    path: Path | None = Field(
+        None, description="a folder for every payload the feed sent; empty: nothing is kept"
+    )
+
+
 class BudgetsMs(Section):
     """What each stage may take before it is warned of, in ms."""
 
@@ -162,4 +170,5 @@ class Config(Section):
     server: Server = Server()
     http: Http = Http()
     log: Log = Log()
+    record: Record = Record()
     budgets_ms: BudgetsMs = BudgetsMs()

@@ -22,6 +22,7 @@ _PATHS = {
     ("server", "tls_cert"),
     ("server", "tls_key"),
     ("server", "tokens_file"),
+    ("record", "path"),
 }
 
 

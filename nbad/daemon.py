@@ -15,6 +15,7 @@ from nbad import __version__
 from nbad.config import Config, Log
 from nbad.configfile import ConfigError, differences, load
 from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.feed.recorder import Recorder
 from nbad.messages import InForce, Tick
 from nbad.model.forecaster import Forecaster, ModelError
 from nbad.observe import logs
@@ -117,7 +118,11 @@ async def _run(path: Path | None, in_force: InForce, metrics: Metrics) -> None:
             # Before the pipeline: /readyz says why it is not ready yet.
             await nursery.start(serve_http, live, settings)
             served = _herald(notifier, live)
-            await run_pipeline(settings, hub, source=source, served=served)
+            recorder = Recorder(settings)
+            recording = await nursery.start(recorder.run)
+            await run_pipeline(settings, hub, source=source, served=served, tap=recorder.put)
+            recording.set()
+            await recorder.ended.wait()
             nursery.cancel_scope.cancel()
     log.info("stopped")
 

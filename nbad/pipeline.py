@@ -24,6 +24,7 @@ import httpx
 import trio
 
 from nbad.channels import open_bounded, open_latest
+from nbad.feed.client import Tap
 from nbad.messages import Forecasts, Patterns, Tick, Updates
 from nbad.settings import Settings
 from nbad.stages.parser import parse
@@ -41,11 +42,13 @@ async def run_pipeline(
     source: trio.CancelScope,
     served: Callable[[Tick], None],
     transport: httpx.AsyncBaseTransport | None = None,
+    tap: Tap | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run until ``source`` is cancelled and the last tick is served.
 
-    ``served`` is told of every tick that came through. Started with the stream's address.
+    ``served`` is told of every tick that came through, ``tap`` of every answer of the
+    feed. Started with the stream's address.
     ``OSError`` where that cannot be had.
     """
     to_parse, fetched = open_latest(merge_fetched)
@@ -62,4 +65,4 @@ async def run_pipeline(
         nursery.start_soon(parse, fetched, to_build)
         task_status.started(address)
         with source:
-            await poll(to_parse, settings, transport=transport)
+            await poll(to_parse, settings, transport=transport, tap=tap)

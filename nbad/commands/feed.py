@@ -12,6 +12,8 @@ import trio
 
 from nbad.feed.faults import KINDS, Faults, parse_faults
 from nbad.feed.night import Night
+from nbad.feed.recorded_night import RecordedNight
+from nbad.feed.recording import Recording
 from nbad.feed.server import FeedAddress, FeedClock, listen, serve_feed
 from nbad.feed.simulator import MAX_GAMES, replay_game, simulate_night
 
@@ -51,6 +53,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar=("PBP.json", "BOX.json"),
         help="a recorded game in place of simulated ones",
     )
+    parser.add_argument(
+        "--recording", type=Path, metavar="DIR",
+        help="what `nbad record` kept, in place of simulated games",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -68,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _night(args: argparse.Namespace) -> Night:
+    if args.recording is not None:
+        return RecordedNight(Recording(args.recording))
     if args.replay is None:
         return simulate_night(args.games, args.seed)
     plays, box = (path.read_bytes() for path in args.replay)

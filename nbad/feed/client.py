@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Self
@@ -45,6 +46,20 @@ class Answer:
     validators: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came for a request, good or bad: for a recording. ``body`` decompressed, times in s."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: float
+
+
+Tap = Callable[[Arrival], None]
+
+
 class Ceiling:
     """At most ``rate`` requests a second in the whole process, served in the order of asking."""
 
@@ -66,10 +81,16 @@ class FeedClient:
     """One long-lived HTTP client. ``transport`` is for tests; None is the network."""
 
     def __init__(
-        self, config: Config, ceiling: Ceiling, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        config: Config,
+        ceiling: Ceiling,
+        transport: httpx.AsyncBaseTransport | None = None,
+        tap: Tap | None = None,
     ) -> None:
+        """``tap`` is told of every answer but a 304, before it is judged; it must not block."""
         self.config = config
         self._ceiling = ceiling
+        self._tap = tap
         self._validators: cachetools.LRUCache[str, dict[str, str]] = cachetools.LRUCache(
             _VALIDATORS
         )
@@ -125,6 +146,8 @@ class FeedClient:
         status = response.status_code
         if status == 304:
             return None
+        if self._tap:
+            self._tap(Arrival(url, status, dict(response.headers), response.content, time.time()))
         if status in _RETRIED:
             self._ceiling.pause(retry_after_s(response.headers.get("retry-after"), time.time()))
             raise _PassingError(f"{url}: status {status}")

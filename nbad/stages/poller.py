@@ -13,7 +13,7 @@ import trio
 
 from nbad.channels import Sender
 from nbad.config import Config
-from nbad.feed.client import Answer, Ceiling, FeedClient, FeedError
+from nbad.feed.client import Answer, Ceiling, FeedClient, FeedError, Tap
 from nbad.feed.endpoints import play_by_play_url, scoreboard_url
 from nbad.feed.schedule import parse_schedule
 from nbad.feed.scoreboard import parse_scoreboard
@@ -168,6 +168,7 @@ async def poll(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     now: Callable[[], float] = time.time,
+    tap: Tap | None = None,
 ) -> None:
     """Ask the feed, tick by tick, until cancelled; trouble with it is logged and lived with."""
     state = _State(changed_at=trio.current_time())
@@ -178,7 +179,7 @@ async def poll(
             config = settings.current.config
             # A changed [feed] takes a new client, between two ticks.
             async with (
-                FeedClient(config, ceiling, transport) as client,
+                FeedClient(config, ceiling, transport, tap) as client,
                 trio.open_nursery() as nursery,
             ):
                 with trio.move_on_after(config.feed.timeout_s):

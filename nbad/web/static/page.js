@@ -27,6 +27,13 @@ function el(tag, attributes = {}, ...children) {
 const percent = (p) => (p > 0.995 && p < 1 ? ">99%" : p < 0.005 && p > 0 ? "<1%" : `${Math.round(p * 100)}%`);
 const signed = (v) => `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(0)}`;
 
+/** The margin as the favourite's: what people say. */
+function favoured(game) {
+  const { margin: m, home_win: p } = game.forecast;
+  const [team, best, low, high] = p >= 0.5 ? [game.home, m.p50, m.p10, m.p90] : [game.away, -m.p50, -m.p90, -m.p10];
+  return `${team.tricode} by ${Math.max(0, best).toFixed(0)}, between ${signed(low)} and ${signed(high)}`;
+}
+
 function makeCard(id) {
   const part = {};
   const side = (which) => {
@@ -86,7 +93,7 @@ function fill(part, game) {
     const final = game.status === "final";
     part.text.textContent = final
       ? `${(game.differential > 0 ? game.home : game.away).tricode} won by ${Math.abs(game.differential)}`
-      : `${game.home.tricode} by ${signed(f.margin.p10)} to ${signed(f.margin.p90)}, most likely ${signed(f.margin.p50)}`;
+      : favoured(game);
     if (!final) said += `. ${game.home.name} win ${percent(f.home_win)}`;
   }
   part.button.setAttribute("aria-label", said);

@@ -1,0 +1,121 @@
+"""The HTTP side of a real daemon: games, health, metrics, and its address."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from prometheus_client.parser import text_string_to_metric_families
+from test_daemon_process import Daemon, serving
+
+from nbad.web.openapi import DOCUMENT
+
+
+def get(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def answers(url: str) -> bool:
+    try:
+        return get(f"{url}/livez")[0] == 200
+    except OSError:
+        return False
+
+
+def http_url(daemon: Daemon) -> str:
+    daemon.wait_for("ready")
+    ports = [e["port"] for e in daemon.events("listening") if e["service"] == "http"]
+    return f"http://127.0.0.1:{ports[-1]}"
+
+
+def until_status(url: str, status: int) -> Any:
+    give_up = time.monotonic() + 30
+    while (found := get(url))[0] != status:
+        assert time.monotonic() < give_up, found
+        signal.sigtimedwait([], 0.05)
+    return json.loads(found[1])
+
+
+def valid(path: str, value: Any) -> None:
+    schema = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    Draft202012Validator({**schema["schema"], "components": DOCUMENT["components"]}).validate(value)
+
+
+def test_games_stats_and_metrics_are_those_of_the_night(tmp_path: Path) -> None:
+    with serving("--games", "3", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        url = http_url(daemon)
+        games = json.loads(get(f"{url}/v1/games")[1])
+        valid("/v1/games", games)
+        assert len(games["games"]) == 3
+        whole = json.loads(get(f"{url}/v1/games/{games['games'][0]['game_id']}")[1])
+        valid("/v1/games/{game_id}", whole)
+        assert get(f"{url}/v1/games/0000000000")[0] == 404
+        stats = json.loads(get(f"{url}/v1/stats")[1])
+        valid("/v1/stats", stats)
+        assert stats["stages"]["poll"]["life"]["count"] > 0
+        families = {
+            family.name: family
+            for family in text_string_to_metric_families(get(f"{url}/metrics")[1].decode())
+        }
+        counts = {
+            sample.labels["stage"]: sample.value
+            for sample in families["nbad_stage_seconds"].samples
+            if sample.name.endswith("_count")
+        }
+        assert set(counts) == {"poll", "parse", "pattern", "predict", "emit", "total"}
+        assert families["nbad_games"].samples[0].value == 3
+        assert all(family.documentation for family in families.values())
+        status, page = get(f"{url}/")
+        assert status == 200
+        assert b"<title>nbad" in page
+        assert daemon.end() == 0
+
+
+def test_readiness_follows_the_feed(tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        url = http_url(daemon)
+        assert until_status(f"{url}/readyz", 200) == {"status": "ready", "reasons": []}
+        daemon.config.write_text(daemon.text.replace(urls[0], "http://127.0.0.1:9/none"))
+        daemon.process.send_signal(signal.SIGHUP)
+        assert "the feed is down" in until_status(f"{url}/readyz", 503)["reasons"][0]
+        assert get(f"{url}/livez")[0] == 200
+        daemon.config.write_text(daemon.text)
+        daemon.process.send_signal(signal.SIGHUP)
+        until_status(f"{url}/readyz", 200)
+        assert daemon.end() == 0
+
+
+def test_a_reload_moves_it_and_a_taken_port_does_not(tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        first = http_url(daemon)
+        moved = daemon.text.replace("[http]\nport = 0", '[http]\nhost = "localhost"\nport = 0')
+        daemon.config.write_text(moved)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("reloaded")
+        give_up = time.monotonic() + 30
+        while (second := http_url(daemon)) == first:
+            assert time.monotonic() < give_up
+            signal.sigtimedwait([], 0.02)
+        assert get(f"{second}/livez")[0] == 200
+        while answers(first):
+            assert time.monotonic() < give_up, "the old address is still served"
+        port = urls[0].split(":")[2].partition("/")[0]  # the feed's own
+        daemon.config.write_text(daemon.text.replace("[http]\nport = 0", f"[http]\nport = {port}"))
+        daemon.process.send_signal(signal.SIGHUP)
+        assert daemon.wait_for("listen_failed")["service"] == "http"
+        assert get(f"{second}/livez")[0] == 200
+        assert daemon.end() == 0

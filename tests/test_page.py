@@ -1,0 +1,87 @@
+"""The page in a real browser: a whole night, with a death of the daemon in its middle."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from browser_kit import CHROMIUM, browser
+from test_daemon_process import Daemon, serving
+
+from nbad.feed.simulator import simulate_night
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+
+_SCORES = """Object.fromEntries([...document.querySelectorAll('#games > li')].map((li) =>
+  [li.dataset.game, [...li.querySelectorAll('.score')].map((s) => Number(s.textContent))]))"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Path) -> None:
+    finals = simulate_night(3, 2).finals
+    with serving("--games", "3", "--seed", "2", "--speed", "700") as urls:
+        daemon = Daemon(tmp_path / "daemon", *urls)
+        daemon.process.kill()
+        daemon.process.wait()
+        port = free_port()  # the page comes back to the same address
+        daemon.config.write_text(daemon.text.replace("[http]\nport = 0", f"[http]\nport = {port}"))
+        daemon.start()
+        daemon.wait_for("ready")
+        with browser(tmp_path / "profile") as tab:
+            tab.look(1280, 900)
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+            tab.wait_until("document.querySelectorAll('.card.live').length > 0")
+            tab.evaluate("window.sameDocument = true; document.querySelector('.live').click()")
+            tab.wait_until("document.querySelector('#open .big') !== null")
+            daemon.process.kill()
+            daemon.process.wait()
+            tab.wait_until("document.querySelector('#link').dataset.state === 'bad'")
+            daemon.start()
+            tab.wait_until("document.querySelector('#link').dataset.state === 'ok'")
+            ended = "[...document.querySelectorAll('.clock')].every(c => c.textContent[0] === 'F')"
+            tab.wait_until(ended)
+            expected = {game_id: [away, home] for game_id, (home, away) in finals.items()}
+            # The scorers may correct a score after the end: the page follows.
+            tab.wait_until(
+                f"(() => {{ const shown = {_SCORES}, true_ = {json.dumps(expected)}; return "
+                "Object.keys(true_).every((id) => String(shown[id]) === String(true_[id])) })()"
+            )
+            assert tab.evaluate("Object.keys(" + _SCORES + ").length") == 3
+            assert tab.evaluate("window.sameDocument") is True
+            # The curve of the whole game, though half of it was before this page's connection.
+            assert tab.evaluate(
+                "document.querySelector('#open .win').getAttribute('d').length > 500"
+            )
+        assert daemon.end() == 0
+
+
+def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_path: Path) -> None:
+    with serving("--games", "4", "--seed", "3", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path / "daemon", *urls)
+        daemon.wait_for("ready")
+        port = next(e["port"] for e in daemon.events("listening") if e["service"] == "http")
+        with browser(tmp_path / "profile") as tab:
+            tab.look(360, 780, mobile=True)
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+            tab.wait_until("document.querySelectorAll('.card').length === 4")
+            assert tab.evaluate("document.documentElement.scrollWidth") == 360
+            names = tab.evaluate(
+                "[...document.querySelectorAll('.card')].map(c => c.getAttribute('aria-label'))"
+            )
+            assert all(" win " in name or "Final" in name for name in names), names
+            tab.evaluate("document.querySelector('.card').focus()")
+            for key in ("ArrowDown", "Enter"):
+                for kind in ("keyDown", "keyUp"):
+                    text = {"text": "\r"} if (key, kind) == ("Enter", "keyDown") else {}
+                    tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
+                             windowsVirtualKeyCode={"Enter": 13}.get(key, 40), **text)  # fmt: skip
+            tab.wait_until("document.querySelectorAll('[aria-expanded=true]').length === 1")
+            opened = "document.querySelector('#games > li:nth-child(2) [aria-expanded=true]')"
+            assert tab.evaluate(f"{opened} !== null")
+        assert daemon.end() == 0
