@@ -127,9 +127,10 @@ class Replay(httpx.AsyncBaseTransport):
 
 
 def record_night(folder: Path) -> dict[str, tuple[int, int]]:
-    """A simulated night of two games, as a poller that asks every three minutes would have kept it."""
+    """A simulated night of two games, as a poll every three minutes would have kept it."""
     night = simulate_night(2, 4)
-    writer, seen = Writer(folder), dict[str, str]()
+    writer = Writer(folder)
+    seen: dict[str, str] = {}
     t = night.starts_at
     base = "http://feed/static/json"
 
@@ -145,7 +146,7 @@ def record_night(folder: Path) -> dict[str, tuple[int, int]]:
                 seen[url] = resource.tag
                 yield Arrival(url, 200, {}, resource.body, t)
 
-    while t < night.ends_at + 60:
+    while t < night.ends_at + 180:
         writer.write(list(changed()))
         t += 180.0
     return night.finals
