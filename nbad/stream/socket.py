@@ -20,6 +20,7 @@ from collections.abc import Callable
 import trio
 
 from nbad.stream import wire
+from nbad.stream.fragments import Fragments
 
 # A window that stays full this long belongs to a peer that is gone or hung.
 STALL_S = 20.0
@@ -60,6 +61,7 @@ class FrameStream(trio.abc.Stream):
         self._flushed = trio.Event()
         self._closing = False
         self._released = False
+        self._fragments = Fragments()
 
     @property
     def idle(self) -> bool:
@@ -75,7 +77,18 @@ class FrameStream(trio.abc.Stream):
         """Take ``frame`` where nothing else waits: write it, or what fits, now. Else False."""
         if self._flushing or self._closing or self._released:
             return False
-        if not self._write(memoryview(frame)):
+        written = 0
+        if self._fd is not None:
+            # Nearly all of a broadcast is this one call: no view of the frame, no other method.
+            try:
+                written = os.write(self._fd, frame)
+            except BlockingIOError:
+                pass  # full: all of it is the rest
+            except OSError as error:
+                self._break(os.strerror(error.errno or 0))
+                return True
+        if written < len(frame):
+            self._rest = memoryview(frame)[written:]
             self._start_flush()
         return True
 
@@ -136,10 +149,15 @@ class FrameStream(trio.abc.Stream):
         if self._released:
             raise trio.ClosedResourceError
         if self._early:
-            early, self._early = self._early, b""
-            return early
-        data = bytes(await self._transport.receive_some(max_bytes))
-        self.heard_at = trio.current_time()
+            data, self._early = self._early, b""
+        else:
+            data = bytes(await self._transport.receive_some(max_bytes))
+            self.heard_at = trio.current_time()
+        if not self._fragments.allow(data):
+            self.farewell(1009, "too many fragments")
+            self.lingers = True
+            self._break("1009 too many fragments")
+            raise trio.BrokenResourceError(self.broken)
         return data
 
     async def aclose(self) -> None:

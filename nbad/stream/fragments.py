@@ -1,0 +1,59 @@
+"""A bound on the fragments of one message, counted as the bytes come in.
+
+The WebSocket library bounds a message by its characters, so that endless empty fragments would grow
+its list of them for ever.
+"""
+
+from __future__ import annotations
+
+MAX_FRAGMENTS = 64
+
+_FIN, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
+
+
+class Fragments:
+    """Follows the frames of one client; bytes may be cut anywhere."""
+
+    __slots__ = ("_count", "_head", "_skip")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._skip = 0
+        self._count = 0
+
+    def allow(self, data: bytes) -> bool:
+        """Take in what the client sent next; False once a message has too many fragments."""
+        at = 0
+        while at < len(data):
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+                at += step
+                continue
+            self._head += data[at : at + 1]
+            at += 1
+            size = _head_size(self._head)
+            if len(self._head) == size:
+                self._skip = _payload_size(self._head)
+                first, self._head = self._head[0], b""
+                if first & _OPCODE >= 0x8:
+                    continue  # control frames may come between fragments, and are none
+                self._count = 0 if first & _FIN else self._count + 1
+                if self._count > MAX_FRAGMENTS:
+                    return False
+        return True
+
+
+def _head_size(head: bytes) -> int:
+    """How long the frame's head is, as far as ``head`` tells; 2 before it tells."""
+    if len(head) < 2:
+        return 2
+    extra = {126: 2, 127: 8}.get(head[1] & _LENGTH, 0)
+    return 2 + extra + (4 if head[1] & _MASKED else 0)
+
+
+def _payload_size(head: bytes) -> int:
+    length = head[1] & _LENGTH
+    if length == 126:
+        return int.from_bytes(head[2:4], "big")
+    return int.from_bytes(head[2:10], "big") if length == 127 else length
