@@ -68,12 +68,12 @@ def measure(name: str, count: int, batches: int) -> dict[str, float | str]:
         for number in range(batches + 3):
             if number == 3:  # the first ones warm up
                 spent_ns, took = cpu_ns(server.pid), []
+                kb = (rss_kb(server.pid) - before_kb) / count
             sent = time.monotonic()
             server.stdin.write(b"\n")
             server.stdin.flush()
             took.append((expect(ours) - sent) * 1e3)
         spent_ns = cpu_ns(server.pid) - spent_ns
-        kb = (rss_kb(server.pid) - before_kb) / count
     finally:
         clients.kill()
         clients.join()
