@@ -1,0 +1,145 @@
+"""1,000 healthy subscribers, alone and then among 600 that misbehave in every way at once.
+
+    python benchmarks/fanout_storm.py [--batches 100]
+
+200 stop reading, 200 disconnect in the middle of a frame, 100 send garbage, 100 reconnect; the last
+400 come back as soon as they are gone. A batch is let go every 50 ms, or when all of the healthy
+have the one before it; a healthy one that misses a batch fails the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import quantiles
+
+from fanout import REQUEST, cpu_ns, expect, rss_kb, subscribe
+from fanout_servers import HOST
+
+HEALTHY = 1000
+PACE_S = 0.05
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, default=100)
+    arguments = parser.parse_args()
+    script = Path(__file__).with_name("fanout_servers.py")
+    server = subprocess.Popen(
+        [sys.executable, str(script), "nbad"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdout
+    port = int(server.stdout.readline())
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    healthy = context.Process(target=subscribe, args=(port, HEALTHY, theirs))
+    healthy.start()
+    told, teller = context.Pipe()
+    storm = context.Process(target=misbehave, args=(port, teller))
+    try:
+        expect(ours)
+        send(server, ours, 10)  # to warm up
+        quiet = report("quiet", server, ours, arguments.batches)
+        storm.start()
+        told.recv()
+        loud = report("storm", server, ours, arguments.batches)
+        os.kill(storm.pid or 0, 15)
+        ratio = loud["last_ms_p99"] / quiet["last_ms_p99"]
+        print(json.dumps({"p99_ratio": round(ratio, 2), "misdeeds": told.recv()}))  # noqa: T201
+    finally:
+        for process in (healthy, storm):
+            if process.pid:
+                process.kill()
+                process.join()
+        server.kill()
+        server.wait()
+
+
+def report(
+    name: str, server: subprocess.Popen[bytes], pipe: Connection, batches: int
+) -> dict[str, float]:
+    """Send the batches; how long each took to the last of the healthy."""
+    spent = cpu_ns(server.pid)
+    cuts = quantiles(send(server, pipe, batches), n=100, method="inclusive")
+    row = {
+        "last_ms_p50": round(cuts[49], 2),
+        "last_ms_p99": round(cuts[98], 2),
+        "server_cpu_ms_a_batch": round((cpu_ns(server.pid) - spent) / 1e6 / batches, 2),
+        "server_rss_mb": round(rss_kb(server.pid) / 1024, 1),
+    }
+    print(json.dumps({"run": name, "batches": batches, "missed": 0, **row}), flush=True)  # noqa: T201
+    return row
+
+
+def send(server: subprocess.Popen[bytes], pipe: Connection, batches: int) -> list[float]:
+    assert server.stdin
+    took = []
+    for _ in range(batches):
+        begun = time.monotonic()
+        server.stdin.write(b"\n")
+        server.stdin.flush()
+        took.append((expect(pipe) - begun) * 1e3)
+        time.sleep(max(0.0, PACE_S - (time.monotonic() - begun)))
+    return took
+
+
+def misbehave(port: int, parent: Connection) -> None:
+    """Do all of it until told to end; tell how often each was done."""
+    import signal
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    done = dict.fromkeys(("stalled", "half a frame", "garbage", "reconnected"), 0)
+    going = True
+
+    def stop(*_: object) -> None:
+        nonlocal going
+        going = False
+
+    signal.signal(signal.SIGTERM, stop)
+    stalled = [upgrade(port, 4096) for _ in range(200)]
+    done["stalled"] = len(stalled)
+    kinds = ["half a frame"] * 200 + ["garbage"] * 100 + ["reconnected"] * 100
+    others = {number: upgrade(port) for number in range(len(kinds))}
+    parent.send("ready")
+    numbers = random.Random(1)
+    while going:
+        for number, kind in enumerate(kinds):
+            sock = others.pop(number)
+            with contextlib.suppress(ConnectionError):
+                if kind == "half a frame":
+                    sock.send(b"\x81\xfe\x01\x00half of it")
+                elif kind == "garbage":
+                    sock.send(numbers.randbytes(500))
+            sock.close()
+            others[number] = upgrade(port)
+            done[kind] += 1
+            if not going:
+                break
+    parent.send(done)
+
+
+def upgrade(port: int, receive_buffer: int = 0) -> socket.socket:
+    """Connect and ask for the upgrade; the answer is left unread."""
+    sock = socket.socket()
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.connect((HOST, port))
+    with contextlib.suppress(ConnectionError):
+        sock.sendall(REQUEST)
+    return sock
+
+
+if __name__ == "__main__":
+    main()
