@@ -140,6 +140,13 @@ def test_no_result_of_its_own_day_or_later_touches_a_game() -> None:
     assert expectations([ended(games[0], 200, 50), *games[1:]])[3:] != expected[3:]
 
 
+def test_preseason_and_all_star_games_rate_nobody() -> None:
+    games = season()
+    for kind in ("001", "003"):
+        first = replace(ended(games[0], 200, 50), game_id=f"{kind}{games[0].game_id[3:]}")
+        assert expectations([first, *games[1:]])[3].margin == expectations(games[1:])[2].margin
+
+
 def test_its_own_end_touches_no_row_before_it() -> None:
     games = season()
     same, other = replay(games), replay([*games[:-1], ended(games[-1], 200, 50)])

@@ -11,7 +11,7 @@ from nbad.messages import Result, Schedule
 
 # The third digit of a game id says what it is; the results of these tell how strong a team is:
 # regular season, playoffs, play-in, cup final. Not preseason (1) and not the all-star game (3).
-_COUNTS = ("002", "004", "005", "006")
+COUNTS = ("002", "004", "005", "006")
 
 
 def parse_schedule(body: bytes) -> Schedule:
@@ -42,6 +42,6 @@ def _result(game: Any, start: str) -> Result | None:
     home, away = field(game, "homeTeam"), field(game, "awayTeam")
     scores = integer(home, "score"), integer(away, "score")
     identity = game_id(game)
-    if integer(game, "gameStatus") != 3 or 0 in scores or not identity.startswith(_COUNTS):
+    if integer(game, "gameStatus") != 3 or 0 in scores or not identity.startswith(COUNTS):
         return None
     return Result(identity, start, integer(home, "teamId"), integer(away, "teamId"), *scores)

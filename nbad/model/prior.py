@@ -63,15 +63,18 @@ class Prior:
         small game of its own.
         """
         safe = np.maximum(scale, 1e-9)
-        lower, upper = normal_cdf((mean - 0.5) / safe), normal_cdf((mean + 0.5) / safe)
         nothing, period = np.zeros(len(matrix)), np.full(len(matrix), OVERTIME_S)
         over_mean, over_scale = self._margin(matrix, nothing, nothing, period)
+        lower, middle, upper, over = normal_cdf(
+            np.stack(
+                [(mean - 0.5) / safe, mean / safe, (mean + 0.5) / safe, over_mean / over_scale]
+            )
+        )
         tie = upper - lower
-        win = lower + tie * normal_cdf(over_mean / over_scale)
         # At a tie at the buzzer the overtime is already what lies ahead.
         ahead = matrix[:, INDEX["remaining_s"]] <= 0
         return Outcome(
-            np.where(ahead, normal_cdf(mean / safe), win),
+            np.where(ahead, middle, lower + tie * over),
             tie,
             np.where(ahead, scale, np.sqrt(scale**2 + tie * over_scale**2)),
         )

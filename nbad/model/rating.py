@@ -128,10 +128,11 @@ class Ratings:
     def learn(self, result: Result, day: int | None = None) -> None:
         """Take a result into account, for games that start later."""
         season = result.game_id[3:5]
-        if self._season and season != self._season:
+        # In the order of ids the playoffs of a season come after the next one's first games.
+        if self._season and season > self._season:
             self._margin.new_season()
             self._total.new_season()
-        self._season = season
+        self._season = max(season, self._season)
         home, away = result.home_id, result.away_id
         rest = self.expect(home, away, day).margin - self._margin.expect(home, away)[0]
         self._margin.learn(home, away, result.home_score - result.away_score - rest)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nbad.feed.schedule import COUNTS
 from nbad.messages import Result
 from nbad.model.rating import Expectation, Ratings
 from nbad.model.recorded import RecordedGame, game_days
@@ -65,7 +66,8 @@ def expectations(games: Sequence[RecordedGame]) -> list[Expectation]:
                 ratings.learn(result, day_of_results)
             today, day_of_results = [], day
         expected.append(ratings.expect(game.home_id, game.away_id, day))
-        today.append(Result(game.game_id, "", game.home_id, game.away_id, *game.final))
+        if game.game_id.startswith(COUNTS):
+            today.append(Result(game.game_id, "", game.home_id, game.away_id, *game.final))
     return expected
 
 
