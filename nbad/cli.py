@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nbad import __version__
-from nbad.commands import bench, check, demo, evaluate, feed, record, run, stats, train
+from nbad.commands import bench, check, demo, evaluate, feed, record, run, stats, train, watch
 from nbad.exits import USAGE
 
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="nbad", description="Live NBA scores in, live NBA predictions out.")
     parser.add_argument("--version", action="version", version=f"nbad {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for module in (demo, run, check, stats, bench, feed, record, train, evaluate):
+    for module in (demo, run, watch, check, stats, bench, feed, record, train, evaluate):
         module.add_parser(subparsers)
     args = parser.parse_args(sys.argv[1:] if argv is None else argv)
     code: int = args.run(args)
