@@ -1,4 +1,4 @@
-"""``nbad feed``: an NBA-shaped live feed from the simulator or from a recorded game."""
+"""``nbad feed``: an NBA-shaped live feed from the simulator or from a recording."""
 
 from __future__ import annotations
 

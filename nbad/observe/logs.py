@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ import structlog
 from nbad.config import Log
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+# syslog's numbers, by the logger's method.
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
 
 def configure(log: Log, count: Callable[[str, str], None] | None = None) -> None:
@@ -34,6 +37,7 @@ def configure(log: Log, count: Callable[[str, str], None] | None = None) -> None
             _timestamp,
             structlog.processors.ExceptionRenderer(),
             renderer,
+            *([_with_priority] if out is sys.stdout.buffer and to_journal(1) else []),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
         logger_factory=structlog.BytesLoggerFactory(out),
@@ -51,6 +55,20 @@ def _retried(details: stamina.instrumentation.RetryDetails) -> None:
         wait_s=round(details.wait_for, 3),
         error=str(details.caused_by),
     )
+
+
+def to_journal(stream: int, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the descriptor ``stream`` is the journal's (systemd's ``JOURNAL_STREAM``)."""
+    try:
+        stat = os.fstat(stream)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"
+
+
+def _with_priority(_: Any, level: str, line: Any) -> bytes:
+    """The line with the prefix that the journal takes for its priority, and takes off."""
+    return b"<%d>%b" % (_PRIORITIES.get(level, 6), line)
 
 
 def _counted(count: Callable[[str, str], None]) -> structlog.typing.Processor:
