@@ -28,8 +28,8 @@ NOT_ALLOWED = 1008
 TOO_SLOW = 4008
 TOO_MANY = 4013
 
-# Sends between two checkpoints: about 1.5 ms, so newcomers and control frames never wait longer.
-SENDS_PER_TURN = 128
+# Sends between two checkpoints: about 2 ms, so newcomers and control frames never wait longer.
+SENDS_PER_TURN = 256
 
 # How often the keeper looks who is due; a heartbeat is at most this late.
 KEEP_S = 0.25
