@@ -270,3 +270,32 @@ async def test_a_slow_parser_slows_the_poller_and_gets_the_newest(
     assert numbers == sorted(set(numbers))
     assert numbers[-1] <= 10
     assert feed.count("scoreboard") <= 11
+
+
+async def test_a_cached_board_is_asked_for_just_after_the_cache_takes_a_new_copy(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    begun, life_s, phase_s = trio.current_time(), 4, 0.37
+    found: dict[int, float] = {}
+
+    def cached(request: httpx.Request) -> httpx.Response:
+        at = trio.current_time() - begun - phase_s
+        copy, age = divmod(at, life_s)
+        found.setdefault(int(copy), age)
+        headers = {
+            "age": str(int(age)), "cache-control": f"public, max-age={life_s}",
+            "etag": f'"{copy}"', "content-type": "application/json",
+        }  # fmt: skip
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return httpx.Response(304, headers=headers)
+        games = [entry(ONE, clock=f"PT{int(copy) % 600 // 60:02}M{int(copy) % 60:02}.00S")]
+        said = {"scoreboard": {"gameDate": "2026-01-14", "games": games}}
+        return httpx.Response(200, content=orjson.dumps(said), headers=headers)
+
+    feed.on["scoreboard"] = cached
+    await run(settings, feed, 400.0)
+    learnt = [age for copy, age in found.items() if copy >= 10]
+    assert len(learnt) >= 85, "a copy was missed"
+    assert max(learnt) <= 0.1 * life_s + 0.1
+    assert feed.count("scoreboard") <= 1.4 * len(found)

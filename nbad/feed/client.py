@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Self
+from typing import Protocol, Self
 from urllib.request import getproxies
 
 import cachetools
@@ -60,6 +60,14 @@ class Arrival:
 Tap = Callable[[Arrival], None]
 
 
+class Heed(Protocol):
+    """Who takes note of an answer's headers, times on Trio's clock."""
+
+    def __call__(
+        self, asked: float, arrived: float, headers: Mapping[str, str], *, changed: bool
+    ) -> None: ...
+
+
 class Ceiling:
     """At most ``rate`` requests a second in the whole process, served in the order of asking."""
 
@@ -109,9 +117,10 @@ class FeedClient:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
             await self._client.aclose()
 
-    async def get(self, url: str) -> Answer | None:
+    async def get(self, url: str, heed: Heed | None = None) -> Answer | None:
         """The document at ``url``; None where it is the one accepted last (304).
 
+        ``heed`` is told of every answer of either kind.
         :class:`FeedError` where it could not be had, all retries done.
         """
         feed = self.config.feed
@@ -125,15 +134,16 @@ class FeedClient:
         )
         async for attempt in retries:
             with attempt:
-                return await self._once(url)
+                return await self._once(url, heed)
         raise AssertionError("stamina ended without a result or an error")
 
     def accept(self, answer: Answer) -> None:
         """Remember that ``answer`` was good: from now on ask only for what is newer."""
         self._validators[answer.url] = answer.validators
 
-    async def _once(self, url: str) -> Answer | None:
+    async def _once(self, url: str, heed: Heed | None) -> Answer | None:
         await self._ceiling.take(self.config.poll.max_requests_per_s)
+        asked = trio.current_time()
         try:
             with trio.fail_after(self.config.feed.timeout_s):
                 response = await self._client.get(url, headers=self._validators.get(url))
@@ -144,6 +154,8 @@ class FeedClient:
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
             raise FeedError(f"{url}: {type(error).__name__}: {error}") from None
         status = response.status_code
+        if heed is not None and status in (200, 304):
+            heed(asked, trio.current_time(), response.headers, changed=status == 200)
         if status == 304:
             return None
         if self._tap:

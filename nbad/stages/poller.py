@@ -30,6 +30,7 @@ from nbad.messages import (
 )
 from nbad.observe.stage import record
 from nbad.settings import Settings
+from nbad.stages.pace import Pace
 
 log = structlog.get_logger()
 
@@ -72,6 +73,7 @@ class _State:
     changed_at: float = 0.0
     board_failed: bool = False
     failures: int = 0
+    pace: Pace = field(default_factory=Pace)
 
 
 def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Followed]:
@@ -195,7 +197,10 @@ async def poll(
                     lines = [game.line for game in state.games.values()]
                     quiet = trio.current_time() - state.changed_at
                     pause = pause_s(lines, state.tip_offs, now(), quiet, in_force.config)
-                    while not await _changed_before(settings, started + pause):
+                    due = started + pause
+                    if any(line.status.in_play for line in lines):
+                        due = state.pace.next_at(started, pause)
+                    while not await _changed_before(settings, due):
                         # Nothing is asked, but an empty tick goes through: a pipeline that
                         # sleeps till noon must be told apart from one that is stuck.
                         number += 1
@@ -278,7 +283,7 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
     url = scoreboard_url(client.config.feed)
     try:
         with trio.move_on_after(_BEAT_S) as patience:
-            answer = await client.get(url)
+            answer = await client.get(url, state.pace.saw)
         if patience.cancelled_caught:
             raise FeedError(f"{url}: no answer, retries included, within {_BEAT_S:g} s")  # noqa: TRY301
         state.board_failed = False
