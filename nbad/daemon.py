@@ -48,10 +48,7 @@ def run_daemon(path: Path | None) -> int:
         logs.configure(in_force.config.log, metrics.count)
     except OSError as error:
         return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
-    # What exists now lives as long as the daemon: a full collection would walk all of it, 50 ms.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 50)
+    collect_seldom()
     try:
         trio.run(_run, path, in_force, metrics)
     except BaseExceptionGroup as group:
@@ -65,6 +62,14 @@ def run_daemon(path: Path | None) -> int:
         log.critical("crashed", exc_info=group)
         return end("run", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
     return OK
+
+
+def collect_seldom() -> None:
+    """Set the garbage collector for a process that keeps what it has loaded."""
+    # What exists now lives as long as the daemon: a full collection would walk all of it, 50 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
 
 
 def read(path: Path | None) -> InForce:

@@ -126,7 +126,7 @@ def _common(a: bytes, i: int, b: bytes, j: int) -> int:
     limit = min(len(a) - i, len(b) - j)
     done, step = 0, _CHUNK
     while step and done < limit:
-        if a[i + done : i + done + step] == b[j + done : j + done + step]:
+        if b.startswith(a[i + done : i + done + step], j + done):
             done += step
         else:
             step //= 2

@@ -102,7 +102,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 await connection.close()
         headers = httpx.Headers(list(response.headers))
         if body and (encoding := headers.get("content-encoding")):
-            body = _decoded(body, encoding, request)
+            body = decoded(body, encoding, request)
             del headers["content-encoding"]
             headers["content-length"] = str(len(body))
         return httpx.Response(response.status_code, headers=headers, content=body, request=request)
@@ -203,8 +203,8 @@ class _Connection:
         await trio.aclose_forcefully(self._stream)
 
 
-def _decoded(body: bytes, encoding: str, request: httpx.Request) -> bytes:
-    """The body without its content encoding."""
+def decoded(body: bytes, encoding: str, request: httpx.Request) -> bytes:
+    """The body without its content encoding. ``httpx.DecodingError`` where it is not so encoded."""
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip"):

@@ -28,6 +28,7 @@ class _Known:
     line: Line
     plays: tuple[Play, ...] = ()
     reading: Reading | None = None
+    source_time: str = ""
     modified: float | None = None
     doubted: Payload | None = None
 
@@ -101,6 +102,11 @@ class GameBook:
         if plays == known.plays:
             return None
         known.plays = plays
+        # Where nothing was taken back, what is new may be later, and no more.
+        new = plays if judged.corrected else plays[judged.unchanged :]
+        before = "" if judged.corrected else known.source_time
+        known.source_time = max((play.actual for play in new), default="")
+        known.source_time = max(known.source_time, before)
         known.line = _placed(known.line, plays)
         return replace(
             self._update(known, payload.received_at),
@@ -110,9 +116,8 @@ class GameBook:
 
     def _update(self, known: _Known, received_at: float) -> Update:
         plays = known.plays
-        source_time = max((play.actual for play in plays), default="")
         player = self._statics.player(plays[-1]) if plays else ""
-        return Update(known.line, plays, len(plays), False, source_time, received_at, player)
+        return Update(known.line, plays, len(plays), False, known.source_time, received_at, player)
 
 
 def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:

@@ -1,0 +1,145 @@
+"""From the bytes of an answer to the frame that is ready to send, stage by stage, in one process.
+
+    python benchmarks/hotpath.py [--games 15] [--ticks 120] [--pause-ms 100]
+
+A scoreboard and every game's play-by-play, all changed since the last tick, through the daemon's
+own code with its settings of the garbage collector. Between two ticks it sleeps, so that caches are
+as cold as in the daemon. Pauses of the collector are those it reports itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import gzip
+import itertools
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+
+from nbad.bench.slate import slate
+from nbad.config import Config
+from nbad.diet import without_unused
+from nbad.messages import Fetched, InForce, Payload, Tick
+
+with without_unused():
+    from nbad.daemon import collect_seldom
+    from nbad.model.forecaster import Forecaster
+
+from nbad.feed.scoreboard import parse_scoreboard
+from nbad.feed.transport import decoded
+from nbad.stages.parser import GameBook
+from nbad.stages.patterns import PatternBook
+from nbad.stages.predictor import SeriesBook
+from nbad.stream.night import Night
+
+# Of feed time between two ticks: every game has something new.
+_STEP_S = 30.0
+_WARM_UP = 10
+STEPS = ("inflate", "board", "parse", "pattern", "predict", "emit")
+
+
+_REQUEST = httpx.Request("GET", "http://feed")
+
+
+def unpacked(body: bytes) -> bytes:
+    """What the transport makes of a body."""
+    return decoded(body, "gzip", _REQUEST) if body[:1] == b"\x1f" else body
+
+
+class Pipeline:
+    """The stages without the channels between them."""
+
+    def __init__(self) -> None:
+        self.in_force = InForce(Config(), Forecaster.load())
+        self.games, self.patterns, self.series = GameBook(), PatternBook(), SeriesBook()
+        self.night = Night("bench")
+
+    def tick(self, number: int, board: bytes, plays: dict[str, bytes]) -> tuple[list[float], int]:
+        """What each of :data:`STEPS` took, in ms, and how many games the frame holds."""
+        marks = [time.perf_counter()]
+
+        def mark() -> None:
+            marks.append(time.perf_counter())
+
+        bodies = {game_id: unpacked(body) for game_id, body in plays.items()}
+        board = unpacked(board)
+        mark()
+        lines = parse_scoreboard(board)
+        mark()
+        payloads = tuple(Payload(game_id, body, 0.0, None) for game_id, body in bodies.items())
+        tick = Tick(number, 0.0, self.in_force)
+        updates, _ = self.games.take(Fetched(tick, lines, None, 0.0, payloads))
+        mark()
+        patterns = self.patterns.fold(updates)
+        mark()
+        forecasts = self.series.forecast(patterns)
+        mark()
+        self.night.apply(forecasts, self.night.encode(forecasts.games), {})
+        mark()
+        costs = [(after - before) * 1e3 for before, after in itertools.pairwise(marks)]
+        return costs, len(forecasts.games)
+
+
+def measure(games: int, ticks: int, pause_ms: float, pack: Callable[[bytes], bytes]) -> None:
+    """Print a table of what a tick costs with bodies packed by ``pack``."""
+    night = slate(games)
+    pipeline = Pipeline()
+    collect_seldom()
+    pauses: list[float] = []
+    began = 0.0
+
+    def watch(phase: str, _info: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.perf_counter()
+        else:
+            pauses.append((time.perf_counter() - began) * 1e3)
+
+    gc.callbacks.append(watch)
+    taken, changed = [], []
+    for number in range(ticks + _WARM_UP):
+        at = night.starts_at + number * _STEP_S
+        found = {game_id: night.play_by_play(game_id, at) for game_id in night.game_ids}
+        plays = {game_id: pack(said.body) for game_id, said in found.items() if said}
+        board = pack(night.scoreboard(at).body)
+        time.sleep(pause_ms / 1e3)
+        costs, count = pipeline.tick(number, board, plays)
+        if number >= _WARM_UP:
+            taken.append(costs)
+            changed.append(count)
+    gc.callbacks.remove(watch)
+    sys.stdout.write(
+        f"{pack.__name__}: {ticks} ticks, {statistics.mean(changed):.1f} of {games} games changed\n"
+        f"  {'ms':10}{'p50':>8}{'p99':>8}{'max':>8}\n"
+    )
+    columns = [*zip(STEPS, zip(*taken, strict=True), strict=True), ("all", [*map(sum, taken)])]
+    for name, column in columns:
+        ranked = sorted(column)
+        p50, p99 = statistics.median(ranked), ranked[int(0.99 * len(ranked))]
+        sys.stdout.write(f"  {name:10}{p50:8.3f}{p99:8.3f}{ranked[-1]:8.3f}\n")
+    longest = max(pauses, default=0.0)
+    sys.stdout.write(f"  {len(pauses)} collections, the longest {longest:.2f} ms\n")
+
+
+def gzipped(body: bytes) -> bytes:
+    """As the feed sends it."""
+    return gzip.compress(body, 6)
+
+
+def plain(body: bytes) -> bytes:
+    """As it is."""
+    return body
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="From bytes to frame.")
+    parser.add_argument("--games", type=int, default=15)
+    parser.add_argument("--ticks", type=int, default=120)
+    parser.add_argument("--pause-ms", type=float, default=100.0)
+    arguments = parser.parse_args()
+    for form in (plain, gzipped):
+        measure(arguments.games, arguments.ticks, arguments.pause_ms, form)
