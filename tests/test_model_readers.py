@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nbad.feed.client import Arrival
+from nbad.feed.recording import Writer
+from nbad.feed.simulator import simulate_night
 from nbad.messages import Play
 from nbad.model.rating import Expectation
 from nbad.model.readers import read_games
@@ -118,6 +121,42 @@ def test_an_archive_and_its_folder_are_alike(tmp_path: Path) -> None:
     assert [name for name, _ in plain] == [f"002150000{number}.csv" for number in (1, 2, 3)]
     assert isinstance(plain[1][1], ValueError)
     assert [plain[0], plain[2]] == [packed[0], packed[2]]
+
+
+def test_of_a_recording_each_game_counts_as_told_last(tmp_path: Path) -> None:
+    night = simulate_night(2, 7)
+    writer, now = Writer(tmp_path), 1_795_471_200.0
+    for step, share in enumerate((0.3, 0.7, 1.0)):
+        at = night.starts_at + share * (night.ends_at + 60 - night.starts_at)
+        told = [
+            (f"http://feed/playbyplay_{game_id}.json?{step}", 200, resource.body)
+            for game_id in night.game_ids
+            if (resource := night.play_by_play(game_id, at))
+        ]
+        board = ("http://feed/scoreboard/todaysScoreboard_00.json", 200, night.scoreboard(at).body)
+        refused = (f"http://feed/playbyplay_{night.game_ids[0]}.json", 403, b"<html>")
+        writer.write(
+            Arrival(url, status, {}, body, now + 3600.0 * step)
+            for url, status, body in (*told, board, refused)
+        )
+    games = dict(read_games(tmp_path))
+    assert list(games) == [f"playbyplay_{game_id}.json" for game_id in night.game_ids]
+    for game_id, recorded in zip(night.game_ids, games.values(), strict=True):
+        assert isinstance(recorded, RecordedGame)
+        assert recorded.final == night.finals[game_id]
+
+
+def test_a_recording_cut_before_the_end_names_its_games(tmp_path: Path) -> None:
+    night = simulate_night(1, 7)
+    (game_id,) = night.game_ids
+    early = night.play_by_play(game_id, (night.starts_at + night.ends_at) / 2)
+    assert early is not None
+    url = f"http://feed/playbyplay_{game_id}.json"
+    Writer(tmp_path).write([Arrival(url, 200, {}, early.body, 1_795_471_200.0)])
+    ((name, broken),) = read_games(tmp_path)
+    assert isinstance(broken, ValueError)
+    assert "expected a finished game" in str(broken)
+    assert name == f"playbyplay_{game_id}.json"
 
 
 def game(number: int, home: int, away: int, tip: int, day: int | None = None) -> RecordedGame:

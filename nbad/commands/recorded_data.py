@@ -21,8 +21,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the option."""
     parser.add_argument(
         "--data", type=Path, action="append", required=True, metavar="PATH",
-        help="a folder, .tar.xz or file of stats.nba.com CSVs or cdn.nba.com play-by-play JSON;"
-        " repeatable",
+        help="a folder, .tar.xz or file of stats.nba.com CSVs or cdn.nba.com play-by-play JSON,"
+        " or a folder made by `nbad record`; repeatable",
     )  # fmt: skip
 
 

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from operator import itemgetter
 from pathlib import Path, PurePath
+from urllib.parse import urlsplit
 
 from nbad.feed.reading import read
+from nbad.feed.recording import Entry, Recording
 from nbad.model.rating import game_day
 from nbad.model.recorded import RecordedGame
 from nbad.model.statsform import read_csv
 
 Read = tuple[str, RecordedGame | ValueError]
+Load = Callable[[], bytes]
 
 
 def read_games(data: Path) -> Iterator[Read]:
-    """The games of a folder, a ``.tar.xz`` or a file, in the order of their names.
+    """The games of a folder, a ``.tar.xz``, a file or a recording, in the order of their names.
 
-    Games are stats.nba.com CSVs and cdn.nba.com ``playbyplay_*.json``. Each comes with its name; a
+    Games are stats.nba.com CSVs and cdn.nba.com ``playbyplay_*.json``; of a recording made by `nbad
+    record`, each game as it was told last. Each comes with its name; a
     broken game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
     ``tarfile.TarError`` where ``data`` cannot be read at all.
     """
-    for name, body in sorted(_bodies(data)):
+    for name, load in sorted(_bodies(data), key=itemgetter(0)):
         try:
+            body = load()
             yield name, read_cdn(body) if name.endswith(".json") else read_csv(body.decode())
         except (ValueError, KeyError, IndexError) as error:
             yield name, ValueError(f"{name}: {error!r}")
@@ -45,20 +52,38 @@ def read_cdn(body: bytes) -> RecordedGame:
     return RecordedGame(said.game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
 
 
-def _bodies(data: Path) -> Iterable[tuple[str, bytes]]:
-    if data.is_dir():
+def _bodies(data: Path) -> Iterable[tuple[str, Load]]:
+    """Each game's name, and how to read it: a season of documents is more than memory may hold."""
+    if data.is_dir() and any(data.glob("*.rec")):
+        yield from _recorded(data)
+    elif data.is_dir():
         for path in data.rglob("*"):
             if _is_game(path):
-                yield path.name, path.read_bytes()
+                yield path.name, path.read_bytes
     elif data.suffix in (".csv", ".json"):
-        yield data.name, data.read_bytes()
+        yield data.name, data.read_bytes
     else:
         with tarfile.open(data) as archive:
             for member in archive:
                 path = Path(member.name)
                 file = archive.extractfile(member) if _is_game(path) else None
                 if file is not None:
-                    yield path.name, file.read()
+                    yield path.name, partial(_same, file.read())  # CSVs, and cheap to hold
+
+
+def _recorded(folder: Path) -> Iterable[tuple[str, Load]]:
+    recording = Recording(folder)
+    last: dict[str, Entry] = {}
+    for entry in recording.entries:
+        name = PurePath(urlsplit(entry.url).path).name
+        if entry.status == 200 and _is_game(PurePath(name)):
+            last[name] = entry  # entries are in the order in which they came
+    for name, entry in last.items():
+        yield name, partial(recording.body, entry)
+
+
+def _same(body: bytes) -> bytes:
+    return body
 
 
 def _is_game(path: PurePath) -> bool:
