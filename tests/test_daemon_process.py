@@ -180,7 +180,8 @@ def test_one_that_died_is_as_one_that_never_did(tmp_path: Path) -> None:
         steady.wait_for("ready")
         with mortal.stream() as stream:
             for message in messages(stream):
-                if message.get("seq", 0) > 10:
+                # On a machine that is very busy the night may be over before there are ten.
+                if message.get("seq", 0) > 10 or message["type"] == "heartbeat":
                     break
         mortal.process.kill()
         mortal.process.wait()
