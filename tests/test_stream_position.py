@@ -1,5 +1,6 @@
 """Whatever happens on the way, a subscriber's view of every game ends equal to the server's."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -246,3 +247,20 @@ def test_nothing_is_told_before_the_feed_was_seen() -> None:
 def test_an_epoch_cannot_hold_a_dot() -> None:
     with pytest.raises(ValueError, match="expected no dot"):
         Night("a.b")
+
+
+def test_a_correction_is_told_also_where_batches_were_joined() -> None:
+    night = Night("e")
+    viewer = Viewer(night)
+    play(night, 1, {0: 1, 1: 1})
+    viewer.take(cast(bytes, viewer.position.pull(QUEUE)))
+    told = make_game(0, 0)
+    told = replace(told, update=replace(told.update, corrected=True))
+    forecasts = Forecasts(Tick(2, 0.0, IN_FORCE), (told,))
+    night.apply(forecasts, night.encode((told,)), {})
+    play(night, 3, {0: 2, 1: 2})
+    frame, count = cast(tuple[bytes, int], night.conflated(1, EVERYTHING))
+    joined = {game["game_id"][-1]: game for game in read(frame)["messages"]}
+    assert count == 2
+    assert [joined["0"]["corrected"], joined["1"]["corrected"]] == [True, False]
+    assert joined["0"]["home"]["score"] == 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nbad.messages import FeedState, Forecasts, Game, Point
 from nbad.stream import wire
@@ -54,6 +54,7 @@ class Message:
     home: str
     away: str
     body: bytes
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ class Night:
         for game in games:
             line = game.update.line
             body = wire.encode_game(game)
-            messages.append(Message(line.game_id, line.home.tricode, line.away.tricode, body))
+            home, away = line.home.tricode, line.away.tricode
+            corrected = game.update.corrected
+            messages.append(Message(line.game_id, home, away, body, corrected))
         return tuple(messages)
 
     def apply(
@@ -203,7 +206,9 @@ class Night:
         count = 0
         last: Batch | None = None
         for batch in self.after(seq, interest):
-            newest |= {m.game_id: m for m in batch.messages if interest.wants(m)}
+            for message in batch.messages:
+                if interest.wants(message):
+                    newest[message.game_id] = _over(newest.get(message.game_id), message)
             last = batch
             count += 1
         if last is None:
@@ -231,3 +236,12 @@ class Night:
             whole = wire.with_series(message.body, series)
             self._whole[message.game_id] = whole
         return whole
+
+
+def _over(older: Message | None, newer: Message) -> Message:
+    """``newer`` in place of ``older``: what took back something goes on saying so."""
+    if older is None or newer.corrected or not older.corrected:
+        return newer
+    # Within a JSON text these quotes would be escaped: this is the key, and it is there once.
+    body = newer.body.replace(b'"corrected":false', b'"corrected":true')
+    return replace(newer, body=body, corrected=True)
