@@ -175,7 +175,7 @@ def test_a_reload_drops_nobody_and_a_faulty_one_changes_nothing(tmp_path: Path) 
 
 def test_one_that_died_is_as_one_that_never_did(tmp_path: Path) -> None:
     finals = simulate_night(3, 4).finals
-    with serving("--games", "3", "--seed", "4", "--speed", "1000") as urls:
+    with serving("--games", "3", "--seed", "4", "--speed", "500") as urls:
         steady, mortal = Daemon(tmp_path / "a", *urls), Daemon(tmp_path / "b", *urls)
         steady.wait_for("ready")
         with mortal.stream() as stream:
