@@ -48,7 +48,9 @@ def outcome(body: bytes, last: Reading | None) -> tuple[Any, Reading | None]:
     return (made.game_id, made.plays, made.said), made
 
 
-EDITS = st.sampled_from(["append", "edit", "insert", "delete", "swap", "cut", "break", "garble"])
+EDITS = st.sampled_from(
+    ["append", "edit", "insert", "delete", "swap", "cut", "break", "garble", "twice", "late"]
+)
 STEPS = st.lists(st.tuples(EDITS, st.floats(0, 1)), min_size=1, max_size=12)
 
 
@@ -69,6 +71,16 @@ def test_the_tail_read_is_the_whole_read(
         elif edit == "insert":
             extra = source[index] | {"actionNumber": 9000 + time}
             actions = [*actions[:index], extra, *actions[index:]]
+        elif actions and edit == "twice":
+            # Said again further down: what it says there holds.
+            twice = actions[index] | {"orderNumber": 90_000_000 + time}
+            actions = [*actions, *source[at : at + 2], twice, twice | {"description": "again"}]
+        elif actions and edit == "late":
+            order = actions[index]["orderNumber"] - 1
+            actions = [
+                *actions,
+                source[index] | {"actionNumber": 9000 + time, "orderNumber": order},
+            ]
         elif actions and edit == "edit":
             changed = actions[index] | {"description": f'a "new" word, ]}}}} {time}'}
             actions = [*actions[:index], changed, *actions[index + 1 :]]
@@ -128,3 +140,34 @@ def test_only_the_new_actions_are_parsed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert parsed == actions[-4:]
     assert made.plays[: len(last.plays) - 1] == last.plays[:-1]
     assert all(new is old for new, old in zip(made.said, last.said[:-1], strict=False))
+
+
+def numbered(action: Any, number: int, order: int) -> Any:
+    return action | {"actionNumber": number, "orderNumber": order}
+
+
+@pytest.mark.parametrize(
+    "numbers_and_orders",
+    [
+        [(9001, 90_000_001), (9002, 90_000_002)],  # in order
+        [(9002, 90_000_002), (9001, 90_000_001)],
+        [(9001, 5)],  # put in before what is known
+        [(50, 90_000_001)],  # said before, and now at another place
+        [(9001, 90_000_001), (9001, 90_000_002)],  # said twice, both new
+        [(-1, 90_000_001), (9001, 90_000_002), (-1, 90_000_003)],  # the last known, and again
+    ],
+)
+def test_new_actions_in_any_order_are_put_in_theirs(
+    numbers_and_orders: list[tuple[int, int]],
+) -> None:
+    for game in games():
+        actions = list(game[:200])
+        last = read(document(actions, 1))
+        assert last.plays is last.said
+        final = last.said[-1].number
+        new = [
+            numbered(game[200 + place], final if number < 0 else number, order)
+            for place, (number, order) in enumerate(numbers_and_orders)
+        ]
+        body = document(actions + new, 2)
+        assert outcome(body, last)[0] == outcome(body, None)[0]

@@ -7,7 +7,6 @@ all was read before. What is known to be the same bytes is not read again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -29,7 +28,8 @@ _PLACE = attrgetter("order", "number")
 class Reading:
     """A document and what it says: ``plays`` in the order in which they happened.
 
-    ``said`` are the plays as the document lists them. ``start`` is where its first action begins; 0
+    ``said`` are the plays as the document lists them; ``newest`` is their largest number or more.
+    ``start`` is where its first action begins; 0
     where the document has not the form that lets it be taken apart.
     """
 
@@ -38,6 +38,7 @@ class Reading:
     plays: tuple[Play, ...]
     said: tuple[Play, ...]
     start: int
+    newest: int = -1
 
 
 def read(body: bytes, last: Reading | None = None) -> Reading:
@@ -64,7 +65,8 @@ def _read_all(body: bytes) -> Reading:
     start = _start(body)
     if not start or not _takes_apart(body, start, actions) or _head(body, start) is None:
         start = 0
-    return Reading(body, game_id(game), in_order(said), said, start)
+    newest = max((play.number for play in said), default=-1)
+    return Reading(body, game_id(game), in_order(said), said, start, newest)
 
 
 def _read_tail(body: bytes, last: Reading) -> Reading | None:
@@ -86,14 +88,35 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     game = _head(body, start)
     if game is None:
         return None
-    said = known + tuple(map(parse_play, actions))
+    new = tuple(map(parse_play, actions))
+    said = known + new
+    plays = said if _goes_on(last, len(known), new) else in_order(said)
     kept = start if _takes_apart(body, at, actions) else 0
-    return Reading(body, game_id(game), in_order(said), said, kept)
+    newest = max(last.newest, *(play.number for play in new), -1)
+    return Reading(body, game_id(game), plays, said, kept, newest)
 
 
-def in_order(said: Iterable[Play]) -> tuple[Play, ...]:
-    """The plays in the order in which they happened; of one said twice the later word holds."""
-    return tuple(sorted({play.number: play for play in said}.values(), key=_PLACE))
+def in_order(said: tuple[Play, ...]) -> tuple[Play, ...]:
+    """The plays in the order in which they happened; of one said twice the later word holds.
+
+    ``said`` itself where it is in order, which tells the next reading so.
+    """
+    plays = tuple(sorted({play.number: play for play in said}.values(), key=_PLACE))
+    return said if plays == said else plays
+
+
+def _goes_on(last: Reading, known: int, new: tuple[Play, ...]) -> bool:
+    """Whether the ``known`` first plays of ``last`` and then ``new`` are in order as they stand,
+    each said once. Then 500 plays need not be sorted for one; False only means that they must."""
+    if last.plays is not last.said or not known:
+        return False
+    again = last.said[known].number  # read anew, so it may come once more
+    order, newest = last.said[known - 1].order, last.newest
+    for play in new:
+        if play.order <= order or (play.number <= newest and play.number != again):
+            return False
+        order, newest, again = play.order, max(newest, play.number), -1
+    return True
 
 
 def _start(body: bytes) -> int:
