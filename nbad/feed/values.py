@@ -28,6 +28,8 @@ def field(mapping: Any, name: str) -> Any:
 
 def integer(mapping: Any, name: str) -> int:
     """A whole number that may come as a string (``scoreHome``)."""
+    if type(mapping) is dict and type(value := mapping.get(name)) is int:
+        return value  # nearly always; the rest is for what comes otherwise
     value = field(mapping, name)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -38,6 +40,8 @@ def integer(mapping: Any, name: str) -> int:
 
 def text(mapping: Any, name: str) -> str:
     """A string that is not empty."""
+    if type(mapping) is dict and type(value := mapping.get(name)) is str and value:
+        return value
     value = field(mapping, name)
     if not isinstance(value, str) or not value:
         raise BadData(f"{name}: expected text, was {_shown(value)}")
