@@ -1,6 +1,6 @@
 """From the bytes of an answer to the frame that is ready to send, stage by stage, in one process.
 
-    python benchmarks/hotpath.py [--games 15] [--ticks 120] [--pause-ms 100]
+    python benchmarks/hotpath.py [--games 15] [--ticks 120] [--pause-ms 100] [--step-s 30]
 
 A scoreboard and every game's play-by-play, all changed since the last tick, through the daemon's
 own code with its settings of the garbage collector. Between two ticks it sleeps, so that caches are
@@ -37,7 +37,6 @@ from nbad.stages.predictor import SeriesBook
 from nbad.stream.night import Night
 
 # Of feed time between two ticks: every game has something new.
-_STEP_S = 30.0
 _WARM_UP = 10
 STEPS = ("inflate", "board", "parse", "pattern", "predict", "emit", "all", "all, CPU")
 
@@ -84,8 +83,11 @@ class Pipeline:
         return [*costs, sum(costs), (time.thread_time() - cpu) * 1e3], len(forecasts.games)
 
 
-def measure(games: int, ticks: int, pause_ms: float, pack: Callable[[bytes], bytes]) -> None:
-    """Print a table of what a tick costs with bodies packed by ``pack``."""
+def measure(
+    games: int, ticks: int, pause_ms: float, step_s: float, pack: Callable[[bytes], bytes]
+) -> None:
+    """Print a table of what a tick costs with bodies packed by ``pack``, each ``step_s`` of game
+    later than the last."""
     night = slate(games)
     pipeline = Pipeline()
     collect_seldom()
@@ -102,7 +104,7 @@ def measure(games: int, ticks: int, pause_ms: float, pack: Callable[[bytes], byt
     gc.callbacks.append(watch)
     taken, changed = [], []
     for number in range(ticks + _WARM_UP):
-        at = night.starts_at + number * _STEP_S
+        at = night.starts_at + number * step_s
         found = {game_id: night.play_by_play(game_id, at) for game_id in night.game_ids}
         plays = {game_id: pack(said.body) for game_id, said in found.items() if said}
         board = pack(night.scoreboard(at).body)
@@ -139,6 +141,8 @@ if __name__ == "__main__":
     parser.add_argument("--games", type=int, default=15)
     parser.add_argument("--ticks", type=int, default=120)
     parser.add_argument("--pause-ms", type=float, default=100.0)
+    parser.add_argument("--step-s", type=float, default=30.0)
+    parser.add_argument("--plain", action="store_true", help="plain bodies only")
     arguments = parser.parse_args()
-    for form in (plain, gzipped):
-        measure(arguments.games, arguments.ticks, arguments.pause_ms, form)
+    for form in (plain,) if arguments.plain else (plain, gzipped):
+        measure(arguments.games, arguments.ticks, arguments.pause_ms, arguments.step_s, form)

@@ -20,6 +20,8 @@ from typing import Any
 import httpcore
 import httpx
 import trio
+from nba_api.live.nba.endpoints import playbyplay, scoreboard
+from nba_api.live.nba.library.http import NBALiveHTTP
 
 from nbad.feed.endpoints import HEADERS
 from nbad.feed.transport import LeanTransport
@@ -64,6 +66,23 @@ async def tick(get: Get, urls: list[str], extra: dict[str, dict[str, str]]) -> t
     return (time.process_time() - cpu) * 1e3, (time.perf_counter() - wall) * 1e3
 
 
+def with_nba_api(base: str, games: list[str], ticks: int) -> tuple[float, float]:
+    """CPU and wall in ms of one request by ``nba_api``'s own classes, as most people poll: one
+    after another, each on a new connection, parsed. It has no conditional requests."""
+    NBALiveHTTP.base_url = (
+        f"{base.rsplit('/static/json/liveData', 1)[0]}/static/json/liveData/{{endpoint}}"
+    )
+    costs = []
+    for _ in range(ticks):
+        cpu, wall = time.process_time(), time.perf_counter()
+        scoreboard.ScoreBoard().get_dict()
+        for game in games:
+            playbyplay.PlayByPlay(game).get_dict()
+        costs.append(((time.process_time() - cpu) * 1e3, (time.perf_counter() - wall) * 1e3))
+    cpu_ms, wall_ms = (statistics.median(column) for column in zip(*costs, strict=True))
+    return cpu_ms, wall_ms
+
+
 async def measure(base: str, ticks: int, games: int) -> None:
     board = f"{base}/scoreboard/todaysScoreboard_00.json"
     async with (
@@ -94,6 +113,11 @@ async def measure(base: str, ticks: int, games: int) -> None:
                     if number >= 3:
                         taken[name].append(cost)
             print_rows(kind, len(urls), taken)
+    ids = [game["gameId"] for game in found if game["gameStatus"] > 1][:games]
+    cpu, wall = with_nba_api(base, ids, max(3, ticks // 10))
+    sys.stdout.write(
+        f"nba_api, {len(ids) + 1} requests in turn, 200, parsed{cpu:8.2f}{wall:10.2f}\n"
+    )
 
 
 def print_rows(kind: str, requests: int, taken: dict[str, list[tuple[float, float]]]) -> None:

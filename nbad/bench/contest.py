@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,20 +59,47 @@ async def measure(contestant: Contestant, games: int, ticks: int, subscribers: i
                 if contestant.command is None
                 else _other(contestant, address)
             )
-            async with running as (port, costs), _crowd(port, subscribers):
-                taken = await _take(costs, games, ticks)
+            async with running as (port, costs), trio.open_nursery() as crowd:
+                joined = trio.Event()
+                if subscribers:
+                    crowd.start_soon(_crowd, port, subscribers, joined)
+                else:
+                    joined.set()
+                taken = await _take(costs, games, ticks, joined)
+                crowd.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
     if not taken:
         raise ContestError(f"{contestant.name}: expected ticks of {games} games, was none")
     return taken
 
 
-async def _take(costs: AsyncIterator[Cost], games: int, ticks: int) -> list[Cost]:
+async def measure_live(config: Path | None, ticks: int) -> list[Cost]:
+    """What ``ticks`` ticks cost on the feed that ``config`` names, whatever is on there.
+
+    :class:`ContestError` where the feed does not let the daemon get ready.
+    """
+    taken: list[Cost] = []
+    with trio.move_on_after(_PATIENCE_S + ticks * 60.0):
+        async with _run(config) as (_, costs):
+            async for cost in costs:
+                taken.append(cost)
+                if len(taken) >= ticks:
+                    break
+    if not taken:
+        raise ContestError("nbad: expected a tick of the live feed, was none: nbad check --network")
+    return taken
+
+
+async def _take(
+    costs: AsyncIterator[Cost], games: int, ticks: int, joined: trio.Event
+) -> list[Cost]:
+    """Ticks once all subscribers have joined; those before are read too, or the pipe would fill
+    and the pipeline wait for its reader."""
     taken: list[Cost] = []
     seen = 0
     with trio.move_on_after(_PATIENCE_S + ticks * INTERVAL_S * 4):
         async for cost in costs:
-            seen += 1
+            seen += joined.is_set()
             if seen > _WARM_UP and cost["games"] >= _SHARE * games:
                 taken.append(cost)
             if len(taken) >= ticks:
@@ -87,10 +115,23 @@ async def _daemon(
     config = folder / "nbad.toml"
     await trio.Path(config).write_text(
         f'[feed]\nbase_url = "{address.base_url}"\nschedule_url = "{address.schedule_url}"\n'
-        f"[poll]\nlive_interval_s = {INTERVAL_S}\nmax_requests_per_s = 1000.0\n[server]\nport = 0\n"
+        f"[poll]\nlive_interval_s = {INTERVAL_S}\nmax_requests_per_s = 1000.0\n"
     )
-    command = (sys.executable, "-m", "nbad", "run", "--config", str(config))
-    async with _process("nbad", command) as lines:
+    async with _run(config) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def _run(config: Path | None) -> AsyncIterator[tuple[int, AsyncIterator[Cost]]]:
+    """``nbad run`` on any feed, beside one that may be running: at ports of its own, recording
+    nothing."""
+    command = [sys.executable, "-m", "nbad", "run"]
+    if config is not None:
+        command += ["--config", str(config)]
+    own = {"SERVER__PORT": "0", "HTTP__PORT": "0", "LOG__FILE": "", "RECORD__PATH": ""}
+    own |= {"LOG__FORMAT": "json", "LOG__LEVEL": "info"}
+    environment = os.environ | {f"NBAD_{key}": value for key, value in own.items()}
+    async with _process("nbad", tuple(command), environment) as lines:
         port = 0
         async for line in lines:
             event = json.loads(line)
@@ -136,26 +177,26 @@ async def _other(
         yield int(first.split()[1]), costs()
 
 
-@contextlib.asynccontextmanager
-async def _crowd(port: int, subscribers: int) -> AsyncIterator[None]:
-    if not subscribers:
-        yield
-        return
+async def _crowd(port: int, subscribers: int, joined: trio.Event) -> None:
+    """Subscribers, until cancelled; ``joined`` once all are in."""
     command = (sys.executable, "-m", "nbad.bench.crowd", str(port), str(subscribers))
     async with _process("subscribers", command) as lines:
         if await anext(lines, b"") != b"ready":
             raise ContestError(f"subscribers: expected {subscribers} to join, was none or fewer")
-        yield
+        joined.set()
+        await trio.sleep_forever()
 
 
 @contextlib.asynccontextmanager
-async def _process(name: str, command: tuple[str, ...]) -> AsyncIterator[AsyncIterator[bytes]]:
+async def _process(
+    name: str, command: tuple[str, ...], environment: Mapping[str, str] = os.environ
+) -> AsyncIterator[AsyncIterator[bytes]]:
     """Run a process; gives the lines of its standard output."""
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(
             partial(
                 trio.run_process, list(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                check=False,
+                check=False, env=environment,
             )
         )  # fmt: skip
         assert process.stdout is not None

@@ -29,23 +29,29 @@ def _connected(port: int) -> socket.socket:
 
 
 def main(port: int, subscribers: int) -> None:
-    """Join, then read for ever."""
+    """Join, all at once, then read for ever."""
     selector = selectors.DefaultSelector()
     for _ in range(subscribers):
         member = _connected(port)
         member.sendall(_HELLO)
-        if b" 101 " not in member.recv(4096):
-            sys.exit("expected 101 Switching Protocols, was something else")
         member.setblocking(False)
-        selector.register(member, selectors.EVENT_READ)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+        selector.register(member, selectors.EVENT_READ, data="newcomer")
+    newcomers = subscribers
     buffer = bytearray(1 << 20)
     while selector.get_map():
         for key, _ in selector.select():
             member = key.fileobj  # type: ignore[assignment] # a socket was registered
-            if not member.recv_into(buffer):
+            size = member.recv_into(buffer)
+            if not size:
                 selector.unregister(member)
+            if key.data == "newcomer":
+                if b" 101 " not in buffer[:size]:
+                    sys.exit(f"expected 101 Switching Protocols, was {bytes(buffer[:80])!r}")
+                selector.modify(member, selectors.EVENT_READ)
+                newcomers -= 1
+                if not newcomers:
+                    sys.stdout.write("ready\n")
+                    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nbad.commands.run import add_config
 from nbad.config import BudgetsMs
+from nbad.configfile import find
 from nbad.exits import FAILED, OK, USAGE, end
 
 _BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
@@ -31,6 +33,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--slates", default="1,5,10,15,30", metavar="N,…", help="live games, 1 to 30 each"
     )
     parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="listening")
+    parser.add_argument(
+        "--live", action="store_true",
+        help="in place of slates: the configured feed, whatever is on there, a tick of it per poll",
+    )  # fmt: skip
+    add_config(parser)
     parser.add_argument("--alone", action="store_true", help="without the baselines")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw the totals")
@@ -55,9 +62,12 @@ def run(args: argparse.Namespace) -> int:
     results: list[dict[str, Any]] = []
     problems: list[str] = []
     try:
-        results = trio.run(
-            partial(measure_all, slates, args.polls, args.subscribers, alone=args.alone)
-        )
+        if args.live:
+            results = trio.run(measure_feed, find(args.config), args.polls)
+        else:
+            results = trio.run(
+                partial(measure_all, slates, args.polls, args.subscribers, alone=args.alone)
+            )
     except* ContestError as group:
         problems += [str(error) for error in leaves(group)]
     if problems:
@@ -68,6 +78,29 @@ def run(args: argparse.Namespace) -> int:
         draw(results, args.plot)
     kept = all(row["pass"] for result in results for row in result["nbad"].values())
     return OK if kept else end("bench", FAILED, "a stage is over its budget: see FAIL above")
+
+
+async def measure_feed(config: Path | None, polls: int) -> list[dict[str, Any]]:
+    """Measure on the configured feed, and print."""
+    from nbad.bench.contest import measure_live
+
+    costs = await measure_live(config, polls)
+    result = judged({"title": f"the live feed, {len(costs)} ticks"}, costs)
+    sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+    return [result]
+
+
+def judged(result: dict[str, Any], costs: list[dict[str, float]]) -> dict[str, Any]:
+    """``result`` with nbad's figures, each beside its budget."""
+    from nbad.bench.contest import figures
+
+    rows = result["nbad"] = dict(figures(costs))
+    rows["total"]["ticks"] = len(costs)
+    budgets = BudgetsMs()
+    for stage, row in rows.items():
+        row["target"] = getattr(budgets, stage)
+        row["pass"] = row["p99"] <= row["target"]
+    return result
 
 
 async def measure_all(
@@ -86,17 +119,16 @@ async def measure_all(
             Contestant(name, (sys.executable, str(_BASELINES / f"{name}.py")))
             for name in ("tuned", "plain")
         ]
-    budgets = BudgetsMs()
     results = []
     for games in slates:
         result: dict[str, Any] = {"games": games, "subscribers": subscribers}
+        result["title"] = f"{games} live games, {subscribers} subscribers"
         for contestant in contestants:
             costs = await measure(contestant, games, polls, subscribers)
-            result[contestant.name] = dict(figures(costs))
-            result[contestant.name]["total"]["ticks"] = len(costs)
-        for stage, row in result["nbad"].items():
-            row["target"] = getattr(budgets, stage)
-            row["pass"] = row["p99"] <= row["target"]
+            if contestant.command is None:
+                judged(result, costs)
+            else:
+                result[contestant.name] = dict(figures(costs))
         results.append(result)
         sys.stdout.write("".join(f"{line}\n" for line in table(result)))
         sys.stdout.flush()
@@ -106,10 +138,9 @@ async def measure_all(
 def table(result: dict[str, Any]) -> list[str]:
     """One slate: nbad's stages beside their budgets, and how many times slower the others are."""
     others = [name for name in ("tuned", "plain") if name in result]
-    head = f"{result['games']} live games, {result['subscribers']} subscribers"
     lines = [
         "",
-        f"{head:34}{'avg':>8}{'p50':>8}{'p95':>8}{'p99':>8}  target       "
+        f"{result['title']:34}{'avg':>8}{'p50':>8}{'p95':>8}{'p99':>8}  target       "
         + "".join(f"{f'{name} p50':>12}{'ratio':>7}" for name in others),
     ]
     for stage, row in result["nbad"].items():
