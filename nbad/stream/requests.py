@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,19 +52,22 @@ def parse_request(text: str | bytes) -> Request:
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BadRequestError(f"expected JSON, was not: {error}") from None
+        raise BadRequestError(f"expected JSON, was not: at character {error.pos + 1}") from None
     if not isinstance(message, dict):
         raise BadRequestError(f"expected an object, was {_kind(message)}")
     match message.get("op"):
         case "subscribe":
+            _only(message, ("op", "games", "teams", "since"))
             since = message.get("since")
             return Subscribe(
                 Interest(_names(message, "games"), _names(message, "teams", upper=True)),
                 None if since is None else parse_since(since),
             )
         case "unsubscribe":
+            _only(message, ("op",))
             return Unsubscribe()
         case "ping":
+            _only(message, ("op", "id"))
             return Ping(message.get("id"))
     raise BadRequestError("op: expected subscribe, unsubscribe or ping")
 
@@ -74,7 +78,7 @@ def parse_since(value: object) -> Since:
         epoch, _, seq = value.rpartition(".")
         if epoch and seq.isascii() and seq.isdecimal() and len(seq) < 16:
             return Since(epoch, int(seq))
-    raise BadRequestError("since: expected EPOCH.SEQ, as in welcome and batch")
+    raise BadRequestError("since: expected EPOCH.SEQ, as in snapshot and batch")
 
 
 class Throttle:
@@ -89,12 +93,25 @@ class Throttle:
         return max(0.0, self._free_at - now - 1.0)
 
 
+def _only(message: dict[str, Any], known: tuple[str, ...]) -> None:
+    """A key that is misspelt would otherwise narrow nothing, and nobody would know."""
+    for key in message:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise BadRequestError(
+                f"{key}: expected a known key, was unknown; the nearest is {near}"
+            )
+
+
 def _names(message: dict[str, Any], key: str, *, upper: bool = False) -> frozenset[str]:
     names = message.get(key)
     if names is None:
         return frozenset()
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list):
         raise BadRequestError(f"{key}: expected a list of strings, was {_kind(names)}")
+    for name in names:
+        if not isinstance(name, str):
+            raise BadRequestError(f"{key}: expected a list of strings, {_kind(name)} was in it")
     return frozenset(name.upper() if upper else name for name in names)
 
 
