@@ -1,6 +1,7 @@
 # Everything on a machine with Python 3.11, pip and make, and nothing else.
 #
 #   make demo    a simulated night, the daemon and its page      make test    the tests
+#   make bench   every stage beside its budget and the baselines
 #   make setup   .venv/ with the nbad command                    make lint    make types
 #   make lock    resolve the dependencies of pyproject.toml anew
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup dev demo test lint types libgomp lock clean
+.PHONY: setup dev demo bench test lint types libgomp lock clean
 
 setup: $(VENV)/.run
 
@@ -18,6 +19,10 @@ dev: $(VENV)/.dev
 
 demo: $(VENV)/.run
 	$(BIN)/nbad demo $(DEMO)
+
+bench: $(VENV)/.run
+	$(INSTALL) -r requirements/bench.txt
+	$(BIN)/nbad bench $(BENCH)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS)
@@ -68,6 +73,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:
 	$(LOCK) --group build -o requirements/run.txt pyproject.toml
 	$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) --group bench -c requirements/run.txt -o requirements/bench.txt
 	$(LOCK) --group pip -o requirements/pip.txt
 	$(LOCK) --no-deps --group libgomp -o requirements/libgomp.txt
 
