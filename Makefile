@@ -3,6 +3,7 @@
 #   make demo    a simulated night, the daemon and its page      make test    the tests
 #   make bench   every stage beside its budget and the baselines
 #   make setup   .venv/ with the nbad command                    make lint    make types
+#   make install (as root) the systemd units and a configuration, for this checkout
 #   make lock    resolve the dependencies of pyproject.toml anew
 
 PYTHON ?= python3
@@ -11,9 +12,24 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup dev demo bench test lint types libgomp lock clean
+.PHONY: setup install dev demo bench test lint types libgomp lock clean
 
 setup: $(VENV)/.run
+
+# The units name this checkout. A configuration that is there stays as it is.
+UNITS := $(DESTDIR)/etc/systemd/system
+install: setup
+	@case '$(CURDIR)/' in /home/*|/root/*|/tmp/*|/var/tmp/*) echo 'make install: the service sees \
+	neither /home, /root nor /tmp: move this checkout, to /opt/nbad say' >&2; exit 1;; esac
+	install -d $(UNITS) $(DESTDIR)/etc/nbad
+	for unit in nbad.service nbad.socket nbad-http.socket; do \
+	  sed 's#/opt/nbad#$(CURDIR)#g' systemd/$$unit >$(UNITS)/$$unit || exit; done
+	if [ "$$(systemctl --version | awk 'NR == 1 { print int($$2) }')" -ge 253 ]; then \
+	  install -Dm644 systemd/nbad.service.d-notify-reload.conf \
+	    $(UNITS)/nbad.service.d/notify-reload.conf; fi
+	[ -e $(DESTDIR)/etc/nbad/nbad.toml ] || install -m644 nbad.toml $(DESTDIR)/etc/nbad/nbad.toml
+	$(if $(DESTDIR),,systemctl daemon-reload)
+	@echo 'now: systemctl enable --now nbad.socket nbad-http.socket nbad'
 
 dev: $(VENV)/.dev
 

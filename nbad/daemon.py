@@ -6,12 +6,14 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
 
 from nbad import __version__
+from nbad.activation import ActivationError, Inherited, take_inherited
 from nbad.config import Config, Log
 from nbad.configfile import ConfigError, differences, load
 from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
@@ -43,6 +45,10 @@ def run_daemon(path: Path | None) -> int:
         for problem in error.problems[:-1]:
             end("run", CONFIG, problem)
         return end("run", CONFIG, error.problems[-1])
+    try:
+        inherited = take_inherited()
+    except ActivationError as error:
+        return end("run", CONFIG, str(error))
     metrics = Metrics()
     try:
         logs.configure(in_force.config.log, metrics.count)
@@ -50,7 +56,7 @@ def run_daemon(path: Path | None) -> int:
         return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
     collect_seldom()
     try:
-        trio.run(_run, path, in_force, metrics)
+        trio.run(_run, path, in_force, metrics, inherited)
     except BaseExceptionGroup as group:
         cause = _first(group)
         if isinstance(cause, OSError):
@@ -110,7 +116,9 @@ def writable(log_section: Log, where: str) -> None:
         raise ConfigError([f"{where}: log.file: expected a file to write, was: {error}"]) from None
 
 
-async def _run(path: Path | None, in_force: InForce, metrics: Metrics) -> None:
+async def _run(
+    path: Path | None, in_force: InForce, metrics: Metrics, inherited: Inherited
+) -> None:
     settings = Settings(in_force)
     hub = open_hub(settings)
     live = Live(hub, Statistics(), metrics)
@@ -121,11 +129,18 @@ async def _run(path: Path | None, in_force: InForce, metrics: Metrics) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, path, settings, source, notifier, metrics)
             # Before the pipeline: /readyz says why it is not ready yet.
-            await nursery.start(serve_http, live, settings)
+            await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
             served = _herald(notifier, live)
             recorder = Recorder(settings)
             recording = await nursery.start(recorder.run)
-            await run_pipeline(settings, hub, source=source, served=served, tap=recorder.put)
+            await run_pipeline(
+                settings,
+                hub,
+                source=source,
+                served=served,
+                tap=recorder.put,
+                inherited=inherited.stream,
+            )
             recording.set()
             await recorder.ended.wait()
             nursery.cancel_scope.cancel()

@@ -17,7 +17,8 @@ finishes what it holds and closes the next, and the server says goodbye to its s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import httpx
@@ -43,13 +44,14 @@ async def run_pipeline(
     served: Callable[[Tick], None],
     transport: httpx.AsyncBaseTransport | None = None,
     tap: Tap | None = None,
+    inherited: Sequence[socket.socket] = (),
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run until ``source`` is cancelled and the last tick is served.
 
-    ``served`` is told of every tick that came through, ``tap`` of every answer of the
-    feed. Started with the stream's address.
-    ``OSError`` where that cannot be had.
+    ``served`` is told of every tick that came through, ``tap`` of every answer of the feed.
+    Started with the stream's address, that of the ``inherited`` sockets where there are any.
+    ``OSError`` where it cannot be had.
     """
     to_parse, fetched = open_latest(merge_fetched)
     to_build, updates = open_bounded(1, Updates)
@@ -58,7 +60,7 @@ async def run_pipeline(
 
     async with trio.open_nursery() as nursery:
         address = await nursery.start(
-            partial(serve_stream, forecasts, settings, served=served, hub=hub)
+            partial(serve_stream, forecasts, settings, served=served, hub=hub, inherited=inherited)
         )
         nursery.start_soon(predict, patterns, to_serve)
         nursery.start_soon(build_patterns, updates, to_predict)

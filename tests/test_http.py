@@ -116,6 +116,8 @@ def test_a_reload_moves_it_and_a_taken_port_does_not(tmp_path: Path) -> None:
         port = urls[0].split(":")[2].partition("/")[0]  # the feed's own
         daemon.config.write_text(daemon.text.replace("[http]\nport = 0", f"[http]\nport = {port}"))
         daemon.process.send_signal(signal.SIGHUP)
-        assert daemon.wait_for("listen_failed")["service"] == "http"
+        failed = daemon.wait_for("listen_failed")
+        assert (failed["service"], failed["port"]) == ("http", int(port))
+        assert failed["stays"] == second.removeprefix("http://")
         assert get(f"{second}/livez")[0] == 200
         assert daemon.end() == 0

@@ -281,7 +281,9 @@ async def test_moving_keeps_subscribers(clock: MockClock) -> None:
             with socket.create_server((HOST, 0)) as taken:
                 stage.settings.change(port=taken.getsockname()[1])
                 await trio.sleep(1)
-            assert [entry["event"] for entry in logs] == ["listen_failed"]
+            [failed] = logs
+            assert failed["event"] == "listen_failed"
+            assert failed["stays"] == f"{HOST}:{old}"
             async with stage.client() as newcomer:
                 await newcomer.expect("welcome")
             logs.clear()

@@ -51,6 +51,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (packages / "nbad.pth").write_text("/opt/nbad\n")
     for folder in ("nbad", "systemd"):
         shutil.copytree(ROOT / folder, opt / "nbad" / folder)
+    for file in ("Makefile", "nbad.toml", "pyproject.toml"):
+        shutil.copy(ROOT / file, opt / "nbad" / file)
+    (opt / "nbad" / "requirements").mkdir()
+    for made in ("requirements/run.txt", ".venv/.made", ".venv/.run"):  # the environment is there
+        (opt / "nbad" / made).touch()
     script = binaries / "nbad"
     script.write_text(
         "#!/opt/nbad/.venv/bin/python\nimport sys\nfrom nbad.cli import main\nsys.exit(main())\n"
@@ -88,6 +93,8 @@ def test_the_unit_lives_as_promised(installed: Path) -> None:
     assert facts["kept_its_process"] == "yes"
     assert facts["killed_by"] == "Failed with result 'watchdog'"
     assert facts["after_watchdog"] == "active"
+    assert facts["same_forecasts"].endswith(" points"), facts["same_forecasts"]
+    assert int(facts["same_forecasts"].split()[0]) > 0
     assert facts["stopped"] == "success 0"
     lines = (installed / "journal").read_text().splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
@@ -96,3 +103,13 @@ def test_the_unit_lives_as_promised(installed: Path) -> None:
     assert any("poll.live_interval_s" in error for error in rejected[0]["errors"])
     assert any("prot" in error and "port" in error for error in rejected[0]["errors"])
     assert [event["event"] for event in events].count("ready") == 3
+
+
+def test_no_restart_refuses_anybody_who_comes_by_the_socket(installed: Path) -> None:
+    facts = run_in_box(installed, "activation.sh")
+    assert facts["before"] == "inactive"
+    assert facts["stopped"] == "success 0"
+    seen = json.loads((installed / "newcomers").read_text())
+    assert "refused" not in seen
+    assert seen["epochs"] == 4  # the first who came started it; three restarts
+    assert seen["served"] >= 15

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from nbad.observe.stage import check_budget, record
 from nbad.stream.connection import attend
 from nbad.stream.hub import Hub
 from nbad.stream.joining import join
-from nbad.stream.listening import open_beside, open_listeners
+from nbad.stream.listening import adopt, keep_inherited, log_failed, open_beside, open_listeners
 from nbad.stream.night import Batch, Night
 from nbad.stream.subscriber import CLOSE_S
 
@@ -41,19 +42,22 @@ async def serve_stream(
     *,
     served: Callable[[Tick], None],
     hub: Hub | None = None,
+    inherited: Sequence[socket.socket] = (),
     task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Emit every tick to the subscribers until ``forecasts`` ends; then close them and return.
 
     Reports the address taken as started. ``served`` is called after each tick. ``hub`` is for
-    those who also want to see the night or count the subscribers (:func:`open_hub`). Raises
-    OSError where the address cannot be had.
+    those who also want to see the night or count the subscribers (:func:`open_hub`). Where
+    listening sockets are ``inherited``, newcomers come by them, and not by the configured address.
+    Raises OSError where that cannot be had.
     """
     hub = hub or open_hub(settings)
-    listeners = await open_listeners(settings.current.config.server)
+    listeners = adopt(inherited) or await open_listeners(settings.current.config.server)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as upkeep:
-            address = await upkeep.start(_accept, hub, settings, listeners, connections)
+            accept = partial(_accept, hub, settings, listeners, connections, fixed=bool(inherited))
+            address = await upkeep.start(accept)
             upkeep.start_soon(hub.keep)
             task_status.started(address)
             with forecasts:
@@ -151,12 +155,13 @@ async def _accept(
     listeners: list[trio.SocketListener],
     connections: trio.Nursery,
     *,
+    fixed: bool,
     task_status: trio.TaskStatus[Address],
 ) -> None:
-    """Take newcomers in at the configured address, and move when it changes.
+    """Take newcomers in, and move when the configured address changes.
 
-    The new address is opened before the old one is let go; where it cannot be had, the old one
-    stays. Subscribers stay in either case.
+    The new address is opened before the old one is let go; where it cannot be had, or the sockets
+    are ``fixed`` because another opened them, the old one stays. Subscribers stay in either case.
     """
     in_force = settings.current
     serving = _configured(in_force.config.server)
@@ -170,12 +175,11 @@ async def _accept(
             wanted = _configured(in_force.config.server)
             if wanted != serving:
                 try:
+                    if fixed:
+                        keep_inherited()
                     listeners = await open_beside(listeners, in_force.config.server)
                 except OSError as error:
-                    host, port = wanted
-                    log.error(  # noqa: TRY400 - an address that is taken needs no traceback
-                        "listen_failed", service="stream", host=host, port=port, error=str(error)
-                    )
+                    log_failed("stream", wanted, error, hub.address)
                 else:
                     scope.cancel()
                     scope = trio.CancelScope()

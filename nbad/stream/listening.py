@@ -1,15 +1,44 @@
-"""The listening sockets: opened where the configuration says, and moved without a gap."""
+"""The listening sockets: inherited, or opened where the configuration says; moved without a gap."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
 
+import structlog
 import trio
 
 if TYPE_CHECKING:
     from nbad.config import Server
 
+log = structlog.get_logger()
+
 _BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
+
+
+def adopt(inherited: Iterable[socket.socket]) -> list[trio.SocketListener]:
+    """Listeners on sockets that listen already."""
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in inherited]
+
+
+def keep_inherited() -> NoReturn:
+    """Raise OSError: a socket of the service manager's would go on taking connections unheard."""
+    raise OSError("systemd opened the socket in use: change ListenStream= of its socket unit")
+
+
+def log_failed(
+    service: str, wanted: tuple[str, int], error: OSError, stays: tuple[str, int] | None
+) -> None:
+    """Tell that a changed address cannot be had, and which one is served on."""
+    log.error(
+        "listen_failed",
+        service=service,
+        host=wanted[0],
+        port=wanted[1],
+        error=str(error),
+        stays="{}:{}".format(*stays) if stays else None,
+    )
 
 
 async def open_listeners(server: Server) -> list[trio.SocketListener]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import hypercorn.config
@@ -12,6 +13,7 @@ import trio
 
 from nbad.config import Http
 from nbad.settings import Settings
+from nbad.stream.listening import keep_inherited, log_failed
 from nbad.web.app import make_app
 from nbad.web.live import Live
 
@@ -30,51 +32,50 @@ async def serve_http(
     live: Live,
     settings: Settings,
     *,
+    inherited: Sequence[socket.socket] = (),
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; started with the address taken.
 
     When ``[http]`` changes, the new address is opened before the old one is let go; where it
-    cannot be had, the old one stays. :class:`HttpAddressError` where the first cannot be had.
+    cannot be had, or the listening sockets were ``inherited``, the old one stays.
+    :class:`HttpAddressError` where the first cannot be had.
     """
     app = make_app(live)
     in_force = settings.current
     serving = in_force.config.http
     try:
-        listener = await _listen(serving)
+        listeners = list(inherited) or await _listen(serving)
     except OSError as error:
         raise HttpAddressError(*error.args) from None
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
-        nursery.start_soon(_serve, app, listener, stop)
-        task_status.started(_log_listening(listener))
+        address = _log_listening(listeners)
+        nursery.start_soon(_serve, app, listeners, stop)
+        task_status.started(address)
         while True:
             wanted = in_force.config.http
             if wanted != serving:
                 try:
-                    listener = await _listen(wanted)
+                    if inherited:
+                        keep_inherited()
+                    listeners = await _listen(wanted)
                 except OSError as error:
-                    log.error(  # noqa: TRY400 - an address that is taken needs no traceback
-                        "listen_failed",
-                        service="http",
-                        host=wanted.host,
-                        port=wanted.port,
-                        error=str(error),
-                    )
+                    log_failed("http", (wanted.host, wanted.port), error, address)
                 else:
                     stop.set()
                     stop = trio.Event()
-                    nursery.start_soon(_serve, app, listener, stop)
+                    address = _log_listening(listeners)
+                    nursery.start_soon(_serve, app, listeners, stop)
                     serving = wanted
-                    _log_listening(listener)
             if settings.current is in_force:
                 await settings.wait_changed()
             in_force = settings.current
 
 
-async def _serve(app: Any, listener: socket.socket, stop: trio.Event) -> None:
+async def _serve(app: Any, listeners: list[socket.socket], stop: trio.Event) -> None:
     config = hypercorn.config.Config()
-    config.bind = [f"fd://{listener.detach()}"]
+    config.bind = [f"fd://{listener.detach()}" for listener in listeners]
     config.backlog = _BACKLOG
     config.errorlog = None  # what goes wrong in a request is the application's event http_failed
     config.graceful_timeout = _GRACE_S
@@ -82,17 +83,19 @@ async def _serve(app: Any, listener: socket.socket, stop: trio.Event) -> None:
     await hypercorn.trio.serve(app, config, shutdown_trigger=stop.wait)
 
 
-async def _listen(http: Http) -> socket.socket:
+async def _listen(http: Http) -> list[socket.socket]:
     """A listening socket at the configured address. Raises OSError."""
     listeners = await trio.open_tcp_listeners(http.port, host=http.host, backlog=_BACKLOG)
     # One address is served; a name with two (localhost) means the first.
     for extra in listeners[1:]:
         await extra.aclose()
     taken = listeners[0].socket
-    return socket.socket(fileno=taken.detach())
+    return [socket.socket(fileno=taken.detach())]
 
 
-def _log_listening(listener: socket.socket) -> tuple[str, int]:
-    host, port = listener.getsockname()[:2]
-    log.info("listening", service="http", host=host, port=port)
-    return host, port
+def _log_listening(listeners: list[socket.socket]) -> tuple[str, int]:
+    """Log where it listens; the first address, with the port taken."""
+    addresses: list[tuple[str, int]] = [listener.getsockname()[:2] for listener in listeners]
+    for host, port in addresses:
+        log.info("listening", service="http", host=host, port=port)
+    return addresses[0]

@@ -2,8 +2,7 @@
 # its unit installed, a simulated feed beside it. Waits end at what they wait for, or fail the box.
 set -eu
 mount --bind "$BOX_OUT/opt" /opt
-install -Dm644 /opt/nbad/systemd/nbad.service /etc/systemd/system/nbad.service
-install -dm755 /etc/nbad
+make --directory /opt/nbad install
 systemctl log-target journal # the box starts without systemd's own words
 
 FEED=http://127.0.0.1:9900
@@ -19,6 +18,8 @@ timeout_s = 1.0
 live_interval_s = $1
 [server]
 port = 9901
+[http]
+port = 9902
 ${2:-}
 TOML
 }
@@ -47,3 +48,14 @@ at_least() { [ "$(count "$1")" -ge "$2" ]; }
 shown() { systemctl show nbad --property "$1" --value; }
 restarted() { [ "$(shown NRestarts)" -ge "$1" ] && [ "$(shown ActiveState)" = active ]; }
 fact() { printf '%s=%s\n' "$1" "$2" | tee -a "$BOX_OUT/facts"; }
+
+quick_unit() { # lines that are added to [Service]
+  # The unit's own 30 s are for the operator's sake; here a stuck daemon is killed without a wait,
+  # and a stop that takes more than the promised 5 s is a failure that systemd tells of.
+  # The box is a chroot, in which the kernel gives nobody a user namespace of his own.
+  install -d /etc/systemd/system/nbad.service.d
+  printf '%s\n' '[Service]' 'Environment=LD_LIBRARY_PATH=/opt/python/lib' 'WatchdogSec=3' \
+    'TimeoutStopSec=5' 'TimeoutAbortSec=1' 'PrivateUsers=no' "$@" \
+    >/etc/systemd/system/nbad.service.d/quick.conf
+  systemctl daemon-reload
+}
