@@ -14,22 +14,20 @@ import trio
 
 from nbad import __version__
 from nbad.activation import ActivationError, Inherited, take_inherited
-from nbad.config import Config, Log
 from nbad.configfile import ConfigError, differences, load
 from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.feed.recorder import Recorder
+from nbad.inforce import judge, read
 from nbad.messages import InForce, Tick
-from nbad.model.forecaster import Forecaster, ModelError
 from nbad.observe import logs
 from nbad.observe.statistics import Statistics
 from nbad.observe.systemd import Notifier, watchdog_interval_s
-from nbad.pipeline import run_pipeline
 from nbad.settings import Settings
-from nbad.stages.server import open_hub
-from nbad.stream.doors import load_doors
+from nbad.stages.server import open_hub, serve_stream
 from nbad.web.live import Live
 from nbad.web.metrics import Metrics
 from nbad.web.serve import HttpAddressError, serve_http
+from nbad.wiring import run_stages
 
 log = structlog.get_logger()
 
@@ -78,44 +76,6 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 50, 50)
 
 
-def read(path: Path | None) -> InForce:
-    """Load the configuration and the model it names; ``ConfigError`` with all that is wrong."""
-    config = load(path, os.environ).config
-    return judge(config, str(path or "default"))
-
-
-def judge(config: Config, where: str) -> InForce:
-    """Load what the configuration names; ``ConfigError`` with all of it that cannot be used."""
-    problems: list[str] = []
-    doors = load_doors(config.server, problems)
-    problems = [f"{where}: {problem}" for problem in problems]
-    try:
-        forecaster = load_model(config, where)
-    except ConfigError as error:
-        raise ConfigError([*problems, *error.problems]) from None
-    if problems:
-        raise ConfigError(problems)
-    return InForce(config, forecaster, doors)
-
-
-def load_model(config: Config, where: str) -> Forecaster:
-    """Load and try the model; ``ConfigError`` where it cannot be used."""
-    try:
-        return Forecaster.load(config.model.path)
-    except ModelError as error:
-        raise ConfigError([f"{where}: model.path: {error}"]) from None
-
-
-def writable(log_section: Log, where: str) -> None:
-    """``ConfigError`` where the log's file cannot be opened."""
-    if log_section.file is None:
-        return
-    try:
-        log_section.file.open("ab").close()
-    except OSError as error:
-        raise ConfigError([f"{where}: log.file: expected a file to write, was: {error}"]) from None
-
-
 async def _run(
     path: Path | None, in_force: InForce, metrics: Metrics, inherited: Inherited
 ) -> None:
@@ -133,14 +93,10 @@ async def _run(
             served = _herald(notifier, live)
             recorder = Recorder(settings)
             recording = await nursery.start(recorder.run)
-            await run_pipeline(
-                settings,
-                hub,
-                source=source,
-                served=served,
-                tap=recorder.put,
-                inherited=inherited.stream,
+            serve = partial(
+                serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
             )
+            await run_stages(settings, serve, source=source, tap=recorder.put)
             recording.set()
             await recorder.ended.wait()
             nursery.cancel_scope.cancel()

@@ -32,7 +32,7 @@ def check(args: argparse.Namespace) -> int:
 
     Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
     """
-    from nbad.daemon import judge, writable  # what only the daemon needs takes half a second
+    from nbad.inforce import judge, writable  # what only the daemon needs takes half a second
 
     path = find(args.config)
     try:

@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Exit codes: 0 ended as asked, 64 no folder to write to, 78 wrong configuration."""
-    from nbad.daemon import read
+    from nbad.inforce import read
     from nbad.observe import logs
 
     try:

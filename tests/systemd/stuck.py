@@ -4,11 +4,11 @@ import sys
 
 import trio
 
-import nbad.pipeline
+import nbad.wiring
 from nbad.cli import main
 
 flag = trio.Path(sys.argv.pop(1))
-predict = nbad.pipeline.predict
+predict = nbad.wiring.predict
 
 
 async def predict_or_stick(patterns, forecasts):
@@ -24,5 +24,5 @@ async def predict_or_stick(patterns, forecasts):
     await predict(patterns, forecasts)
 
 
-nbad.pipeline.predict = predict_or_stick
+nbad.wiring.predict = predict_or_stick
 sys.exit(main())

@@ -17,41 +17,41 @@ finishes what it holds and closes the next, and the server says goodbye to its s
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Any, Protocol
 
 import httpx
 import trio
 
-from nbad.channels import open_bounded, open_latest
+from nbad.channels import Receiver, open_bounded, open_latest
 from nbad.feed.client import Tap
-from nbad.messages import Forecasts, Patterns, Tick, Updates
+from nbad.messages import Forecasts, Patterns, Updates
 from nbad.settings import Settings
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns
 from nbad.stages.poller import merge_fetched, poll
 from nbad.stages.predictor import predict
-from nbad.stages.server import serve_stream
-from nbad.stream.hub import Hub
 
 
-async def run_pipeline(
+class LastStage(Protocol):
+    """What takes the forecasts: started before the others, and says so by ``task_status``."""
+
+    async def __call__(
+        self, forecasts: Receiver[Forecasts], /, *, task_status: trio.TaskStatus[Any]
+    ) -> None: ...
+
+
+async def run_stages(
     settings: Settings,
-    hub: Hub,
+    serve: LastStage,
     *,
     source: trio.CancelScope,
-    served: Callable[[Tick], None],
     transport: httpx.AsyncBaseTransport | None = None,
     tap: Tap | None = None,
-    inherited: Sequence[socket.socket] = (),
-    task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run until ``source`` is cancelled and the last tick is served.
+    """Run until ``source`` is cancelled and ``serve``, the last stage, has taken the last tick.
 
-    ``served`` is told of every tick that came through, ``tap`` of every answer of the feed.
-    Started with the stream's address, that of the ``inherited`` sockets where there are any.
-    ``OSError`` where it cannot be had.
+    ``tap`` is told of every answer of the feed, ``transport`` is another way to it. Raises what
+    the stages raise.
     """
     to_parse, fetched = open_latest(merge_fetched)
     to_build, updates = open_bounded(1, Updates)
@@ -59,12 +59,9 @@ async def run_pipeline(
     to_serve, forecasts = open_bounded(1, Forecasts)
 
     async with trio.open_nursery() as nursery:
-        address = await nursery.start(
-            partial(serve_stream, forecasts, settings, served=served, hub=hub, inherited=inherited)
-        )
+        await nursery.start(serve, forecasts)
         nursery.start_soon(predict, patterns, to_serve)
         nursery.start_soon(build_patterns, updates, to_predict)
         nursery.start_soon(parse, fetched, to_build)
-        task_status.started(address)
         with source:
             await poll(to_parse, settings, transport=transport, tap=tap)
