@@ -66,12 +66,20 @@ class Daemon:
         return self.process.wait(5)
 
 
+class Urls(list[str]):
+    """Where a feed's board and schedule are; ``process`` serves them."""
+
+    process: subprocess.Popen[str]
+
+
 @contextlib.contextmanager
-def serving(*options: str) -> Iterator[list[str]]:
+def serving(*options: str) -> Iterator[Urls]:
     feed = subprocess.Popen([*_NBAD, "feed", *options], stdout=subprocess.PIPE, text=True)
     assert feed.stdout
     try:
-        yield [feed.stdout.readline().split()[1] for _ in range(2)]
+        urls = Urls(feed.stdout.readline().split()[1] for _ in range(2))
+        urls.process = feed
+        yield urls
     finally:
         feed.terminate()
         feed.wait()

@@ -88,13 +88,19 @@ def test_readiness_follows_the_feed(tmp_path: Path) -> None:
         daemon = Daemon(tmp_path, *urls)
         url = http_url(daemon)
         assert until_status(f"{url}/readyz", 200) == {"status": "ready", "reasons": []}
-        daemon.config.write_text(daemon.text.replace(urls[0], "http://127.0.0.1:9/none"))
-        daemon.process.send_signal(signal.SIGHUP)
+        urls.process.send_signal(signal.SIGSTOP)  # it takes connections, and says nothing
         assert "the feed is down" in until_status(f"{url}/readyz", 503)["reasons"][0]
         assert get(f"{url}/livez")[0] == 200
-        daemon.config.write_text(daemon.text)
-        daemon.process.send_signal(signal.SIGHUP)
+        urls.process.send_signal(signal.SIGCONT)
         until_status(f"{url}/readyz", 200)
+        families = text_string_to_metric_families(get(f"{url}/metrics")[1].decode())
+        errors = {
+            sample.labels["kind"]: sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "nbad_feed_errors_total"
+        }
+        assert errors["timeout"] > 0
         assert daemon.end() == 0
 
 

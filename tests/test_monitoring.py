@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,18 +18,23 @@ from nbad.web.metrics import Metrics
 
 FOLDER = Path(__file__).parent.parent / "monitoring"
 GUIDE = FOLDER.parent / "docs" / "operations.md"
+PROMTOOL = shutil.which("promtool")
 _NAME = re.compile(r"nbad_[a-z_]+")
 
 
-async def exposed() -> set[str]:
+async def exposition() -> bytes:
     metrics = Metrics()
-    metrics.count("warning", "feed_refused")
+    metrics.count({"level": "warning", "event": "feed_error", "kind": "refused"})
     tick = Tick(1, trio.current_time(), InForce(Config(), Forecaster.load()))
     tick.timing_ms["poll"] = tick.timing_ms["total"] = 3.0
     tick.errors["poll"] = 1
     tick.channels["parse"] = Channel(0, 0.001, 2)
-    metrics.served(tick, 3, 2)
-    families = text_string_to_metric_families(metrics.text().decode())
+    metrics.served(tick, 3, 2, 0)
+    return metrics.text()
+
+
+async def exposed() -> set[str]:
+    families = text_string_to_metric_families((await exposition()).decode())
     return {sample.name for family in families for sample in family.samples}
 
 
@@ -45,3 +52,40 @@ async def test_the_guide_names_every_metric_and_every_alert() -> None:
         assert stem in guide, stem
     for alert in re.findall(r"alert: (\w+)", (FOLDER / "alerts.yml").read_text()):
         assert alert in guide
+
+
+async def test_totals_kept_elsewhere_are_counters() -> None:
+    metrics = Metrics()
+    tick = Tick(1, trio.current_time(), InForce(Config(), Forecaster.load()))
+    for superseded, conflated in ((2, 0), (2, 5), (3, 5)):
+        tick.channels["parse"] = Channel(0, 0.001, superseded)
+        metrics.served(tick, 3, 2, conflated)
+    text = metrics.text().decode()
+    assert "nbad_superseded_payloads_total 3.0" in text
+    assert "nbad_conflated_batches_total 5.0" in text
+
+
+@pytest.mark.skipif(not PROMTOOL, reason="needs promtool")
+def test_promtool_finds_no_fault() -> None:
+    def promtool(*command: str, said: bytes = b"") -> bytes:
+        ran = subprocess.run(
+            [str(PROMTOOL), *command],
+            cwd=FOLDER,
+            input=said,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
+
+    promtool("check", "rules", "alerts.yml")
+    promtool("test", "rules", "alerts_test.yml")
+    assert promtool("check", "metrics", said=trio.run(exposition)) == b""
+
+
+async def test_what_is_alerted_on_is_there_before_it_happens() -> None:
+    watched = set(re.findall(r'event=~?"([a-z_|]+)"', (FOLDER / "alerts.yml").read_text()))
+    text = Metrics().text().decode()
+    for event in "|".join(watched).split("|"):
+        assert re.search(rf'nbad_log_events_total{{event="{event}",level="\w+"}} 0.0', text), event

@@ -27,8 +27,20 @@ _VALIDATORS = 512
 _LONGEST_WAIT_S = 60.0
 
 
+# The log's events that tell of an answer which was of no use; each says of what ``kind``.
+FEED_EVENTS = frozenset({"feed_error", "feed_retry", "feed_regressed", "schedule_unavailable"})
+
+
 class FeedError(Exception):
-    """The feed did not give the document; the message says why."""
+    """The feed did not give the document; the message says why.
+
+    ``kind`` is one of a few: timeout, transport, refused, truncated, undecodable, or status_429 and
+    its like.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class _PassingError(FeedError):
@@ -148,11 +160,13 @@ class FeedClient:
             with trio.fail_after(self.config.feed.timeout_s):
                 response = await self._client.get(url, headers=self._validators.get(url))
         except trio.TooSlowError:
-            raise _PassingError(f"{url}: no answer within {self.config.feed.timeout_s} s") from None
+            raise _PassingError(
+                "timeout", f"{url}: no answer within {self.config.feed.timeout_s} s"
+            ) from None
         except httpx.TransportError as error:
-            raise _PassingError(f"{url}: {type(error).__name__}: {error}") from None
+            raise _PassingError("transport", f"{url}: {type(error).__name__}: {error}") from None
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
-            raise FeedError(f"{url}: {type(error).__name__}: {error}") from None
+            raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
         status = response.status_code
         if heed is not None and status in (200, 304):
             heed(asked, trio.current_time(), response.headers, changed=status == 200)
@@ -162,14 +176,16 @@ class FeedClient:
             self._tap(Arrival(url, status, dict(response.headers), response.content, time.time()))
         if status in _RETRIED:
             self._ceiling.pause(retry_after_s(response.headers.get("retry-after"), time.time()))
-            raise _PassingError(f"{url}: status {status}")
+            raise _PassingError(f"status_{status}", f"{url}: status {status}")
         body = response.content
         kind = response.headers.get("content-type", "")
         if status != 200 or "html" in kind or "xml" in kind or body.lstrip()[:1] != b"{":
             log.warning("feed_refused", status=status, url=url, content_type=kind)
-            raise FeedError(f"{url}: refused with status {status}, {kind or 'no content type'}")
+            raise FeedError(
+                "refused", f"{url}: refused with status {status}, {kind or 'no content type'}"
+            )
         if body.rstrip()[-1:] != b"}":
-            raise _PassingError(f"{url}: truncated after {len(body)} bytes")
+            raise _PassingError("truncated", f"{url}: truncated after {len(body)} bytes")
         etag, modified = response.headers.get("etag"), response.headers.get("last-modified")
         validators = {"If-None-Match": etag} if etag else {}
         if modified:

@@ -15,15 +15,17 @@ import structlog
 
 from nbad.config import Log
 
+Count = Callable[[Mapping[str, Any]], None]
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # syslog's numbers, by the logger's method.
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
 
-def configure(log: Log, count: Callable[[str, str], None] | None = None) -> None:
+def configure(log: Log, count: Count | None = None) -> None:
     """Write events from now on as ``log`` says; opens its file anew, so logrotate works.
 
-    ``count`` is told of the level and name of each event that is written.
+    ``count`` is told of each event that is written.
     ``OSError`` where the file cannot be opened; then nothing changes.
     """
     out: BinaryIO = log.file.open("ab", buffering=0) if log.file else sys.stdout.buffer
@@ -51,6 +53,7 @@ def configure(log: Log, count: Callable[[str, str], None] | None = None) -> None
 def _retried(details: stamina.instrumentation.RetryDetails) -> None:
     structlog.get_logger().warning(
         "feed_retry",
+        kind=getattr(details.caused_by, "kind", "unknown"),
         attempt=details.retry_num,
         wait_s=round(details.wait_for, 3),
         error=str(details.caused_by),
@@ -71,9 +74,9 @@ def _with_priority(_: Any, level: str, line: Any) -> bytes:
     return b"<%d>%b" % (_PRIORITIES.get(level, 6), line)
 
 
-def _counted(count: Callable[[str, str], None]) -> structlog.typing.Processor:
+def _counted(count: Count) -> structlog.typing.Processor:
     def tell(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        count(event["level"], event["event"])
+        count(event)
         return event
 
     return tell

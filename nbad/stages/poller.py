@@ -285,7 +285,9 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
         with trio.move_on_after(_BEAT_S) as patience:
             answer = await client.get(url, state.pace.saw)
         if patience.cancelled_caught:
-            raise FeedError(f"{url}: no answer, retries included, within {_BEAT_S:g} s")  # noqa: TRY301
+            raise FeedError(  # noqa: TRY301
+                "timeout", f"{url}: no answer, retries included, within {_BEAT_S:g} s"
+            )
         state.board_failed = False
         state.answered_at = trio.current_time()
         if answer is None:
@@ -294,13 +296,13 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
     except (FeedError, BadData) as error:
         state.board_failed = True
         state.failures += 1
-        log.warning("feed_error", what="scoreboard", error=str(error))
+        log.warning("feed_error", what="scoreboard", kind=_kind(error), error=str(error))
         return None, None
     modified = answer.last_modified
     if modified and state.board_modified and modified < state.board_modified:
         # An edge of the CDN that lags: what it says was said before.
         state.failures += 1
-        log.warning("feed_regressed", what="scoreboard", modified=modified)
+        log.warning("feed_regressed", what="scoreboard", kind="regressed", modified=modified)
         return None, None
     client.accept(answer)
     state.board_modified = modified
@@ -317,7 +319,9 @@ async def _plays(client: FeedClient, state: _State, game: _Followed) -> None:
         answer = await client.get(play_by_play_url(client.config.feed, game_id))
     except FeedError as error:
         state.failures += 1
-        log.warning("feed_error", what="playbyplay", game_id=game_id, error=str(error))
+        log.warning(
+            "feed_error", what="playbyplay", game_id=game_id, kind=error.kind, error=str(error)
+        )
         return
     game.asked_for = line
     if answer is None:
@@ -346,4 +350,8 @@ async def _refresh_schedule(client: FeedClient, state: _State) -> None:
             client.accept(answer)
     except (FeedError, BadData) as error:
         state.failures += 1
-        log.warning("schedule_unavailable", error=str(error))
+        log.warning("schedule_unavailable", kind=_kind(error), error=str(error))
+
+
+def _kind(error: FeedError | BadData) -> str:
+    return error.kind if isinstance(error, FeedError) else "unreadable"

@@ -73,6 +73,7 @@ class Night:
     """The state that is streamed. ``seq`` is that of the newest batch, 0 before the first.
 
     ``ready`` is False until the feed was seen once: before that an empty snapshot would be a lie.
+    ``joined`` counts the batches that were joined for those who read too slowly.
     """
 
     def __init__(self, epoch: str, ring: int = RING) -> None:
@@ -81,6 +82,7 @@ class Night:
         self.epoch = epoch
         self.seq = 0
         self.ready = False
+        self.joined = 0
         self._games: dict[str, Message] = {}
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
         # keep each tick's plays and series alive with them.
@@ -213,6 +215,7 @@ class Night:
             count += 1
         if last is None:
             return None
+        self.joined += count
         return self._batch_frame(last, tuple(newest.values()), count), count
 
     def _batch_frame(

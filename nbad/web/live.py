@@ -29,7 +29,8 @@ class Live:
         """Take in a tick that came through."""
         self.tick, self.served_at = tick, trio.current_time()
         self.statistics.add(tick.timing_ms, tick.errors, self.served_at)
-        self.metrics.served(tick, self.hub.night.games, self.hub.count)
+        night = self.hub.night
+        self.metrics.served(tick, night.games, self.hub.count, night.joined)
 
     def unready(self) -> list[str]:
         """Why the daemon should not be asked now; empty where it may be."""

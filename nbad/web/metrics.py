@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from nbad import __version__
+from nbad.feed.client import FEED_EVENTS
 from nbad.messages import FeedState, Tick
 
 # From a tenth of a millisecond to five seconds: a parse and a feed that struggles both show.
@@ -14,6 +17,25 @@ _BOUNDS_S = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.7,
     1.0, 2.5, 5.0,
 )  # fmt: skip
+
+
+# Shown as 0 from the start: Prometheus sees no increase in what appears with its first event.
+_ALERTED = (
+    ("warning", "feed_refused"), ("warning", "game_skipped"), ("error", "record_failed"),
+    ("error", "record_lost"),
+)  # fmt: skip
+
+
+class _Total:
+    """A counter whose total is kept elsewhere."""
+
+    def __init__(self, name: str, documentation: str, registry: CollectorRegistry) -> None:
+        self._counter = Counter(name, documentation, registry=registry)
+        self._total = 0
+
+    def reach(self, total: int) -> None:
+        self._counter.inc(total - self._total)
+        self._total = total
 
 
 class Metrics:
@@ -38,9 +60,20 @@ class Metrics:
         self._depth = Gauge(
             "nbad_channel_depth", "Ticks left waiting before a stage", ["stage"], registry=registry
         )
-        self._superseded = Gauge(
+        self._superseded = _Total(
             "nbad_superseded_payloads",
-            "Payloads replaced by newer ones before they were parsed, since the start",
+            "Payloads replaced by newer ones before they were parsed",
+            registry,
+        )
+        self._conflated = _Total(
+            "nbad_conflated_batches",
+            "Batches that were joined with others for a subscriber who read too slowly",
+            registry,
+        )
+        self._feed_errors = Counter(
+            "nbad_feed_errors",
+            "Answers of the feed that were of no use",
+            ["kind"],
             registry=registry,
         )
         self._ticks = Counter("nbad_ticks", "Ticks served", registry=registry)
@@ -49,7 +82,7 @@ class Metrics:
         )
         self._events = Counter(
             "nbad_log_events",
-            "Events written to the log, by name: feed_refused, feed_error, reload_rejected, …",
+            "Events written to the log, by name",
             ["level", "event"],
             registry=registry,
         )
@@ -73,12 +106,18 @@ class Metrics:
         self._build = Gauge(
             "nbad_build_info", "1, with version and model", ["version", "model"], registry=registry
         )
+        for level, event in _ALERTED:
+            self._events.labels(level, event)
         self.reloaded(ok=True)
 
-    def count(self, level: str, event: str) -> None:
+    def count(self, event: Mapping[str, Any]) -> None:
         """Take in an event of the log."""
-        if event != "stage":  # what the histograms say better
-            self._events.labels(level, event).inc()
+        name = event["event"]
+        if name == "stage":  # the histograms say it better
+            return
+        self._events.labels(event["level"], name).inc()
+        if name in FEED_EVENTS:
+            self._feed_errors.labels(event["kind"]).inc()
 
     def reloaded(self, *, ok: bool) -> None:
         """Take in a reload."""
@@ -86,8 +125,8 @@ class Metrics:
         if ok:
             self._reload_at.set(time.time())
 
-    def served(self, tick: Tick, games: int, subscribers: int) -> None:
-        """Take in a tick that came through."""
+    def served(self, tick: Tick, games: int, subscribers: int, conflated: int) -> None:
+        """Take in a tick that came through; ``conflated`` batches since the start."""
         self._ticks.inc()
         self._served.set(time.time())
         self._games.set(games)
@@ -102,7 +141,8 @@ class Metrics:
         for stage, channel in tick.channels.items():
             self._waited.labels(stage).observe(channel.waited_s)
             self._depth.labels(stage).set(channel.depth)
-        self._superseded.set(sum(c.superseded for c in tick.channels.values()))
+        self._superseded.reach(sum(c.superseded for c in tick.channels.values()))
+        self._conflated.reach(conflated)
         self._build.clear()
         self._build.labels(__version__, tick.in_force.forecaster.name).set(1)
 
