@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,22 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
             assert tab.evaluate(
                 "document.querySelector('#open .win').getAttribute('d').length > 500"
             )
+            opened = tab.evaluate("location.hash.slice(1)")
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}") as answer:
+                scoring = json.load(answer)["scoring"]
+            assert tuple(scoring[-1][1:3]) == finals[opened]
+            ahead = [home > away for _, home, away, _ in scoring if home != away]
+            changes = sum(one != other for one, other in pairwise(ahead))
+            tab.wait_until(
+                "[...document.querySelectorAll('#open dt')].find((d) => d.textContent === "
+                f"'Lead changes').nextSibling.textContent === '{changes}'"
+            )
+            assert tab.evaluate("document.querySelectorAll('#open .lead').length") == changes
+            told = tab.evaluate(
+                "[...document.querySelectorAll('.moments li span')].map((s) => s.textContent)"
+            )
+            assert told
+            assert all(re.match(r"(Q\d|\d?OT) [\d:]+ \w.*\w", text) for text in told), told
         assert daemon.end() == 0
 
 

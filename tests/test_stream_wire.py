@@ -1,5 +1,7 @@
 """The messages and frames, byte by byte."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from stream_kit import make_game
@@ -86,3 +88,16 @@ def test_only_a_close_is_a_close() -> None:
     assert wire.is_close(wire.close_frame(1001, "x" * 500))
     assert not wire.is_close(wire.ping_frame())
     assert not wire.is_close(wire.text_frame(b"{}"))
+
+
+def test_the_plays_that_scored_are_told_and_no_others() -> None:
+    plays = [
+        replace(PLAY, home=0, away=0),
+        replace(PLAY, home=0, away=2, description="Dunk"),
+        PLAY,
+        replace(PLAY, clock_s=430.5, description="Foul"),
+    ]
+    scoring = orjson.loads(wire.encode_scoring(plays))
+    assert scoring == [[1008.75, 0, 2, "Dunk"], [1008.75, 30, 28, "Ø. Layup"]]
+    whole = orjson.loads(wire.with_scoring(b'{"series":[]}', wire.encode_scoring([])))
+    assert whole == {"series": [], "scoring": []}

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from nbad.messages import FeedState, Forecasts, Game, Point
+from nbad.messages import FeedState, Forecasts, Game, Play, Point
 from nbad.stream import wire
 
 # Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
@@ -87,6 +87,7 @@ class Night:
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
         # keep each tick's plays and series alive with them.
         self._series: dict[str, tuple[Point, ...]] = {}
+        self._plays: dict[str, tuple[Play, ...]] = {}
         self._whole: dict[str, bytes] = {}
         self._snapshots: dict[Interest, bytes] = {}
         self._ring: deque[Batch] = deque(maxlen=ring)
@@ -101,9 +102,12 @@ class Night:
         return [message.body for message in self._games.values()]
 
     def whole(self, game_id: str) -> bytes | None:
-        """A game's newest message with its whole series, as JSON; None for an unknown game."""
+        """A game's newest message with its series and scoring, as JSON; None for an unknown one."""
         message = self._games.get(game_id)
-        return self._whole_game(message) if message else None
+        if message is None:
+            return None
+        scoring = wire.encode_scoring(self._plays[game_id])
+        return wire.with_scoring(self._whole_game(message), scoring)
 
     def encode(self, games: tuple[Game, ...]) -> tuple[Message, ...]:
         """Serialise the games of a tick, each once."""
@@ -128,6 +132,7 @@ class Night:
         for game_id in forecasts.dropped:
             self._games.pop(game_id, None)
             self._series.pop(game_id, None)
+            self._plays.pop(game_id, None)
             self._whole.pop(game_id, None)
         if messages or forecasts.dropped:
             self._snapshots.clear()
@@ -136,6 +141,7 @@ class Night:
         for game, message in zip(forecasts.games, messages, strict=True):
             self._games[message.game_id] = message
             self._series[message.game_id] = game.series
+            self._plays[message.game_id] = game.update.plays
             self._whole.pop(message.game_id, None)
         if self._ring:
             # Filtered frames are for the moment of sending; the ring keeps the whole batch only.

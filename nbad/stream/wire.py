@@ -14,6 +14,7 @@ import orjson
 from wsproto.frame_protocol import FrameProtocol
 
 from nbad.messages import Forecast, Game, Play, Point, Quantiles, Team
+from nbad.pattern.clock import elapsed_s
 
 PROTOCOL = "nbad.v1"
 
@@ -90,6 +91,23 @@ def encode_series(series: Iterable[Point]) -> bytes:
             for point in series
         ]
     )
+
+
+def encode_scoring(plays: Iterable[Play]) -> bytes:
+    """The plays that changed the score: a list of [elapsed_s, home, away, description]."""
+    told = []
+    before = (0, 0)
+    for play in plays:
+        if (play.home, play.away) != before:
+            before = (play.home, play.away)
+            at = _short(elapsed_s(play.period, play.clock_s))
+            told.append([at, play.home, play.away, play.description])
+    return orjson.dumps(told)
+
+
+def with_scoring(whole: bytes, scoring: bytes) -> bytes:
+    """A whole game (from :func:`with_series`) and its ``scoring``."""
+    return b"".join((whole[:-1], b',"scoring":', scoring, b"}"))
 
 
 def with_series(message: bytes, series: bytes) -> bytes:

@@ -8,6 +8,7 @@ from nbad import __version__
 
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "number"}
+_SCORE = {"type": "integer", "minimum": 0}
 _GAME: dict[str, Any] = {
     "type": "object",
     "description": "a game message of the stream: docs/protocol.md",
@@ -26,13 +27,23 @@ _WHOLE = {
         {"$ref": "#/components/schemas/Game"},
         {
             "type": "object",
-            "required": ["series"],
+            "required": ["series", "scoring"],
             "properties": {
                 "series": {
                     "type": "array",
                     "description": "[elapsed_s, home_win, margin p10, p50, p90, total p50]",
                     "items": {"type": "array", "items": _NUMBER, "minItems": 6, "maxItems": 6},
-                }
+                },
+                "scoring": {
+                    "type": "array",
+                    "description": "the plays that scored: [elapsed_s, home, away, description]",
+                    "items": {
+                        "type": "array",
+                        "prefixItems": [_NUMBER, _SCORE, _SCORE, _TEXT],
+                        "minItems": 4,
+                        "maxItems": 4,
+                    },
+                },
             },
         },
     ]
@@ -72,7 +83,11 @@ DOCUMENT: dict[str, Any] = {
             },
         ),
         "/v1/games/{game_id}": {
-            **_get("A game with its forecast series", _WHOLE, _404="no such game tonight"),
+            **_get(
+                "A game with its forecast series and the plays that scored",
+                _WHOLE,
+                _404="no such game tonight",
+            ),
             "parameters": [{"name": "game_id", "in": "path", "required": True, "schema": _TEXT}],
         },
         "/v1/stats": _get(

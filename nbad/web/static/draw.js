@@ -42,7 +42,7 @@ export function card(game, id) {
     `<path class="mid" d="M0 28H${W}"/>${halves(points, 28, id)}<path class="win" d="${line(points)}"/></svg>`;
 }
 
-/** The chance over the whole game, with changes of the favourite and the numbered moments. */
+/** The chance over the whole game, with changes of the lead and the numbered moments. */
 export function large(game, width, leads, moments) {
   const end = span(game);
   const left = 34;

@@ -1,6 +1,6 @@
 // The page: the night's games as cards, one of them large, and what the pipeline takes.
 
-import { Night, clockText, excitement, gameTime, moments, turns } from "/state.js";
+import { Night, clockText, excitement, gameTime, leadChanges, moments, turns } from "/state.js";
 import { card as curve, large, margin, spark } from "/draw.js";
 import { follow } from "/stream.js";
 
@@ -160,10 +160,10 @@ function renderOpen() {
   const close = el("button", { type: "button" }, "Close");
   close.addEventListener("click", () => show(null));
   const found = moments(game);
-  const leads = turns(game.series);
+  const leads = leadChanges(game.scoring);
   const width = Math.max(300, Math.min(1100, box.clientWidth - (innerWidth > 860 ? 390 : 40)));
   const charts = el("div");
-  charts.innerHTML = `<h3>Win probability · <span></span> above, <span></span> below · ○ the favourite changes</h3>` +
+  charts.innerHTML = `<h3>Win probability · <span></span> above, <span></span> below · ○ the lead changes</h3>` +
     large(game, width, leads, found) + `<h3>Final margin, median and 80 % band</h3>` + margin(game, width);
   const names = charts.querySelectorAll("h3 span");
   names[0].textContent = game.home.tricode;
@@ -175,7 +175,8 @@ function renderOpen() {
     fact(`${game.home.tricode} wins`, percent(f.home_win));
     fact("Margin", `${signed(f.margin.p50)} (${signed(f.margin.p10)} to ${signed(f.margin.p90)})`);
     fact("Total", `${f.total.p50.toFixed(0)} (${f.total.p10.toFixed(0)} to ${f.total.p90.toFixed(0)})`);
-    fact("Changes of favourite", String(leads.length));
+    fact("Lead changes", String(leads.length));
+    fact("Changes of favourite", String(turns(game.series).length));
     fact("Model", f.model);
   }
   const list = el("ol", { class: "moments" });
@@ -220,6 +221,7 @@ async function refresh(id) {
   const newest = known.series.at(-1);
   known.series = whole.series.filter((p) => !newest || p[0] < newest[0]);
   if (newest) known.series.push(newest);
+  known.scoring = whole.scoring;
   known.stale = false;
   mark([id]);
 }
@@ -276,7 +278,10 @@ follow({
       }
     }
     ids.forEach(announce);
-    for (const id of ids) if (night.games.get(id)?.stale && (id === opened || message.type === "batch")) refresh(id);
+    for (const id of ids) {
+      const game = night.games.get(id);
+      if (id === opened ? game && (game.stale || !game.scoring) : game?.stale && message.type === "batch") refresh(id);
+    }
     mark(ids);
   },
 });

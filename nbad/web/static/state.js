@@ -44,21 +44,19 @@ export class Night {
   grown(game) {
     const known = this.games.get(game.game_id);
     game.series = known ? known.series : [];
-    game.diffs = known ? known.diffs : [];
-    game.plays = known ? known.plays : [];
+    game.scoring = known ? known.scoring : null;
     const now = elapsed(game);
     // What was taken back is forgotten; the whole curve is asked for again.
     while (game.series.length && game.series.at(-1)[0] >= now) game.series.pop();
-    while (game.diffs.length && game.diffs.at(-1)[0] >= now) game.diffs.pop();
-    game.stale = game.corrected || Boolean(known && known.stale);
+    while (game.scoring?.length && game.scoring.at(-1)[0] > now) game.scoring.pop();
+    game.stale = game.corrected || Boolean(known && (known.stale || known.status !== game.status));
     return withMoment(game, now);
   }
 }
 
 function prepared(game) {
   game.series = (game.series || []).slice();
-  game.diffs = [];
-  game.plays = [];
+  game.scoring = null; // until it is asked for
   return withMoment(game, elapsed(game));
 }
 
@@ -66,10 +64,10 @@ function withMoment(game, now) {
   const f = game.forecast;
   if (f && game.status !== "scheduled") {
     game.series.push([now, f.home_win, f.margin.p10, f.margin.p50, f.margin.p90, f.total.p50]);
-    game.diffs.push([now, game.differential]);
-    if (game.event) {
-      game.plays.push([now, f.home_win, game.event.description]);
-      if (game.plays.length > 900) game.plays.shift();
+    const e = game.event;
+    const last = game.scoring?.at(-1);
+    if (game.scoring && e && (last?.[1] ?? 0) + (last?.[2] ?? 0) < e.home + e.away) {
+      game.scoring.push([now, e.home, e.away, e.description]);
     }
   }
   return game;
@@ -98,6 +96,16 @@ export function swing(series, span) {
   return Math.max(0, high - low);
 }
 
+/** The plays by which the lead passed to the other side. */
+export function leadChanges(scoring) {
+  let leader = 0;
+  return (scoring || []).filter(([, home, away]) => {
+    const before = leader;
+    leader = Math.sign(home - away) || leader;
+    return before && leader !== before;
+  });
+}
+
 /** The moments when the favourite changed: [elapsed, chance]. */
 export function turns(series) {
   const found = [];
@@ -123,8 +131,8 @@ export function moments(game, count = 5) {
     if (kept.every((k) => Math.abs(k.at - moment.at) > 60)) kept.push(moment);
   }
   for (const moment of kept) {
-    const play = game.plays.filter((p) => p[0] <= moment.at && p[0] >= moment.from).at(-1);
-    moment.text = play ? play[2] : "";
+    const play = (game.scoring || []).filter((p) => p[0] <= moment.at && p[0] >= moment.from).at(-1);
+    moment.text = play ? play[3] : "";
   }
   return kept;
 }
