@@ -96,7 +96,7 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
                 address,
                 Position(hub.night),
                 stream,
-                lambda: hub.server.queue,
+                hub.queue,
                 nursery.cancel_scope,
                 head.token,
             )
@@ -126,11 +126,7 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
 async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: Head) -> None:
     """Upgrade, welcome, register, and heed the client until it leaves."""
     stream = subscriber.stream
-    request = await wrap_server_stream(
-        nursery, stream, max_message_size=MAX_BYTES, receive_buffer_size=READ_BYTES
-    )
-    ws = await request.accept(subprotocol=head.subprotocol)
-    stream.opened()
+    ws = await _upgrade(nursery, stream, head.subprotocol)
     if hub.closing or hub.full(subscriber.host):
         code, why = (
             (GOING_DOWN, "going down") if hub.closing else (TOO_MANY, "too many subscribers")
@@ -139,8 +135,9 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
         subscriber.close(code, why)
         while True:
             await ws.get_message()
-    welcome = wire.encode_welcome(__version__, hub.night.epoch, hub.server.heartbeat_s)
-    subscriber.greeting = wire.text_frame(welcome)
+    subscriber.greeting = wire.text_frame(
+        wire.encode_welcome(__version__, hub.night.epoch, hub.server.heartbeat_s)
+    )
     log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
     try:
         hub.join(subscriber, head.interest, head.since)
@@ -160,6 +157,18 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             conflated=subscriber.position.conflated,
             seconds=round(trio.current_time() - subscriber.joined_at, 3),
         )
+
+
+async def _upgrade(
+    nursery: trio.Nursery, stream: FrameStream, subprotocol: str | None
+) -> WebSocketConnection:
+    """Answer the upgrade. A function of its own, so that the request does not outlive it."""
+    request = await wrap_server_stream(
+        nursery, stream, max_message_size=MAX_BYTES, receive_buffer_size=READ_BYTES
+    )
+    ws = await request.accept(subprotocol=subprotocol)
+    stream.opened()
+    return ws
 
 
 async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> None:

@@ -17,7 +17,7 @@ import h11
 import trio
 
 from nbad.stream.doors import OPEN, Doors, digest
-from nbad.stream.night import Interest
+from nbad.stream.night import Interest, narrow
 from nbad.stream.position import Since
 from nbad.stream.requests import BadRequestError, parse_since
 from nbad.stream.wire import PROTOCOL
@@ -186,7 +186,7 @@ def _interest(asked: dict[str, list[str]]) -> Interest:
         frozenset(name for value in asked.get(key, []) for name in value.split(",") if name)
         for key in ("games", "teams")
     )
-    return Interest(games, frozenset(team.upper() for team in teams))
+    return narrow(games, frozenset(team.upper() for team in teams))
 
 
 def _since(asked: dict[str, list[str]]) -> Since | None:

@@ -56,6 +56,10 @@ class Hub:
         """The settings in force."""
         return self._settings.current.config.server
 
+    def queue(self) -> int:
+        """How many batches may wait for a subscriber."""
+        return self.server.queue
+
     @property
     def count(self) -> int:
         """How many subscribers there are."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from nbad.stream.night import Interest
+from nbad.stream.night import Interest, narrow
 from nbad.stream.position import Since
 
 MAX_BYTES = 4096
@@ -60,7 +60,7 @@ def parse_request(text: str | bytes) -> Request:
             _only(message, ("op", "games", "teams", "since"))
             since = message.get("since")
             return Subscribe(
-                Interest(_names(message, "games"), _names(message, "teams", upper=True)),
+                narrow(_names(message, "games"), _names(message, "teams", upper=True)),
                 None if since is None else parse_since(since),
             )
         case "unsubscribe":

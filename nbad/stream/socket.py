@@ -36,6 +36,28 @@ class FrameStream(trio.abc.Stream):
     (Trio's clock), ``lingers`` that it was told of a fault of its own, which it should get to read.
     """
 
+    # There are ten thousand of these: no dictionary each, and events only where somebody waits.
+    __slots__ = (
+        "_closing",
+        "_early",
+        "_fd",
+        "_flushed",
+        "_flushing",
+        "_fragments",
+        "_head",
+        "_last",
+        "_nursery",
+        "_released",
+        "_rest",
+        "_transport",
+        "_unopened",
+        "_urgent",
+        "broken",
+        "heard_at",
+        "lingers",
+        "source",
+    )
+
     def __init__(
         self,
         transport: trio.abc.Stream,
@@ -51,13 +73,13 @@ class FrameStream(trio.abc.Stream):
         self._nursery = nursery
         self._head = head
         self._early = early
-        self._opened = trio.Event()
+        self._unopened: trio.Event | None = trio.Event()
         self._fd = _descriptor(transport)
         self._rest: memoryview | None = None
         self._urgent: list[bytes] = []  # nearly always empty, and a deque is 760 bytes
         self._last: bytes | None = None
         self._flushing = False
-        self._flushed = trio.Event()
+        self._flushed: trio.Event | None = None
         self._closing = False
         self._released = False
         self._fragments = Fragments()
@@ -98,7 +120,9 @@ class FrameStream(trio.abc.Stream):
 
     def opened(self) -> None:
         """The upgrade was answered: from now on the peer's frames are read."""
-        self._opened.set()
+        if self._unopened is not None:
+            self._unopened.set()
+            self._unopened = None
 
     def close(self, code: int, reason: str, *, drain: bool = False) -> None:
         """Send a Close frame: at once, or with ``drain`` after all that the source has."""
@@ -125,18 +149,18 @@ class FrameStream(trio.abc.Stream):
         if self._closing:
             return
         # The handshake's answer is no frame: its first byte is the H of HTTP.
-        self._closing = self._opened.is_set() and wire.is_close(data)
+        self._closing = self._unopened is None and wire.is_close(data)
         self._urgent.append(bytes(data))
         self.kick()
         while self._flushing and self._urgent:
-            await self._flushed.wait()
+            await self._progress()
         if self.broken:
             raise trio.BrokenResourceError(self.broken)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Return once nothing waits to be written."""
         while self._flushing:
-            await self._flushed.wait()
+            await self._progress()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """First the checked head, then, once the upgrade is answered, the peer's bytes."""
@@ -144,7 +168,8 @@ class FrameStream(trio.abc.Stream):
             head, self._head = self._head, b""
             return head
         # Bytes read before the answer would be taken for a part of the head, and lost.
-        await self._opened.wait()
+        if self._unopened is not None:
+            await self._unopened.wait()
         if self._released:
             raise trio.ClosedResourceError
         if self._early:
@@ -275,8 +300,15 @@ class FrameStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
 
     def _notify(self) -> None:
-        self._flushed.set()
-        self._flushed = trio.Event()
+        if self._flushed is not None:
+            self._flushed.set()
+            self._flushed = None
+
+    async def _progress(self) -> None:
+        """Wait until the flush task wrote something, or ended."""
+        if self._flushed is None:
+            self._flushed = trio.Event()
+        await self._flushed.wait()
 
     def _break(self, why: str) -> None:
         """Nothing more can be sent: end the connection's tasks."""
