@@ -68,7 +68,8 @@ class Viewer:
     def offer(self, batch: Any, ready: bool) -> None:
         """What the hub does with a batch."""
         frame = self.night.frame(batch, self.position.interest)
-        if frame is None or not self.position.due(batch.seq):
+        due = self.position.mode is Mode.LIVE and self.position.cursor < batch.seq
+        if frame is None or not due:
             return
         if ready and not self.position.waiting:
             self.take(frame)

@@ -112,7 +112,8 @@ class Hub:
 
     async def broadcast(self, batch: Batch) -> None:
         """Send ``batch`` to everyone it concerns, waiting for nobody."""
-        server = self.server
+        seq = batch.seq
+        live = Mode.LIVE
         turn = 0
         for interest, members in list(self._groups.items()):
             frame = self.night.frame(batch, interest)
@@ -120,23 +121,24 @@ class Hub:
                 continue
             now = trio.current_time()
             for subscriber in list(members):
-                self._offer(subscriber, batch.seq, frame, now, server)
+                # In line, as calls were a third of what a delivery cost beside the write itself.
+                position = subscriber.position
+                if position.mode is live and position.cursor < seq:
+                    if not position.waiting and subscriber.stream.push(frame):
+                        position.cursor = seq
+                        subscriber.sent += 1
+                        subscriber.sent_at = now
+                    else:
+                        self._delay(subscriber, seq)
                 turn += 1
                 if turn % SENDS_PER_TURN == 0:
                     await trio.lowlevel.checkpoint()
                     now = trio.current_time()
 
-    def _offer(
-        self, subscriber: Subscriber, seq: int, frame: bytes, now: float, server: Server
-    ) -> None:
-        position = subscriber.position
-        if not position.due(seq):
-            return
-        if not position.waiting and subscriber.stream.push(frame):
-            position.cursor = seq
-            subscriber.sent += 1
-            subscriber.sent_at = now
-        elif position.wait(seq) > server.queue and server.slow == "close":
+    def _delay(self, subscriber: Subscriber, seq: int) -> None:
+        """The batch ``seq`` waits for a socket to take it, or is one too many."""
+        server = self.server
+        if subscriber.position.wait(seq) > server.queue and server.slow == "close":
             subscriber.close(TOO_SLOW, "too slow")
 
     def release(self) -> None:
