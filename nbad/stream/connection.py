@@ -29,6 +29,7 @@ from nbad.stream.requests import (
     parse_request,
 )
 from nbad.stream.socket import FrameStream
+from nbad.stream.sockets import peer
 from nbad.stream.subscriber import Subscriber
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
 
 async def attend(hub: Hub, transport: trio.abc.Stream) -> None:
     """Serve one connection and close it. Only cancellation gets out."""
-    address = _address(transport)
+    address = peer(transport)
     try:
         try:
             head = await _greet(hub, transport, address)
@@ -228,16 +229,3 @@ def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:
     if isinstance(sys.exception(), Exception):
         return f"{INTERNAL_ERROR} internal error"
     return f"{GOING_DOWN} cancelled"
-
-
-def _address(transport: trio.abc.Stream) -> str:
-    """``HOST:PORT`` of the peer, empty where it has none (left already, or no socket)."""
-    if isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
-    if not isinstance(transport, trio.SocketStream):
-        return ""
-    try:
-        host, port, *_ = transport.socket.getpeername()
-    except OSError:
-        return ""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
