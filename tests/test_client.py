@@ -111,7 +111,7 @@ async def test_a_new_epoch_is_a_snapshot(clock: MockClock) -> None:
         await stage.tick(make_game(0, 1))
         async with connect(url(stage)) as feed:
             await until_seq(feed, 1)
-            feed.epoch = "ofanotherlife"
+            feed.view.epoch = "ofanotherlife"
             await cut(stage)
             await stage.tick(make_game(0, 2))
             seen = await until_seq(feed, 2)
