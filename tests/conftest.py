@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ def documented() -> dict[str, Draft202012Validator]:
     return make_validators()
 
 
+def head_size(frame: bytes) -> int:
+    """How long the head of a server's frame is."""
+    return {126: 4, 127: 10}.get(frame[1], 2)
+
+
+def judge(text: bytes, documented: dict[str, Draft202012Validator]) -> str:
+    """Hold a message to the document; its type."""
+    message: dict[str, Any] = json.loads(text)
+    kind: str = message["type"]
+    documented[kind].validate(message)
+    return kind
+
+
 @pytest.fixture(scope="session", autouse=True)
 def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     """How many messages of each type this process has sent, or tried to, by a socket.
@@ -52,10 +66,7 @@ def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     def check(frame: bytes | None) -> None:
         if frame is None or frame[0] != TEXT:
             return  # nothing, a control frame, or the answer to the upgrade
-        start = {126: 4, 127: 10}.get(frame[1], 2)
-        message: dict[str, Any] = json.loads(frame[start:])
-        documented[message["type"]].validate(message)
-        counts[message["type"]] += 1
+        counts[judge(frame[head_size(frame) :], documented)] += 1
 
     def checked_push(stream: FrameStream, frame: bytes) -> bool:
         check(frame)
@@ -71,3 +82,54 @@ def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     patch.setattr(FrameStream, "_next", checked_next)
     yield counts
     patch.undo()
+
+
+class Spied:
+    """The frames that other processes sent, as tests/spy has them keep them in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: Counter[Path] = Counter()
+
+    def texts(self) -> Iterator[bytes]:
+        """The messages sent since this was last asked."""
+        for path in self.folder.iterdir():
+            with path.open("rb") as file:
+                file.seek(self._read[path])
+                frames = file.read()
+            while frames:
+                head = head_size(frames)
+                end = head + (int.from_bytes(frames[2:head], "big") if head > 2 else frames[1])
+                self._read[path] += end
+                if frames[0] == TEXT:
+                    yield frames[head:end]
+                frames = frames[end:]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def spied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spied]:
+    """What the processes send that tests start."""
+    spied = Spied(tmp_path_factory.mktemp("spied"))
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent / "spy"), prepend=os.pathsep)
+    patch.setenv("STREAM_SPY", str(spied.folder))
+    yield spied
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def sent_elsewhere(
+    spied: Spied, documented: dict[str, Draft202012Validator]
+) -> Iterator[Callable[[], Counter[str]]]:
+    """How many messages of each type a test's processes have sent so far, a shared one once.
+
+    Each is as the stream's document says, or the test fails at its end.
+    """
+    counts: Counter[str] = Counter()
+
+    def judge_all() -> Counter[str]:
+        counts.update(judge(text, documented) for text in spied.texts())
+        return counts
+
+    yield judge_all
+    judge_all()

@@ -46,7 +46,10 @@ class Forecast(_Message):
 
 
 class Event(_Message):
-    """The last play. ``home`` and ``away`` is the score after it; ``team_id`` 0 is nobody's."""
+    """The last play. ``home`` and ``away`` is the score after it; an id of 0 is nobody's.
+
+    ``player`` is the full name of who ``person_id`` is.
+    """
 
     number: int
     period: int
@@ -54,6 +57,8 @@ class Event(_Message):
     kind: str
     subkind: str
     team_id: int
+    person_id: int
+    player: str | None
     description: str
     home: int
     away: int
