@@ -41,9 +41,14 @@ def documented() -> dict[str, Draft202012Validator]:
     return make_validators()
 
 
-def head_size(frame: bytes) -> int:
-    """How long the head of a server's frame is."""
-    return {126: 4, 127: 10}.get(frame[1], 2)
+def texts(frames: bytes) -> Iterator[bytes]:
+    """The messages in a server's whole frames, one after the other."""
+    while frames:
+        head = {126: 4, 127: 10}.get(frames[1], 2)
+        end = head + (int.from_bytes(frames[2:head], "big") if head > 2 else frames[1])
+        if frames[0] == TEXT:
+            yield frames[head:end]
+        frames = frames[end:]
 
 
 def judge(text: bytes, documented: dict[str, Draft202012Validator]) -> str:
@@ -64,9 +69,9 @@ def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     push, next_ = FrameStream.push, FrameStream._next
 
     def check(frame: bytes | None) -> None:
-        if frame is None or frame[0] != TEXT:
-            return  # nothing, a control frame, or the answer to the upgrade
-        counts[judge(frame[head_size(frame) :], documented)] += 1
+        if frame is None or frame[:4] == b"HTTP":
+            return  # nothing, or the answer to the upgrade
+        counts.update(judge(text, documented) for text in texts(frame))
 
     def checked_push(stream: FrameStream, frame: bytes) -> bool:
         check(frame)
@@ -97,13 +102,8 @@ class Spied:
             with path.open("rb") as file:
                 file.seek(self._read[path])
                 frames = file.read()
-            while frames:
-                head = head_size(frames)
-                end = head + (int.from_bytes(frames[2:head], "big") if head > 2 else frames[1])
-                self._read[path] += end
-                if frames[0] == TEXT:
-                    yield frames[head:end]
-                frames = frames[end:]
+            self._read[path] += len(frames)
+            yield from texts(frames)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import orjson
 import trio
 
-from nbad.client.messages import BY_TYPE, Batch, Game, Message, Snapshot, Welcome
+from nbad.client.messages import BY_TYPE, Batch, Game, Message, Reconnect, Snapshot, Welcome
 from nbad.client.transport import DroppedError, RefusedError, Transport
 from nbad.client.view import GapError, View
 
@@ -82,6 +82,7 @@ class Feed:
         self._transport: Transport | None = None
         self._failures = 0
         self._retry_at = 0.0
+        self._return_at: float | None = None  # the server said when to come back
 
     @property
     def games(self) -> dict[str, Game]:
@@ -155,6 +156,8 @@ class Feed:
             raise DroppedError(f"not a message of ours: {error}") from error
         if isinstance(message, Welcome):
             self.welcome = message
+        if isinstance(message, Reconnect):
+            self._return_at = trio.current_time() + message.after_s
         if message is not None:
             self._add(message)
         return message
@@ -170,9 +173,15 @@ class Feed:
             self._failures = 0
 
     async def _drop(self, reason: str) -> Dropped:
-        """Let go of the connection; the pause doubles with each try that brought nothing."""
+        """Let go of the connection; the pause doubles with each try that brought nothing.
+
+        Where the server said when to come back, the first try is then.
+        """
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)
+        if self._return_at is not None:
+            pause_s = max(0.0, self._return_at - trio.current_time())
+            self._return_at = None
         self._failures += 1
         self.drops += 1
         self._retry_at = trio.current_time() + pause_s

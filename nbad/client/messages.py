@@ -146,6 +146,13 @@ class Pong(_Message):
     id: Any
 
 
+class Reconnect(_Message):
+    """The server is about to go down: come back ``after_s`` from now, a time of one's own."""
+
+    type: Literal["reconnect"]
+    after_s: Annotated[float, Field(ge=0)]
+
+
 class Error(_Message):
     """A message of the client's could not be acted on. The connection stays open."""
 
@@ -154,7 +161,7 @@ class Error(_Message):
     detail: str
 
 
-Message = Welcome | Snapshot | Batch | Heartbeat | Pong | Error
+Message = Welcome | Snapshot | Batch | Heartbeat | Pong | Error | Reconnect
 
 BY_TYPE: dict[str, type[Message]] = {
     "welcome": Welcome,
@@ -163,4 +170,5 @@ BY_TYPE: dict[str, type[Message]] = {
     "heartbeat": Heartbeat,
     "pong": Pong,
     "error": Error,
+    "reconnect": Reconnect,
 }

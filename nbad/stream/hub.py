@@ -31,6 +31,9 @@ TOO_MANY = 4013
 # Sends between two checkpoints: about 2 ms, so newcomers and control frames never wait longer.
 SENDS_PER_TURN = 256
 
+# How many a second are asked to come back after a restart: each costs up to a ms of a core.
+RETURNS_PER_S = 1000
+
 # How often the keeper looks who is due; a heartbeat is at most this late.
 KEEP_S = 0.25
 
@@ -191,12 +194,13 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     async def shut(self) -> None:
-        """Let nobody in any more; send each what waits for it, and then 1001."""
+        """Let nobody in any more; send each what waits for it, when to come back, and 1001."""
         self.closing = True
         for scope in self.handshakes:
             scope.cancel()
         for index, subscriber in enumerate(self._all(), 1):
-            subscriber.close(GOING_DOWN, "going down", drain=True)
+            notice = wire.text_frame(wire.encode_reconnect(index / RETURNS_PER_S))
+            subscriber.close(GOING_DOWN, "going down", drain=True, notice=notice)
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
 

@@ -91,15 +91,18 @@ class FrameStream(trio.abc.Stream):
             self._unopened.set()
             self._unopened = None
 
-    def close(self, code: int, reason: str, *, drain: bool = False) -> None:
-        """Send a Close frame: at once, or with ``drain`` after all that the source has."""
+    def close(self, code: int, reason: str, *, drain: bool = False, notice: bytes = b"") -> None:
+        """Send a Close frame: at once, or with ``drain`` after all that the source has.
+
+        ``notice`` is a frame that goes right before it.
+        """
         if self._closing or self._last is not None:
             return
         if drain:
-            self._last = wire.close_frame(code, reason)
+            self._last = notice + wire.close_frame(code, reason)
         else:
             self._closing = True
-            self._urgent.append(wire.close_frame(code, reason))
+            self._urgent.append(notice + wire.close_frame(code, reason))
         self.kick()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
