@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import orjson
 import trio
 
-from nbad.client.messages import BY_TYPE, Batch, Game, Message, Reconnect, Snapshot, Welcome
+from nbad.client.messages import BY_TYPE, Batch, Error, Game, Message, Reconnect, Snapshot, Welcome
 from nbad.client.transport import DroppedError, RefusedError, Transport
 from nbad.client.view import GapError, View
 
@@ -158,6 +158,8 @@ class Feed:
             self.welcome = message
         if isinstance(message, Reconnect):
             self._return_at = trio.current_time() + message.after_s
+        if isinstance(message, Error) and message.code == "too_many_filters":
+            raise DroppedError(f"{message.code}: {message.detail}")  # later there may be room
         if message is not None:
             self._add(message)
         return message

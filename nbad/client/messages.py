@@ -154,10 +154,10 @@ class Reconnect(_Message):
 
 
 class Error(_Message):
-    """A message of the client's could not be acted on. The connection stays open."""
+    """What the client asked could not be done. The connection stays open."""
 
     type: Literal["error"]
-    code: Literal["bad_request"]
+    code: Literal["bad_request", "too_many_filters"]
     detail: str
 
 

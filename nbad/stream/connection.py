@@ -17,7 +17,7 @@ from wsproto.utilities import LocalProtocolError
 from nbad import __version__
 from nbad.stream import wire
 from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
-from nbad.stream.hub import GOING_DOWN, TOO_MANY, Hub
+from nbad.stream.hub import GOING_DOWN, TOO_MANY, Hub, TooManyFiltersError
 from nbad.stream.position import Position
 from nbad.stream.requests import (
     MAX_BYTES,
@@ -141,7 +141,10 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
     )
     log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
     try:
-        hub.join(subscriber, head.interest, head.since)
+        try:
+            hub.join(subscriber, head.interest, head.since)
+        except TooManyFiltersError as error:
+            await stream.send_all(wire.text_frame(wire.encode_error(error.code, str(error))))
         await _heed(hub, ws, subscriber)
     finally:
         hub.leave(subscriber)
@@ -194,16 +197,15 @@ async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> No
 def _obey(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:
     """Act on a message; the answer to it, if it has one."""
     try:
-        request = parse_request(text)
+        match parse_request(text):
+            case Ping(id=ping_id):
+                return wire.encode_pong(ping_id)
+            case Subscribe(interest=interest, since=since):
+                hub.subscribe(subscriber, interest, since)
+            case Unsubscribe():
+                subscriber.position.pause()
     except BadRequestError as error:
-        return wire.encode_error("bad_request", str(error))
-    match request:
-        case Ping(id=ping_id):
-            return wire.encode_pong(ping_id)
-        case Subscribe(interest=interest, since=since):
-            hub.subscribe(subscriber, interest, since)
-        case Unsubscribe():
-            subscriber.position.pause()
+        return wire.encode_error(error.code, str(error))
     return None
 
 

@@ -17,6 +17,7 @@ from nbad.stream import wire
 from nbad.stream.doors import Doors
 from nbad.stream.night import EVERYTHING, Batch, Interest, Night
 from nbad.stream.position import Mode, Since
+from nbad.stream.requests import BadRequestError
 from nbad.stream.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -31,11 +32,25 @@ TOO_MANY = 4013
 # Sends between two checkpoints: about 2 ms, so newcomers and control frames never wait longer.
 SENDS_PER_TURN = 256
 
+# Different filters at once. Each costs every batch 4 to 20 us before anything is sent.
+MAX_FILTERS = 4096
+
 # How many a second are asked to come back after a restart: each costs up to a ms of a core.
 RETURNS_PER_S = 1000
 
 # How often the keeper looks who is due; a heartbeat is at most this late.
 KEEP_S = 0.25
+
+
+class TooManyFiltersError(BadRequestError):
+    """A filter that nobody has yet, where there are as many as there may be."""
+
+    code = "too_many_filters"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"expected no filter, or one of the {MAX_FILTERS} in use: this would be one more"
+        )
 
 
 class Hub:
@@ -92,8 +107,13 @@ class Hub:
         return self._numbers
 
     def join(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
-        """Register a newcomer and send it what it is owed: no await lies between the two."""
+        """Register a newcomer and send it what it is owed: no await lies between the two.
+
+        Raises :class:`TooManyFiltersError`: it is then there, but without a subscription.
+        """
         self._hosts[subscriber.host] += 1
+        self._groups[EVERYTHING][subscriber] = None
+        subscriber.stream.kick()
         self.subscribe(subscriber, interest, since)
 
     def leave(self, subscriber: Subscriber) -> None:
@@ -102,7 +122,12 @@ class Hub:
         self._hosts -= Counter([subscriber.host])  # leaves no zeros behind
 
     def subscribe(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
-        """Change what ``subscriber`` wants, and send it the replay or snapshot it is owed."""
+        """Change what ``subscriber`` wants, and send it the replay or snapshot it is owed.
+
+        Raises :class:`TooManyFiltersError`, nothing being changed.
+        """
+        if interest not in self._groups and len(self._groups) > MAX_FILTERS:
+            raise TooManyFiltersError
         self._remove(subscriber)
         self._groups.setdefault(interest, {})[subscriber] = None
         subscriber.position.subscribe(interest, since)
@@ -119,6 +144,9 @@ class Hub:
         live = Mode.LIVE
         turn = 0
         for interest, members in list(self._groups.items()):
+            turn += 1  # to look for its games costs about as much as a send
+            if turn % SENDS_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
             frame = self.night.frame(batch, interest)
             if frame is None:
                 continue

@@ -46,11 +46,6 @@ class Interest:
 EVERYTHING = Interest()
 
 
-def narrow(games: frozenset[str], teams: frozenset[str]) -> Interest:
-    """The interest in these. Who wants everything shares one: two empty sets are half a KB."""
-    return Interest(games, teams) if games or teams else EVERYTHING
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """A game's newest message: ``body`` is its JSON; ``home`` and ``away`` are tricodes."""
