@@ -23,13 +23,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import quantiles
 
-from fanout_servers import HOST, PATH, SERVERS
+from fanout_servers import GAMES, HOST, PATH, SERVERS
 
 REQUEST = (
-    f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"GET {PATH}%s HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\n"
     f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
-).encode()
+)
 PATIENCE_S = 60.0
 
 
@@ -38,18 +38,19 @@ def main() -> None:
     parser.add_argument("--subscribers", default="1,100,1000,5000,10000")
     parser.add_argument("--servers", default=",".join(SERVERS))
     parser.add_argument("--deliveries", type=int, default=40_000, help="about, for each figure")
+    parser.add_argument("--filters", type=int, default=0, help="different ones, of nbad only")
     arguments = parser.parse_args()
     rows = []
     for count in map(int, arguments.subscribers.split(",")):
         batches = max(8, min(200, arguments.deliveries // count))
         for name in arguments.servers.split(","):
-            rows.append(measure(name, count, batches))
+            rows.append(measure(name, count, batches, arguments.filters))
             print(json.dumps(rows[-1]), flush=True)  # noqa: T201 - its output
     print(table(rows))  # noqa: T201 - its output
 
 
-def measure(name: str, count: int, batches: int) -> dict[str, float | str]:
-    """Run one server with ``count`` subscribers; its figures."""
+def measure(name: str, count: int, batches: int, filters: int = 0) -> dict[str, float | str]:
+    """Run one server with ``count`` subscribers, of so many different filters; its figures."""
     script = Path(__file__).with_name("fanout_servers.py")
     server = subprocess.Popen(
         [sys.executable, str(script), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -60,7 +61,7 @@ def measure(name: str, count: int, batches: int) -> dict[str, float | str]:
     before_kb = rss_kb(server.pid)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    clients = context.Process(target=subscribe, args=(port, count, theirs))
+    clients = context.Process(target=subscribe, args=(port, count, filters, theirs))
     clients.start()
     try:
         expect(ours)
@@ -110,15 +111,23 @@ def rss_kb(pid: int) -> int:
     return pages * resource.getpagesize() // 1024
 
 
-def subscribe(port: int, count: int, parent: Connection) -> None:
+def asked(number: int) -> str:
+    """The query of a filter unlike all others, but for one to four of the games that are on."""
+    subset = number % 30 + 1
+    on = [f"{game:010}" for game in range(GAMES) if subset >> game & 1]
+    return "?games=" + ",".join([*on, f"9{number:09}"])
+
+
+def subscribe(port: int, count: int, filters: int, parent: Connection) -> None:
     """Open ``count`` WebSockets; tell the time whenever each of them has one more frame."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
-    for _ in range(count):
+    for number in range(count):
         sock = socket.create_connection((HOST, port))
-        sock.sendall(REQUEST)
+        query = asked(number % filters) if filters else ""
+        sock.sendall((REQUEST % query).encode())
         head = b""
         while b"\r\n\r\n" not in head:
             # Byte by byte at its end, so that no frame is taken with it.

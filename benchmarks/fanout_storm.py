@@ -43,7 +43,7 @@ def main() -> None:
     port = int(server.stdout.readline())
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    healthy = context.Process(target=subscribe, args=(port, HEALTHY, theirs))
+    healthy = context.Process(target=subscribe, args=(port, HEALTHY, 0, theirs))
     healthy.start()
     told, teller = context.Pipe()
     storm = context.Process(target=misbehave, args=(port, teller))
@@ -137,7 +137,7 @@ def upgrade(port: int, receive_buffer: int = 0) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.connect((HOST, port))
     with contextlib.suppress(ConnectionError):
-        sock.sendall(REQUEST)
+        sock.sendall((REQUEST % "").encode())
     return sock
 
 

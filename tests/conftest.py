@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,24 @@ def documented() -> dict[str, Draft202012Validator]:
     return make_validators()
 
 
+def texts(frames: bytes) -> Iterator[bytes]:
+    """The messages in a server's whole frames, one after the other."""
+    while frames:
+        head = {126: 4, 127: 10}.get(frames[1], 2)
+        end = head + (int.from_bytes(frames[2:head], "big") if head > 2 else frames[1])
+        if frames[0] == TEXT:
+            yield frames[head:end]
+        frames = frames[end:]
+
+
+def judge(text: bytes, documented: dict[str, Draft202012Validator]) -> str:
+    """Hold a message to the document; its type."""
+    message: dict[str, Any] = json.loads(text)
+    kind: str = message["type"]
+    documented[kind].validate(message)
+    return kind
+
+
 @pytest.fixture(scope="session", autouse=True)
 def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     """How many messages of each type this process has sent, or tried to, by a socket.
@@ -50,12 +69,9 @@ def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     push, next_ = FrameStream.push, FrameStream._next
 
     def check(frame: bytes | None) -> None:
-        if frame is None or frame[0] != TEXT:
-            return  # nothing, a control frame, or the answer to the upgrade
-        start = {126: 4, 127: 10}.get(frame[1], 2)
-        message: dict[str, Any] = json.loads(frame[start:])
-        documented[message["type"]].validate(message)
-        counts[message["type"]] += 1
+        if frame is None or frame[:4] == b"HTTP":
+            return  # nothing, or the answer to the upgrade
+        counts.update(judge(text, documented) for text in texts(frame))
 
     def checked_push(stream: FrameStream, frame: bytes) -> bool:
         check(frame)
@@ -71,3 +87,49 @@ def sent(documented: dict[str, Draft202012Validator]) -> Iterator[Counter[str]]:
     patch.setattr(FrameStream, "_next", checked_next)
     yield counts
     patch.undo()
+
+
+class Spied:
+    """The frames that other processes sent, as tests/spy has them keep them in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: Counter[Path] = Counter()
+
+    def texts(self) -> Iterator[bytes]:
+        """The messages sent since this was last asked."""
+        for path in self.folder.iterdir():
+            with path.open("rb") as file:
+                file.seek(self._read[path])
+                frames = file.read()
+            self._read[path] += len(frames)
+            yield from texts(frames)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def spied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spied]:
+    """What the processes send that tests start."""
+    spied = Spied(tmp_path_factory.mktemp("spied"))
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent / "spy"), prepend=os.pathsep)
+    patch.setenv("STREAM_SPY", str(spied.folder))
+    yield spied
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def sent_elsewhere(
+    spied: Spied, documented: dict[str, Draft202012Validator]
+) -> Iterator[Callable[[], Counter[str]]]:
+    """How many messages of each type a test's processes have sent so far, a shared one once.
+
+    Each is as the stream's document says, or the test fails at its end.
+    """
+    counts: Counter[str] = Counter()
+
+    def judge_all() -> Counter[str]:
+        counts.update(judge(text, documented) for text in spied.texts())
+        return counts
+
+    yield judge_all
+    judge_all()

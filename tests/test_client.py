@@ -15,6 +15,7 @@ from nbad.client import (
     DroppedError,
     Feed,
     Heartbeat,
+    Reconnect,
     RefusedError,
     Snapshot,
     Welcome,
@@ -111,7 +112,7 @@ async def test_a_new_epoch_is_a_snapshot(clock: MockClock) -> None:
         await stage.tick(make_game(0, 1))
         async with connect(url(stage)) as feed:
             await until_seq(feed, 1)
-            feed.epoch = "ofanotherlife"
+            feed.view.epoch = "ofanotherlife"
             await cut(stage)
             await stage.tick(make_game(0, 2))
             seen = await until_seq(feed, 2)
@@ -146,7 +147,9 @@ async def test_it_waits_longer_each_time_and_comes_back(clock: MockClock) -> Non
                 message = await anext(feed)
                 if isinstance(message, Dropped):
                     pauses.append(message.pause_s)
-            assert all(0.125 * 2**n <= pause <= 0.25 * 2**n for n, pause in enumerate(pauses[:6]))
+            assert pauses[0] < 0.01  # as the server said, which had one to send away
+            for failures, pause in enumerate(pauses[1:6], 1):
+                assert 0.125 * 2**failures <= pause <= 0.25 * 2**failures
             assert 7.5 <= pauses[-1] <= 15
 
 
@@ -174,3 +177,25 @@ async def test_what_cannot_be_had_is_said_at_once(clock: MockClock) -> None:
     with pytest.raises(ValueError, match="expected ws://"):
         async with connect("http://127.0.0.1:1/"):
             pass
+
+
+async def test_after_a_planned_end_each_comes_back_when_it_was_told(
+    clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbad.stream.hub.RETURNS_PER_S", 0.1)
+    async with running() as stage, connect(url(stage)) as one, connect(url(stage)) as other:
+        await stage.tick(make_game(0))
+        for feed in (one, other):
+            await until_seq(feed, 1)
+        ended = trio.current_time()
+        stage.end()
+        for feed, told_s in ((one, 10.0), (other, 20.0)):
+            told = await anext(feed)
+            assert told == Reconnect(type="reconnect", after_s=told_s)
+            dropped = await anext(feed)
+            assert isinstance(dropped, Dropped)
+            assert told_s - 1 < dropped.pause_s <= told_s
+            again = await anext(feed)  # nobody is there: from now on the pauses are its own
+            assert isinstance(again, Dropped)
+            assert trio.current_time() >= ended + told_s
+            assert again.pause_s < 1

@@ -63,7 +63,7 @@ async def act(stage: Stage, feed: Feed, op: str, value: Any) -> None:
         for _ in range(value):
             await anext(feed)  # a heartbeat at least
     else:
-        feed.epoch = "x"  # as after a restart of the daemon: since is of no use
+        feed.view.epoch = "x"  # as after a restart of the daemon: since is of no use
 
 
 def view(feed: Feed) -> dict[str, Any]:

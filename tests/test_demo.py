@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def listen(stream: ClientConnection, seen: Counter[str], games: dict[str, Any]) 
             games[game["game_id"]] = game
 
 
-def test_ten_games_are_told_until_they_end() -> None:
+def test_ten_games_are_told_until_they_end(sent_elsewhere: Callable[[], Counter[str]]) -> None:
     # The demo's night is tonight, so that its ids are other ones: the scores are the seed's.
     finals = Counter(simulate_night(10, 3).finals.values())
     command = [sys.executable, "-m", "nbad", "demo", "--speed", "700", "--seed", "3"]
@@ -45,3 +46,4 @@ def test_ten_games_are_told_until_they_end() -> None:
     assert {game["status"] for game in games.values()} == {"final"}
     scores = ((game["home"]["score"], game["away"]["score"]) for game in games.values())
     assert Counter(scores) == finals
+    assert sent_elsewhere()["batch"] == seen["batch"]  # the demo's messages were judged, too

@@ -13,7 +13,7 @@ from stream_kit import HOST, Stage, head, make_clock, make_game, running
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed
 
-from nbad.client import Dropped, DroppedError, RefusedError, connect
+from nbad.client import Dropped, DroppedError, Reconnect, RefusedError, connect
 from nbad.config import Server
 from nbad.stream.doors import load_doors
 
@@ -133,6 +133,7 @@ async def test_tls_whole_and_with_a_new_certificate(clock: MockClock, tmp_path: 
                 async with connect(url(stage)):
                     pass
             stage.end()
+            assert isinstance(await anext(feed), Reconnect)
             message = await anext(feed)
             assert isinstance(message, Dropped)
             assert "1001" in message.reason

@@ -241,6 +241,10 @@ async def test_draining_sends_the_tick_in_flight_and_1001(clock: MockClock) -> N
             stage.end()
             for each in (client, other):
                 assert (await each.expect("batch"))["seq"] == 2
+            # When to come back is another time for each.
+            assert (await client.expect("reconnect"))["after_s"] == 0.001
+            assert (await other.expect("reconnect"))["after_s"] == 0.002
+            for each in (client, other):
                 assert await closed_code(each) == 1001
             assert await silent.rest() == b""
         await stage.ended.wait()
@@ -363,6 +367,7 @@ async def test_websockets_the_library() -> None:
             "welcome",
             "snapshot",
             *["batch"] * 4,
+            "reconnect",
         ]
         assert got[-1] == 1001
 

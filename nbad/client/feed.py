@@ -12,8 +12,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import orjson
 import trio
 
-from nbad.client.messages import BY_TYPE, Batch, Game, Message, Snapshot, Welcome
+from nbad.client.messages import BY_TYPE, Batch, Error, Game, Message, Reconnect, Snapshot, Welcome
 from nbad.client.transport import DroppedError, RefusedError, Transport
+from nbad.client.view import GapError, View
 
 CONNECT_S = 10.0
 FIRST_PAUSE_S = 0.25
@@ -57,9 +58,9 @@ async def connect(
 class Feed:
     """Messages, and what they add up to. Iterate in one task only.
 
-    ``games`` is the newest message of every game by its id, ``epoch`` and ``seq`` where the view
-    stands (seq -1: no view yet), ``welcome`` the last welcome, ``drops`` how often it was resumed.
-    Only a snapshot's games carry their ``series``.
+    ``view`` is what they add up to, its ``games``, ``epoch`` and ``seq`` to be had here too;
+    ``welcome`` is the last welcome, ``drops`` how often it was resumed. Only a snapshot's games
+    carry their ``series``.
     """
 
     def __init__(
@@ -71,11 +72,9 @@ class Feed:
         token: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.games: dict[str, Game] = {}
-        self.epoch = ""
-        self.seq = -1
         self.welcome: Welcome | None = None
         self.drops = 0
+        self.view = View(filtered=bool(games or teams))
         self._url = url
         self._filter = {"games": ",".join(games), "teams": ",".join(teams)}
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -83,6 +82,22 @@ class Feed:
         self._transport: Transport | None = None
         self._failures = 0
         self._retry_at = 0.0
+        self._return_at: float | None = None  # the server said when to come back
+
+    @property
+    def games(self) -> dict[str, Game]:
+        """The newest message of every game by its id."""
+        return self.view.games
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that the view is of, empty before there is one."""
+        return self.view.epoch
+
+    @property
+    def seq(self) -> int:
+        """The batch that the view is true at, -1 before there is one."""
+        return self.view.seq
 
     def __aiter__(self) -> Feed:
         return self
@@ -116,8 +131,8 @@ class Feed:
     def _address(self) -> str:
         parts = urlsplit(self._url)
         query = {name: value for name, value in self._filter.items() if value}
-        if self.seq >= 0:
-            query["since"] = f"{self.epoch}.{self.seq}"
+        if since := self.view.since:
+            query["since"] = since
         return urlunsplit(
             parts._replace(query="&".join(filter(None, [parts.query, urlencode(query)])))
         )
@@ -139,37 +154,36 @@ class Feed:
             message = kind.model_validate(raw) if kind else None
         except (ValueError, TypeError, KeyError) as error:
             raise DroppedError(f"not a message of ours: {error}") from error
-        match message:
-            case Welcome():
-                self.welcome = message
-            case Snapshot():
-                self.games = {game.game_id: game for game in message.games}
-                self._stand(message)
-            case Batch():
-                self._follow(message)
-                self.games.update((game.game_id, game) for game in message.messages)
-                self._stand(message)
+        if isinstance(message, Welcome):
+            self.welcome = message
+        if isinstance(message, Reconnect):
+            self._return_at = trio.current_time() + message.after_s
+        if isinstance(message, Error) and message.code == "too_many_filters":
+            raise DroppedError(f"{message.code}: {message.detail}")  # later there may be room
+        if message is not None:
+            self._add(message)
         return message
 
-    def _follow(self, batch: Batch) -> None:
-        """Check that ``batch`` is the next: only a filter lets numbers be left out."""
-        step = batch.seq - self.seq
-        filtered = any(self._filter.values())
-        right = step >= 1 if filtered else step == (batch.conflated or 1)
-        if self.seq < 0 or batch.epoch != self.epoch or not right:
-            expected = f"{self.epoch}.{self.seq}"
+    def _add(self, message: Message) -> None:
+        try:
+            self.view.take(message)
+        except GapError as error:
             if self._failures:  # resumed already, and still wrong: ask for a snapshot
-                self.seq = -1
-            raise DroppedError(f"a gap: {batch.epoch}.{batch.seq} came after {expected}")
-
-    def _stand(self, message: Snapshot | Batch) -> None:
-        self.epoch, self.seq = message.epoch, message.seq
-        self._failures = 0
+                self.view.forget()
+            raise DroppedError(str(error)) from error
+        if isinstance(message, Snapshot | Batch):
+            self._failures = 0
 
     async def _drop(self, reason: str) -> Dropped:
-        """Let go of the connection; the pause doubles with each try that brought nothing."""
+        """Let go of the connection; the pause doubles with each try that brought nothing.
+
+        Where the server said when to come back, the first try is then.
+        """
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)
+        if self._return_at is not None:
+            pause_s = max(0.0, self._return_at - trio.current_time())
+            self._return_at = None
         self._failures += 1
         self.drops += 1
         self._retry_at = trio.current_time() + pause_s

@@ -46,7 +46,10 @@ class Forecast(_Message):
 
 
 class Event(_Message):
-    """The last play. ``home`` and ``away`` is the score after it; ``team_id`` 0 is nobody's."""
+    """The last play. ``home`` and ``away`` is the score after it; an id of 0 is nobody's.
+
+    ``player`` is the full name of who ``person_id`` is.
+    """
 
     number: int
     period: int
@@ -54,6 +57,8 @@ class Event(_Message):
     kind: str
     subkind: str
     team_id: int
+    person_id: int
+    player: str | None
     description: str
     home: int
     away: int
@@ -141,15 +146,22 @@ class Pong(_Message):
     id: Any
 
 
+class Reconnect(_Message):
+    """The server is about to go down: come back ``after_s`` from now, a time of one's own."""
+
+    type: Literal["reconnect"]
+    after_s: Annotated[float, Field(ge=0)]
+
+
 class Error(_Message):
-    """A message of the client's could not be acted on. The connection stays open."""
+    """What the client asked could not be done. The connection stays open."""
 
     type: Literal["error"]
-    code: Literal["bad_request"]
+    code: Literal["bad_request", "too_many_filters"]
     detail: str
 
 
-Message = Welcome | Snapshot | Batch | Heartbeat | Pong | Error
+Message = Welcome | Snapshot | Batch | Heartbeat | Pong | Error | Reconnect
 
 BY_TYPE: dict[str, type[Message]] = {
     "welcome": Welcome,
@@ -158,4 +170,5 @@ BY_TYPE: dict[str, type[Message]] = {
     "heartbeat": Heartbeat,
     "pong": Pong,
     "error": Error,
+    "reconnect": Reconnect,
 }

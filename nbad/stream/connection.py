@@ -17,7 +17,7 @@ from wsproto.utilities import LocalProtocolError
 from nbad import __version__
 from nbad.stream import wire
 from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
-from nbad.stream.hub import GOING_DOWN, TOO_MANY, Hub
+from nbad.stream.hub import GOING_DOWN, TOO_MANY, Hub, TooManyFiltersError
 from nbad.stream.position import Position
 from nbad.stream.requests import (
     MAX_BYTES,
@@ -29,6 +29,7 @@ from nbad.stream.requests import (
     parse_request,
 )
 from nbad.stream.socket import FrameStream
+from nbad.stream.sockets import peer
 from nbad.stream.subscriber import Subscriber
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
 
 async def attend(hub: Hub, transport: trio.abc.Stream) -> None:
     """Serve one connection and close it. Only cancellation gets out."""
-    address = _address(transport)
+    address = peer(transport)
     try:
         try:
             head = await _greet(hub, transport, address)
@@ -96,7 +97,7 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
                 address,
                 Position(hub.night),
                 stream,
-                lambda: hub.server.queue,
+                hub.queue,
                 nursery.cancel_scope,
                 head.token,
             )
@@ -126,11 +127,7 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
 async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: Head) -> None:
     """Upgrade, welcome, register, and heed the client until it leaves."""
     stream = subscriber.stream
-    request = await wrap_server_stream(
-        nursery, stream, max_message_size=MAX_BYTES, receive_buffer_size=READ_BYTES
-    )
-    ws = await request.accept(subprotocol=head.subprotocol)
-    stream.opened()
+    ws = await _upgrade(nursery, stream, head.subprotocol)
     if hub.closing or hub.full(subscriber.host):
         code, why = (
             (GOING_DOWN, "going down") if hub.closing else (TOO_MANY, "too many subscribers")
@@ -139,11 +136,15 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
         subscriber.close(code, why)
         while True:
             await ws.get_message()
-    welcome = wire.encode_welcome(__version__, hub.night.epoch, hub.server.heartbeat_s)
-    subscriber.greeting = wire.text_frame(welcome)
+    subscriber.greeting = wire.text_frame(
+        wire.encode_welcome(__version__, hub.night.epoch, hub.server.heartbeat_s)
+    )
     log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
     try:
-        hub.join(subscriber, head.interest, head.since)
+        try:
+            hub.join(subscriber, head.interest, head.since)
+        except TooManyFiltersError as error:
+            await stream.send_all(wire.text_frame(wire.encode_error(error.code, str(error))))
         await _heed(hub, ws, subscriber)
     finally:
         hub.leave(subscriber)
@@ -160,6 +161,18 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             conflated=subscriber.position.conflated,
             seconds=round(trio.current_time() - subscriber.joined_at, 3),
         )
+
+
+async def _upgrade(
+    nursery: trio.Nursery, stream: FrameStream, subprotocol: str | None
+) -> WebSocketConnection:
+    """Answer the upgrade. A function of its own, so that the request does not outlive it."""
+    request = await wrap_server_stream(
+        nursery, stream, max_message_size=MAX_BYTES, receive_buffer_size=READ_BYTES
+    )
+    ws = await request.accept(subprotocol=subprotocol)
+    stream.opened()
+    return ws
 
 
 async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> None:
@@ -184,16 +197,15 @@ async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> No
 def _obey(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:
     """Act on a message; the answer to it, if it has one."""
     try:
-        request = parse_request(text)
+        match parse_request(text):
+            case Ping(id=ping_id):
+                return wire.encode_pong(ping_id)
+            case Subscribe(interest=interest, since=since):
+                hub.subscribe(subscriber, interest, since)
+            case Unsubscribe():
+                subscriber.position.pause()
     except BadRequestError as error:
-        return wire.encode_error("bad_request", str(error))
-    match request:
-        case Ping(id=ping_id):
-            return wire.encode_pong(ping_id)
-        case Subscribe(interest=interest, since=since):
-            hub.subscribe(subscriber, interest, since)
-        case Unsubscribe():
-            subscriber.position.pause()
+        return wire.encode_error(error.code, str(error))
     return None
 
 
@@ -219,16 +231,3 @@ def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:
     if isinstance(sys.exception(), Exception):
         return f"{INTERNAL_ERROR} internal error"
     return f"{GOING_DOWN} cancelled"
-
-
-def _address(transport: trio.abc.Stream) -> str:
-    """``HOST:PORT`` of the peer, empty where it has none (left already, or no socket)."""
-    if isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
-    if not isinstance(transport, trio.SocketStream):
-        return ""
-    try:
-        host, port, *_ = transport.socket.getpeername()
-    except OSError:
-        return ""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -19,7 +19,7 @@ import trio
 from nbad.stream.doors import OPEN, Doors, digest
 from nbad.stream.night import Interest
 from nbad.stream.position import Since
-from nbad.stream.requests import BadRequestError, parse_since
+from nbad.stream.requests import BadRequestError, narrow, parse_since
 from nbad.stream.wire import PROTOCOL
 
 PATH = "/v1/stream"
@@ -138,9 +138,11 @@ def check(request: h11.Request, early: bytes = b"", doors: Doors = OPEN) -> Head
     subprotocol = PROTOCOL if PROTOCOL in offered else None
     asked = parse_qs(query, errors="replace")
     token = _admit(doors, headers, asked)
-    return Head(
-        _canonical(key, subprotocol), subprotocol, _since(asked), _interest(asked), early, token
-    )
+    try:
+        since, interest = _since(asked), _interest(asked)
+    except BadRequestError as error:
+        raise _bad(str(error)) from None
+    return Head(_canonical(key, subprotocol), subprotocol, since, interest, early, token)
 
 
 def _canonical(key: str, subprotocol: str | None) -> bytes:
@@ -186,17 +188,12 @@ def _interest(asked: dict[str, list[str]]) -> Interest:
         frozenset(name for value in asked.get(key, []) for name in value.split(",") if name)
         for key in ("games", "teams")
     )
-    return Interest(games, frozenset(team.upper() for team in teams))
+    return narrow(games, frozenset(team.upper() for team in teams))
 
 
 def _since(asked: dict[str, list[str]]) -> Since | None:
     values = asked.get("since")
-    if not values:
-        return None
-    try:
-        return parse_since(values[-1])
-    except BadRequestError as error:
-        raise _bad(str(error)) from None
+    return parse_since(values[-1]) if values else None
 
 
 def _split(headers: dict[str, list[str]], name: str) -> list[str]:

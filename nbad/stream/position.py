@@ -32,7 +32,8 @@ class Since:
 class Position:
     """``cursor`` is the last ``seq`` sent; ``waiting`` counts the batches offered since, unsent.
 
-    Paused until the first :meth:`subscribe`.
+    Paused until the first :meth:`subscribe`. A batch is due where ``mode`` is live and ``cursor``
+    before it; the hub asks that in line, and :meth:`wait` where it could not be sent at once.
     """
 
     __slots__ = ("conflated", "cursor", "interest", "mode", "night", "waiting")
@@ -60,10 +61,6 @@ class Position:
         """Send no batches until :meth:`subscribe`."""
         self.mode = Mode.PAUSED
         self.waiting = 0
-
-    def due(self, seq: int) -> bool:
-        """Whether the batch ``seq``, just made, is still to be sent or counted."""
-        return self.mode is Mode.LIVE and self.cursor < seq
 
     def wait(self, seq: int) -> int:
         """The batch ``seq`` could not be sent at once: how many wait now, it included."""

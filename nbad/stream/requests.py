@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from nbad.stream.night import Interest
+from nbad.stream.night import EVERYTHING, Interest
 from nbad.stream.position import Since
 
 MAX_BYTES = 4096
@@ -18,8 +18,14 @@ PER_SECOND = 5
 """How many messages a second are read from a client; further ones wait in its socket."""
 
 
+MAX_NAMES = 100
+"""How many games and teams one filter may name; a night has 15 and 30."""
+
+
 class BadRequestError(Exception):
-    """A message that cannot be acted on; its text is for the one who sent it."""
+    """A message that cannot be acted on; its ``code`` and text are for the one who sent it."""
+
+    code = "bad_request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def parse_request(text: str | bytes) -> Request:
             _only(message, ("op", "games", "teams", "since"))
             since = message.get("since")
             return Subscribe(
-                Interest(_names(message, "games"), _names(message, "teams", upper=True)),
+                narrow(_names(message, "games"), _names(message, "teams", upper=True)),
                 None if since is None else parse_since(since),
             )
         case "unsubscribe":
@@ -70,6 +76,17 @@ def parse_request(text: str | bytes) -> Request:
             _only(message, ("op", "id"))
             return Ping(message.get("id"))
     raise BadRequestError("op: expected subscribe, unsubscribe or ping")
+
+
+def narrow(games: frozenset[str], teams: frozenset[str]) -> Interest:
+    """The interest in these. Raises :class:`BadRequestError` where they are too many.
+
+    Who wants everything shares one: two empty sets are half a KB.
+    """
+    count = len(games) + len(teams)
+    if count > MAX_NAMES:
+        raise BadRequestError(f"expected at most {MAX_NAMES} games and teams, were {count}")
+    return Interest(games, teams) if count else EVERYTHING
 
 
 def parse_since(value: object) -> Since:

@@ -12,14 +12,14 @@ one ``send_all`` per frame, which the pinned version does and a test checks.
 from __future__ import annotations
 
 import os
-import socket as stdlib_socket
-import struct
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import trio
 
 from nbad.stream import wire
 from nbad.stream.fragments import Fragments
+from nbad.stream.sockets import descriptor, reset_on_close
 
 # A window that stays full this long belongs to a peer that is gone or hung.
 STALL_S = 20.0
@@ -28,6 +28,7 @@ STALL_S = 20.0
 BURST = 16
 
 
+@dataclass(slots=True, eq=False, repr=False)  # there are ten thousand: no dictionary each
 class FrameStream(trio.abc.Stream):
     """See the module. ``source`` gives the next data frame to send, None where there is none.
 
@@ -36,41 +37,29 @@ class FrameStream(trio.abc.Stream):
     (Trio's clock), ``lingers`` that it was told of a fault of its own, which it should get to read.
     """
 
-    def __init__(
-        self,
-        transport: trio.abc.Stream,
-        nursery: trio.Nursery,
-        head: bytes,
-        early: bytes = b"",
-    ) -> None:
-        self.source: Callable[[], bytes | None] = _nothing
-        self.heard_at = trio.current_time()
-        self.broken = ""
-        self.lingers = False
-        self._transport = transport
-        self._nursery = nursery
-        self._head = head
-        self._early = early
-        self._opened = trio.Event()
-        self._fd = _descriptor(transport)
-        self._rest: memoryview | None = None
-        self._urgent: list[bytes] = []  # nearly always empty, and a deque is 760 bytes
-        self._last: bytes | None = None
-        self._flushing = False
-        self._flushed = trio.Event()
-        self._closing = False
-        self._released = False
-        self._fragments = Fragments()
+    _transport: trio.abc.Stream
+    _nursery: trio.Nursery
+    _head: bytes
+    _early: bytes = b""
+    source: Callable[[], bytes | None] = lambda: None
+    heard_at: float = field(default_factory=trio.current_time, init=False)
+    broken: str = field(default="", init=False)
+    lingers: bool = field(default=False, init=False)
+    _fd: int | None = field(init=False)
+    _rest: memoryview | None = field(default=None, init=False)
+    # Nearly always empty, and a deque is 760 bytes.
+    _urgent: list[bytes] = field(default_factory=list, init=False)
+    _last: bytes | None = field(default=None, init=False)
+    _flushing: bool = field(default=False, init=False)
+    _closing: bool = field(default=False, init=False)
+    _released: bool = field(default=False, init=False)
+    _fragments: Fragments = field(default_factory=Fragments, init=False)
+    # Events only while somebody may wait for them.
+    _unopened: trio.Event | None = field(default_factory=trio.Event, init=False)
+    _flushed: trio.Event | None = field(default=None, init=False)
 
-    @property
-    def idle(self) -> bool:
-        """Whether a frame pushed now would be taken."""
-        return not (self._flushing or self._closing or self._released)
-
-    @property
-    def closing(self) -> bool:
-        """Whether a Close frame is out, or is the next to go."""
-        return self._closing
+    def __post_init__(self) -> None:
+        self._fd = descriptor(self._transport)
 
     def push(self, frame: bytes) -> bool:
         """Take ``frame`` where nothing else waits: write it, or what fits, now. Else False."""
@@ -98,17 +87,22 @@ class FrameStream(trio.abc.Stream):
 
     def opened(self) -> None:
         """The upgrade was answered: from now on the peer's frames are read."""
-        self._opened.set()
+        if self._unopened is not None:
+            self._unopened.set()
+            self._unopened = None
 
-    def close(self, code: int, reason: str, *, drain: bool = False) -> None:
-        """Send a Close frame: at once, or with ``drain`` after all that the source has."""
+    def close(self, code: int, reason: str, *, drain: bool = False, notice: bytes = b"") -> None:
+        """Send a Close frame: at once, or with ``drain`` after all that the source has.
+
+        ``notice`` is a frame that goes right before it.
+        """
         if self._closing or self._last is not None:
             return
         if drain:
-            self._last = wire.close_frame(code, reason)
+            self._last = notice + wire.close_frame(code, reason)
         else:
             self._closing = True
-            self._urgent.append(wire.close_frame(code, reason))
+            self._urgent.append(notice + wire.close_frame(code, reason))
         self.kick()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -125,18 +119,18 @@ class FrameStream(trio.abc.Stream):
         if self._closing:
             return
         # The handshake's answer is no frame: its first byte is the H of HTTP.
-        self._closing = self._opened.is_set() and wire.is_close(data)
+        self._closing = self._unopened is None and wire.is_close(data)
         self._urgent.append(bytes(data))
         self.kick()
         while self._flushing and self._urgent:
-            await self._flushed.wait()
+            await self._progress()
         if self.broken:
             raise trio.BrokenResourceError(self.broken)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Return once nothing waits to be written."""
         while self._flushing:
-            await self._flushed.wait()
+            await self._progress()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """First the checked head, then, once the upgrade is answered, the peer's bytes."""
@@ -144,7 +138,8 @@ class FrameStream(trio.abc.Stream):
             head, self._head = self._head, b""
             return head
         # Bytes read before the answer would be taken for a part of the head, and lost.
-        await self._opened.wait()
+        if self._unopened is not None:
+            await self._unopened.wait()
         if self._released:
             raise trio.ClosedResourceError
         if self._early:
@@ -179,22 +174,14 @@ class FrameStream(trio.abc.Stream):
         """Write no more: the descriptor is about to be closed, and its number used again."""
         if self._rest is not None:
             # Otherwise the kernel goes on offering it to a peer that stopped reading, for minutes.
-            self._reset_on_close()
+            reset_on_close(self._transport)
         self._released = True
         self._fd = None
 
     def abort(self, why: str) -> None:
         """Cut the TCP connection: unsent bytes are dropped, the peer sees a reset."""
         self._break(why)
-        self._reset_on_close()
-
-    def _reset_on_close(self) -> None:
-        transport = self._transport
-        if isinstance(transport, trio.SSLStream):
-            transport = transport.transport_stream
-        if isinstance(transport, trio.SocketStream):
-            linger = struct.pack("ii", 1, 0)
-            transport.socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)
+        reset_on_close(self._transport)
 
     def _write(self, data: memoryview) -> bool:
         """Write what the socket takes now. True where that is all; else ``_rest`` holds the rest.
@@ -275,8 +262,15 @@ class FrameStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
 
     def _notify(self) -> None:
-        self._flushed.set()
-        self._flushed = trio.Event()
+        if self._flushed is not None:
+            self._flushed.set()
+            self._flushed = None
+
+    async def _progress(self) -> None:
+        """Wait until the flush task wrote something, or ended."""
+        if self._flushed is None:
+            self._flushed = trio.Event()
+        await self._flushed.wait()
 
     def _break(self, why: str) -> None:
         """Nothing more can be sent: end the connection's tasks."""
@@ -285,12 +279,3 @@ class FrameStream(trio.abc.Stream):
             self._rest = None
             self._urgent.clear()
             self._nursery.cancel_scope.cancel()
-
-
-def _nothing() -> None:
-    """The source of a stream that has none yet."""
-
-
-def _descriptor(transport: trio.abc.Stream) -> int | None:
-    """The file descriptor to write to directly: a plain socket has one, TLS and tests have not."""
-    return transport.socket.fileno() if isinstance(transport, trio.SocketStream) else None

@@ -67,8 +67,8 @@ class Subscriber:
         """The peer's address without its port."""
         return self.address.rpartition(":")[0]
 
-    def close(self, code: int, reason: str, *, drain: bool = False) -> None:
-        """Begin to close: no new batches; ``drain`` sends those that wait first.
+    def close(self, code: int, reason: str, *, drain: bool = False, notice: bytes = b"") -> None:
+        """Begin to close: no new batches; ``drain`` sends those that wait first, then ``notice``.
 
         The connection ends when the peer answers, or is cut after :data:`CLOSE_S`.
         """
@@ -77,7 +77,7 @@ class Subscriber:
         self.reason = f"{code} {reason}"
         if not drain:
             self.position.pause()
-        self.stream.close(code, reason, drain=drain)
+        self.stream.close(code, reason, drain=drain, notice=notice)
         self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_S)
 
     def pull(self) -> bytes | None:

@@ -185,6 +185,11 @@ def encode_pong(ping_id: object) -> bytes:
     return orjson.dumps({"type": "pong", "id": ping_id})
 
 
+def encode_reconnect(after_s: float) -> bytes:
+    """What goes before a planned end: come back, if at all, ``after_s`` seconds from now."""
+    return orjson.dumps({"type": "reconnect", "after_s": round(after_s, 3)})
+
+
 def _side(team: Team, score: int) -> dict[str, Any]:
     return {
         "team_id": team.team_id,

@@ -1,0 +1,72 @@
+"""What a night and a subscriber hold on to, as Python's own account of its memory has it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import socket
+import tracemalloc
+from typing import Any, cast
+
+import trio
+from stream_kit import HOST, head, make_game, running
+from trio.testing import MockClock
+
+from nbad.config import Config
+from nbad.messages import Forecasts, InForce, Tick
+from nbad.stream.night import Night
+
+GAMES = 10
+BATCHES = 60
+SUBSCRIBERS = 100
+KB_EACH = 24.0
+
+
+def test_the_ring_holds_little_more_than_its_bytes() -> None:
+    in_force = InForce(Config(), cast(Any, None))
+    night = Night("e")
+    held = 0
+
+    def play(number: int) -> int:
+        games = tuple(make_game(game, number) for game in range(GAMES))
+        forecasts = Forecasts(Tick(number, 0.0, in_force), games)
+        batch = night.apply(forecasts, night.encode(games), {})
+        assert batch
+        return len(batch.frame) + sum(len(message.body) for message in batch.messages)
+
+    play(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, BATCHES + 1):
+            held += play(number)
+        gc.collect()
+        took, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert took < 1.5 * held
+
+
+async def test_a_subscriber_costs_at_most_24_kb(autojump_clock: MockClock) -> None:
+    """The aim of issue 4. The clients here are plain sockets, of some hundred bytes each."""
+    async with running() as stage:
+        await stage.tick(make_game(0))
+        with contextlib.ExitStack() as sockets:
+
+            async def join(count: int) -> None:
+                before = stage.hub.count
+                for _ in range(count):
+                    sock = sockets.enter_context(socket.create_connection((HOST, stage.port)))
+                    sock.sendall(head())
+                while stage.hub.count < before + count:
+                    await trio.testing.wait_all_tasks_blocked()
+
+            await join(5)  # what is made once
+            gc.collect()
+            tracemalloc.start()
+            try:
+                await join(SUBSCRIBERS)
+                gc.collect()
+                took, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+    assert took / 1024 / SUBSCRIBERS < KB_EACH
