@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+import h11
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -19,12 +21,39 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 def _url(value: str) -> str:
+    try:
+        url = httpx.URL(value)
+        url.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise PydanticCustomError(
+            "url", "an address ({why})", {"why": str(error).rstrip(".")}
+        ) from None
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?(?<!/)", value):
         raise PydanticCustomError("url", "http://HOST/PATH or https://…, no slash at its end")
+    if url.userinfo:
+        # It would be in the log with every request that fails.
+        raise PydanticCustomError("url", "no user and password (set an Authorization header)")
+    return value
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    """Only what can be sent: else the first request would fail, long after the reload."""
+    for name, text in value.items():
+        try:
+            h11.Request(
+                method="GET",
+                target="/",
+                headers=[(b"Host", b"nbad"), (name.encode("ascii"), text.encode("ascii"))],
+            )
+        except (h11.LocalProtocolError, UnicodeError):
+            raise PydanticCustomError(
+                "header", "{name} to be a header of printable ASCII", {"name": repr(name)}
+            ) from None
     return value
 
 
 HttpUrl = Annotated[str, AfterValidator(_url)]
+HttpHeaders = Annotated[dict[str, str], AfterValidator(_headers)]
 
 
 class Section(BaseModel):
@@ -44,7 +73,7 @@ class Feed(Section):
         "https://cdn.nba.com/static/json/staticData/scheduleLeagueV2.json",
         description="the season's schedule with its results",
     )
-    headers: dict[str, str] = Field(
+    headers: HttpHeaders = Field(
         default_factory=dict, description="headers added to or put in place of the built-in ones"
     )
     timeout_s: Seconds = Field(5.0, description="for one answer, from connecting to its last byte")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,7 +113,14 @@ def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
         return f"{where}: {key}: expected a known key, was unknown; the nearest is {near[0]}"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
-    return f"{where}: {key}: expected {expected}, was {error['input']!r}"
+    return f"{where}: {key}: expected {expected}, was {_harmless(location, error['input'])}"
+
+
+def _harmless(location: list[str], value: Any) -> str:
+    """What was found, but for what may be a secret: a header's value, a password in an address."""
+    if location[:2] == ["feed", "headers"]:
+        return f"{shown(value)!r}" if isinstance(value, dict) else f"a {type(value).__name__}, ***"
+    return re.sub(r"//[^/@]*@", "//***@", repr(value))
 
 
 def known_keys() -> list[str]:

@@ -56,6 +56,14 @@ def test_an_error_of_the_environment_names_its_variable(tmp_path: Path) -> None:
     ]
 
 
+def test_a_secret_is_not_shown_where_it_is_wrong() -> None:
+    with pytest.raises(ConfigError) as error:
+        load(None, {"NBAD_FEED__HEADERS": "Authorization: Bearer hunter2"})
+    assert error.value.problems == [
+        "NBAD_FEED__HEADERS: feed.headers: expected a valid dictionary, was a str, ***"
+    ]
+
+
 def test_one_underscore_too_few_is_told() -> None:
     with pytest.raises(ConfigError) as error:
         load(None, {"NBAD_SERVER_PORT": "1", "NBAD_HOME": "/x"})
