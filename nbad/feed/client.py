@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from urllib.request import getproxies
 
 import cachetools
+import h11
 import httpx
 import stamina
 import structlog
@@ -34,8 +35,8 @@ FEED_EVENTS = frozenset({"feed_error", "feed_retry", "feed_regressed", "schedule
 class FeedError(Exception):
     """The feed did not give the document; the message says why.
 
-    ``kind`` is one of a few: timeout, transport, refused, truncated, undecodable, or status_429 and
-    its like.
+    ``kind`` is one of a few: timeout, transport, refused, truncated, undecodable, unsendable, or
+    status_429 and its like.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -165,6 +166,8 @@ class FeedClient:
             ) from None
         except httpx.TransportError as error:
             raise _PassingError("transport", f"{url}: {type(error).__name__}: {error}") from None
+        except (httpx.InvalidURL, h11.LocalProtocolError, UnicodeError) as error:
+            raise FeedError("unsendable", f"{url}: {type(error).__name__}: {error}") from None
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
             raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
         status = response.status_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nbad.feed.values import BadData, clock_s, integer, text
+from nbad.feed.values import MOST_PERIODS, MOST_POINTS, BadData, clock_s, identity, integer, text
 from nbad.messages import Play
 
 
@@ -16,21 +16,21 @@ def parse_play(action: Any) -> Play:
         return Play(
             number=number,
             order=integer(action, "orderNumber"),
-            period=integer(action, "period"),
+            period=integer(action, "period", MOST_PERIODS),
             clock_s=clock_s(action.get("clock")),
-            home=integer(action, "scoreHome"),
-            away=integer(action, "scoreAway"),
+            home=integer(action, "scoreHome", MOST_POINTS),
+            away=integer(action, "scoreAway", MOST_POINTS),
             kind=text(action, "actionType"),
             subkind=str(action.get("subType") or ""),
-            team_id=int(action.get("teamId") or 0),
-            possession=int(action.get("possession") or 0),
+            team_id=identity(action, "teamId"),
+            possession=identity(action, "possession"),
             description=str(action.get("description") or ""),
             actual=str(action.get("timeActual") or ""),
             edited=str(action.get("edited") or ""),
-            person_id=int(action.get("personId") or 0),
+            person_id=identity(action, "personId"),
             player=str(action.get("playerNameI") or ""),
         )
-    except (BadData, ValueError, TypeError) as error:
+    except BadData as error:
         raise BadData(f"action {number}: {error}") from None
 
 

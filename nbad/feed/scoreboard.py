@@ -6,7 +6,16 @@ from typing import Any
 
 import orjson
 
-from nbad.feed.values import BadData, clock_s, field, game_id, integer, text
+from nbad.feed.values import (
+    MOST_PERIODS,
+    MOST_POINTS,
+    BadData,
+    clock_s,
+    field,
+    game_id,
+    integer,
+    text,
+)
 from nbad.messages import Line, Scoreboard, Status, Team
 
 _STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
@@ -37,7 +46,7 @@ def parse_scoreboard(body: bytes) -> Scoreboard:
 def parse_line(game: Any) -> Line:
     """Read one game of the scoreboard; :class:`~nbad.feed.values.BadData` where it cannot be."""
     home, away = field(game, "homeTeam"), field(game, "awayTeam")
-    code, period = integer(game, "gameStatus"), integer(game, "period")
+    code, period = integer(game, "gameStatus"), integer(game, "period", MOST_PERIODS)
     if code not in _STATUS:
         raise BadData(f"gameStatus: expected 1, 2 or 3, was {code}")
     clock = clock_s(game.get("gameClock"), "gameClock")
@@ -49,8 +58,8 @@ def parse_line(game: Any) -> Line:
         start_utc=text(game, "gameTimeUTC"),
         home=parse_team(home),
         away=parse_team(away),
-        home_score=integer(home, "score"),
-        away_score=integer(away, "score"),
+        home_score=integer(home, "score", MOST_POINTS),
+        away_score=integer(away, "score", MOST_POINTS),
     )
 
 

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+_DIGITS = 16
 _CLOCK = re.compile(r"PT(\d{1,3})M(\d{1,2}(?:\.\d+)?)S")
 
 
@@ -26,16 +27,29 @@ def field(mapping: Any, name: str) -> Any:
     return value
 
 
-def integer(mapping: Any, name: str) -> int:
-    """A whole number that may come as a string (``scoreHome``)."""
-    if type(mapping) is dict and type(value := mapping.get(name)) is int:
-        return value  # nearly always; the rest is for what comes otherwise
-    value = field(mapping, name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.removeprefix("-").isdecimal():
-        return int(value)
-    raise BadData(f"{name}: expected a whole number, was {_shown(value)}")
+# No side ever had more than 186 points, no game more than 10 periods, and ids have 10 digits. What
+# is far beyond is no basketball, and would cost memory, or be a number that nobody can read back.
+MOST_POINTS = 999
+MOST_PERIODS = 25
+_MOST = 2**53
+
+
+def integer(mapping: Any, name: str, most: int = _MOST) -> int:
+    """A whole number from 0 to ``most`` that may come as a string (``scoreHome``)."""
+    if type(mapping) is not dict or type(value := mapping.get(name)) is not int:
+        # Seldom: nearly all come as they should.
+        value = field(mapping, name)
+        if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
+            value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        within = f" up to {most}" if most < _MOST else ""
+        raise BadData(f"{name}: expected a whole number{within}, was {_shown(value)}")
+    return value
+
+
+def identity(mapping: Any, name: str) -> int:
+    """The id of whom or what a play names; 0 where it names nobody."""
+    return integer(mapping, name) if mapping.get(name) else 0
 
 
 def text(mapping: Any, name: str) -> str:
