@@ -13,7 +13,7 @@ from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
 
 from nbad.channels import open_latest
 from nbad.config import Config, Feed, Poll
-from nbad.messages import FeedState, Fetched, InForce
+from nbad.messages import FeedState, Fetched, InForce, Payload, Tick
 from nbad.model.forecaster import Forecaster
 from nbad.settings import Settings
 from nbad.stages.poller import merge_fetched, poll
@@ -188,7 +188,104 @@ async def test_a_game_is_followed_past_midnight_until_it_ends(
     assert feed.count(ONE) >= 4
     asked = [at - begun for at, path, _ in feed.requests if ONE in path]
     assert 20 < asked[-1] < 27
-    assert not any(ONE in tick.dropped for tick in fetched[:4])
+    assert not any(tick.dropped for tick in fetched)
+
+
+async def test_a_game_of_yesterday_is_dropped_once_its_plays_end(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    begun = trio.current_time()
+    feed.on["scoreboard"] = lambda _: (
+        feed.games.clear() if trio.current_time() - begun > 3 else None
+    )
+    end = {"game": {"gameId": ONE, "actions": [{"actionType": "game"}]}}
+    feed.on[ONE] = lambda _: (
+        httpx.Response(200, content=orjson.dumps(end)) if trio.current_time() - begun > 20 else None
+    )
+    fetched = await run(settings, feed, 600.0)
+    [drop] = [tick for tick in fetched if tick.dropped]
+    assert drop.dropped == (ONE,)
+    assert 80 < drop.tick.started - begun < 90  # a minute after its end, for corrections
+    assert fetched[-1].tick.feed is FeedState.OK
+    late = [at for at, path, _ in feed.requests if at - begun > 100 and "scoreboard" in path]
+    assert len(late) < 20  # the idle pace
+
+
+async def test_a_game_broken_off_is_not_followed_for_good(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    begun = trio.current_time()
+    feed.on["scoreboard"] = lambda _: (
+        feed.games.clear() if trio.current_time() - begun > 3 else None
+    )
+    fetched = await run(settings, feed, 7 * 3600.0)
+    [drop] = [tick for tick in fetched if tick.dropped]
+    assert 6 * 3600 < drop.tick.started - begun < 6 * 3600 + 60
+
+
+async def test_half_time_is_not_stale(settings: Settings, autojump_clock: object) -> None:
+    half = entry(ONE, clock="PT00M00.00S") | {"period": 2, "gameStatusText": "Half"}
+    feed = FakeFeed(half)
+    assert {tick.tick.feed for tick in await run(settings, feed, 900.0)} == {FeedState.OK}
+    feed = FakeFeed(entry(ONE))
+    assert (await run(settings, feed, 900.0))[-1].tick.feed is FeedState.STALE
+
+
+async def test_a_board_dated_ahead_of_its_time_freezes_nothing(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    begun = trio.current_time()
+    ahead, now = "Wed, 01 Jan 2031 00:00:00 GMT", "Thu, 15 Jan 2026 02:00:00 GMT"
+
+    def board(_: httpx.Request) -> httpx.Response:
+        passed = int(trio.current_time() - begun)
+        games = [entry(ONE, clock=f"PT09M{59 - passed:02}.00S")]
+        body = orjson.dumps({"scoreboard": {"gameDate": "2026-01-14", "games": games}})
+        date = ahead if 3 <= passed < 4 else now
+        return httpx.Response(200, content=body, headers={"last-modified": date})
+
+    feed.on["scoreboard"] = board
+    fetched = await run(settings, feed, 50.0)
+    boards = [tick.tick.started - begun for tick in fetched if tick.scoreboard]
+    waits = [b - a for a, b in itertools.pairwise(boards)]
+    assert 30 <= max(waits) <= 32  # then it is believed
+    assert boards[-1] > 45
+
+
+async def test_the_first_board_comes_with_its_plays_also_after_a_failure(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    refused = [httpx.Response(403, content=b"<no>")]
+    feed.on["scoreboard"] = lambda _: refused.pop() if refused else None
+    feed.on[TWO] = lambda _: 2.5  # longer than the pause between ticks
+    fetched = await run(settings, feed, 40.0)
+    first = next(tick for tick in fetched if tick.scoreboard)
+    assert {payload.game_id for payload in first.payloads} == {ONE, TWO}
+
+
+async def test_a_slow_schedule_comes_beside_the_ticks(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    slow = [4.9, 4.9, 4.9]  # within the time of one answer, but after two of 503
+    feed.on["schedule"] = lambda _: (
+        httpx.Response(503, headers={"retry-after": "3"}) if slow and slow.pop() else None
+    )
+    fetched = await run(settings, feed, 30.0)
+    begun = fetched[0].tick.started
+    [told] = [tick.tick.started - begun for tick in fetched if tick.schedule]
+    assert told < 25
+
+
+def test_a_merged_tick_has_no_plays_of_a_game_that_left(settings: Settings) -> None:
+    tick = Tick(1, 0.0, settings.current)
+    waiting = Fetched(tick, payloads=(Payload(ONE, b"{}", 0.0, None),))
+    merged, superseded = merge_fetched(waiting, Fetched(tick, dropped=(ONE,)))
+    assert (merged.payloads, merged.dropped, superseded) == ((), (ONE,), 0)
 
 
 async def test_the_ceiling_holds_for_all_requests(

@@ -43,6 +43,11 @@ _SETTLED_S = 1800.0
 # At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
 _BEAT_S = 10.0
 _STALE_S = 120.0
+# A board from before what is known is believed once nothing else was said for so long.
+_CONFIRM_S = 30.0
+# How long a game is followed that has left the board: past its end, for corrections, and at most.
+_LEAVES_S = 60.0
+_LOST_S = 6 * 3600.0
 _SCHEDULE_EVERY_S = 6 * 3600.0
 _SCHEDULE_AGAIN_S = 300.0
 _END_OF_GAME = (b'"actionType":"game"', b'"actionType": "game"')
@@ -54,9 +59,11 @@ class _Followed:
 
     line: Line
     listed: bool = True
+    unlisted_at: float = 0.0
     asked_for: Line | None = None
     asked_at: float = float("-inf")
     ended: bool = False
+    ended_at: float = 0.0
     in_flight: bool = False
 
 
@@ -67,6 +74,8 @@ class _State:
     games: dict[str, _Followed] = field(default_factory=dict)
     inbox: dict[str, Payload] = field(default_factory=dict)
     board_modified: float | None = None
+    regressed_at: float | None = None
+    boards: int = 0
     schedule: Schedule | None = None
     tip_offs: tuple[str, ...] = ()
     answered_at: float | None = None
@@ -97,30 +106,38 @@ def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Fo
     return due
 
 
-def follow(games: dict[str, _Followed], board: Scoreboard) -> tuple[str, ...]:
-    """Take the board's lines into ``games``; return the ids of those that are dropped.
-
-    A game that is no longer listed (the night rolled over) is followed until it has ended.
-    """
+def follow(games: dict[str, _Followed], board: Scoreboard, now: float) -> None:
+    """Take the board's lines into ``games``, ``now`` on Trio's clock."""
     listed = {line.game_id: line for line in board.lines}
     skipped = {entry.partition(":")[0] for entry in board.skipped}
     for game_id, line in listed.items():
         known = games.setdefault(game_id, _Followed(line))
         known.line, known.listed = line, True
+    for game_id, game in games.items():
+        if game.listed and game_id not in listed and game_id not in skipped:
+            game.listed, game.unlisted_at = False, now
+
+
+def leave(games: dict[str, _Followed], now: float) -> tuple[str, ...]:
+    """Drop the games that are no longer listed (the night rolled over) and are over, or were never
+    on, or were broken off; return their ids. ``now`` is on Trio's clock.
+    """
     gone = []
-    for game_id, game in list(games.items()):
-        if game_id in listed or game_id in skipped:
+    for game_id, game in games.items():
+        if game.listed:
             continue
-        game.listed = False
-        if game.ended or not game.line.status.in_play:
-            del games[game_id]
+        over = game.ended and now - game.ended_at >= _LEAVES_S
+        idle = not game.ended and not game.line.status.in_play
+        if over or idle or now - game.unlisted_at >= _LOST_S:
             gone.append(game_id)
+    for game_id in gone:
+        del games[game_id]
     return tuple(gone)
 
 
 def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
     """Two ticks as one: the newest payload of each game, and how many it superseded."""
-    payloads = {payload.game_id: payload for payload in waiting.payloads}
+    payloads = {p.game_id: p for p in waiting.payloads if p.game_id not in newer.dropped}
     superseded = sum(payload.game_id in payloads for payload in newer.payloads)
     payloads |= {payload.game_id: payload for payload in newer.payloads}
     newer.tick.errors.update(waiting.tick.errors)  # the one thing of the older tick's trace to keep
@@ -161,7 +178,7 @@ def pause_s(
     if soonest <= _BEFORE_TIP_OFF_S:
         return min(config.poll.idle_interval_s, max(config.poll.live_interval_s, soonest))
     asleep = min(soonest - _BEFORE_TIP_OFF_S, _LONGEST_SLEEP_S)
-    return max(config.poll.idle_interval_s, asleep) if not starts or lines else asleep
+    return max(config.poll.idle_interval_s, asleep)
 
 
 async def poll(
@@ -184,9 +201,11 @@ async def poll(
                 FeedClient(config, ceiling, transport, tap) as client,
                 trio.open_nursery() as nursery,
             ):
-                with trio.move_on_after(config.feed.timeout_s):
+                state.board_modified = None  # of another feed, perhaps
+                with trio.move_on_after(config.feed.timeout_s) as patience:
                     await _refresh_schedule(client, state)
-                nursery.start_soon(_keep_schedule, client, state)
+                # One that is slow comes when it comes, beside the ticks.
+                nursery.start_soon(_keep_schedule, client, state, patience.cancelled_caught)
                 while settings.current.config.feed == config.feed:
                     number += 1
                     started = trio.current_time()
@@ -197,6 +216,8 @@ async def poll(
                     lines = [game.line for game in state.games.values()]
                     quiet = trio.current_time() - state.changed_at
                     pause = pause_s(lines, state.tip_offs, now(), quiet, in_force.config)
+                    if state.board_failed:  # who cannot see the night must not sleep through it
+                        pause = min(pause, in_force.config.poll.idle_interval_s)
                     due = started + pause
                     if any(line.status.in_play for line in lines):
                         due = state.pace.next_at(started, pause)
@@ -224,8 +245,11 @@ async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: 
     """One round: the board, then at once the plays of all games that are due."""
     begun = perf_counter()
     board, answer = await _board(client, state)
-    dropped = follow(state.games, board) if board else ()
     now = trio.current_time()
+    if board:
+        state.boards += 1
+        follow(state.games, board, now)
+    dropped = leave(state.games, now)
     due = to_fetch(state.games.values(), now, client.config)
     left = len(due)
     all_in = trio.Event()
@@ -244,9 +268,9 @@ async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: 
         game.in_flight, game.asked_at = True, now
         nursery.start_soon(fetch, game)
     if due:
-        # A game that is slow or being retried joins a later tick: it holds nobody up. But a first
-        # tick is whole, or a restart would show games without their plays.
-        first = tick.number == 1
+        # A game that is slow or being retried joins a later tick: it holds nobody up. But the first
+        # board comes with its plays, or a restart would show games without them.
+        first = board is not None and state.boards == 1
         patience = client.config.feed.timeout_s if first else client.config.poll.live_interval_s
         with trio.move_on_after(patience):
             await all_in.wait()
@@ -270,7 +294,8 @@ async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: 
 
 def _judge_feed(state: _State, tick: Tick) -> None:
     now = trio.current_time()
-    live = any(game.line.status.in_play for game in state.games.values())
+    # At half-time nothing changes, and nothing is amiss.
+    live = any(game.line.status is Status.LIVE for game in state.games.values())
     if state.board_failed:
         tick.feed = FeedState.DOWN
     elif live and now - state.changed_at > _STALE_S:
@@ -291,6 +316,7 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
         state.board_failed = False
         state.answered_at = trio.current_time()
         if answer is None:
+            state.regressed_at = None
             return None, None
         board = parse_scoreboard(answer.body)
     except (FeedError, BadData) as error:
@@ -300,12 +326,15 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
         return None, None
     modified = answer.last_modified
     if modified and state.board_modified and modified < state.board_modified:
-        # An edge of the CDN that lags: what it says was said before.
-        state.failures += 1
-        log.warning("feed_regressed", what="scoreboard", kind="regressed", modified=modified)
-        return None, None
+        # An edge of the CDN that lags: what it says was said before. Or the date known was wrong.
+        if state.regressed_at is None:
+            state.regressed_at = state.answered_at
+        if state.answered_at - state.regressed_at < _CONFIRM_S:
+            state.failures += 1
+            log.warning("feed_regressed", what="scoreboard", kind="regressed", modified=modified)
+            return None, None
     client.accept(answer)
-    state.board_modified = modified
+    state.board_modified, state.regressed_at = modified, None
     for skipped in board.skipped:
         log.warning("game_skipped", game_id=skipped.partition(":")[0], reason=skipped)
     return board, answer
@@ -329,15 +358,19 @@ async def _plays(client: FeedClient, state: _State, game: _Followed) -> None:
     # A body that is cut or garbled is not remembered: the next round asks for it whole again.
     if answer.body.count(b"{") == answer.body.count(b"}"):
         client.accept(answer)
-    game.ended = any(mark in answer.body for mark in _END_OF_GAME)
+    ended = any(mark in answer.body for mark in _END_OF_GAME)
+    if ended and not game.ended:
+        game.ended_at = trio.current_time()
+    game.ended = ended
     state.inbox[game_id] = Payload(game_id, answer.body, answer.received_at, answer.last_modified)
 
 
-async def _keep_schedule(client: FeedClient, state: _State) -> None:
+async def _keep_schedule(client: FeedClient, state: _State, at_once: bool) -> None:
     """Refresh the season's schedule, beside the ticks."""
     while True:
         wait = _SCHEDULE_EVERY_S if state.tip_offs or state.schedule else _SCHEDULE_AGAIN_S
-        await trio.sleep(wait)
+        await trio.sleep(0 if at_once else wait)
+        at_once = False
         await _refresh_schedule(client, state)
 
 
