@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nbad.feed.reading import read
 from nbad.feed.simulator import simulate_night
-from nbad.messages import Play, Result
+from nbad.messages import Line, Play, Result, Status, Team
 from nbad.model.forecaster import Forecaster, ModelError
 from nbad.model.rating import Expectation, Ratings
 from nbad.pattern.clock import elapsed_s, remaining_s
@@ -45,6 +45,39 @@ def test_any_chunks_fold_alike(cuts: list[int]) -> None:
     assert all((a[1] == b[1]).all() for a, b in zip(points, expected, strict=True))
     assert (chunked.current() == whole.current()).all()
     assert chunked.folded == len(plays())
+
+
+@pytest.mark.parametrize("status", [Status.FINAL, Status.HALFTIME])
+def test_what_the_board_says_leaves_the_fold_as_it_is(status: Status) -> None:
+    cut = next(n for n, p in enumerate(plays()) if p.period == 4 and p.clock_s < 100)
+    line = Line(
+        "0022500001", status, 4, 0.0, "2026-01-20T00:30:00Z",
+        Team(1, "BOS", "Boston"), Team(2, "LAL", "Los Angeles"), 130, 90,
+    )  # fmt: skip
+    observed, never = history(), history()
+    observed.fold(plays()[:cut])
+    row = observed.observe(line).current()
+    assert row[INDEX["differential"]] == 40
+    assert row[INDEX["over"]] == (status is Status.FINAL)
+    never.fold(plays()[:cut])
+    rest = [history.fold(plays()[cut:]) for history in (observed, never)]
+    assert all((a[1] == b[1]).all() for a, b in zip(*rest, strict=True))
+    assert (observed.current() == never.current()).all()
+
+
+def test_a_final_that_is_taken_back_is_in_play_again() -> None:
+    def line(status: Status, clock_s: float) -> Line:
+        return Line(
+            "0022500001", status, 4, clock_s, "2026-01-20T00:30:00Z",
+            Team(1, "BOS", "Boston"), Team(2, "LAL", "Los Angeles"), 99, 98,
+        )  # fmt: skip
+
+    game = history()
+    game = game.observe(line(Status.FINAL, 0.5))
+    assert game.current()[INDEX["over"]] == 1
+    game = game.observe(line(Status.LIVE, 0.5))
+    assert game.current()[INDEX["over"]] == 0
+    assert game.current()[INDEX["remaining_s"]] == 0.5
 
 
 def test_the_grid_is_the_differential_of_the_last_twelve_minutes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +66,19 @@ class GameHistory:
             self.folded += 1
         return points
 
-    def observe(self, line: Line) -> None:
-        """Take what the scoreboard says, where the game has no plays or they have ended."""
-        self._advance(max(elapsed_s(line.period, line.clock_s), self._elapsed))
-        self._score(line.home_score, line.away_score)
-        self._over = self._over or line.status is Status.FINAL
+    def observe(self, line: Line) -> GameHistory:
+        """The game with what the scoreboard says, where it has no plays or is not in play.
+
+        Plays that were folded stay as they are: the answer is a copy, or the series would depend
+        on when the board came. Without any, the board is all there is, and is kept.
+        """
+        seen = copy(self) if self.folded else self
+        if self.folded:
+            seen._ring = self._ring.copy()
+        seen._advance(max(elapsed_s(line.period, line.clock_s), self._elapsed))
+        seen._score(line.home_score, line.away_score)
+        seen._over = line.status is Status.FINAL or (self.folded > 0 and self._over)
+        return seen
 
     def grid(self) -> tuple[float, ...]:
         """The differential on the model's game-clock grid, oldest first, now last."""

@@ -73,10 +73,9 @@ class PatternBook:
                 history = GameHistory(line.home.team_id, line.away.team_id, expectation, window_s)
             start = history.folded
             completed = history.fold(update.plays[start:])
-            if not update.plays or not update.line.status.in_play:
-                history.observe(update.line)
             self._games[game_id] = _Followed(update, history, expectation)
-            rows.append(history.current())
+            settled = not update.plays or not update.line.status.in_play
+            rows.append((history.observe(update.line) if settled else history).current())
             points.extend(row for _, row in completed)
             made.append((update, tuple(at for at, _ in completed), not whole))
         return _assemble(updates, made, rows, points)
