@@ -14,19 +14,20 @@ import trio
 
 from nbad import __version__
 from nbad.activation import ActivationError, Inherited, take_inherited
-from nbad.configfile import ConfigError, differences, load
+from nbad.configfile import ConfigError, differences
 from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.feed.recorder import Recorder
-from nbad.inforce import judge, read
+from nbad.inforce import read
 from nbad.messages import InForce, Tick
 from nbad.observe import logs
 from nbad.observe.statistics import Statistics
 from nbad.observe.systemd import Notifier, watchdog_interval_s
 from nbad.settings import Settings
 from nbad.stages.server import open_hub, serve_stream
+from nbad.stream.listening import AddressError
 from nbad.web.live import Live
 from nbad.web.metrics import Metrics
-from nbad.web.serve import HttpAddressError, serve_http
+from nbad.web.serve import serve_http
 from nbad.wiring import run_stages
 
 log = structlog.get_logger()
@@ -57,8 +58,8 @@ def run_daemon(path: Path | None) -> int:
         trio.run(_run, path, in_force, metrics, inherited)
     except BaseExceptionGroup as group:
         cause = _first(group)
-        if isinstance(cause, OSError):
-            section = "http" if isinstance(cause, HttpAddressError) else "server"
+        if isinstance(cause, AddressError):
+            section = cause.section
             server = getattr(in_force.config, section)
             what = f"{server.host}:{server.port} cannot be had ({cause})"
             hint = f"set another [{section}] host or port, or 0 for a free one"
@@ -142,7 +143,7 @@ async def _obey(
             name = signal.Signals(number).name
             if number == signal.SIGHUP:
                 notifier.reloading()
-                metrics.reloaded(ok=reload(path, settings, metrics))
+                metrics.reloaded(ok=await reload(path, settings, metrics))
                 notifier.ready(f"reloaded, {settings.current.forecaster.name}")
             elif source.cancel_called:
                 log.warning("aborted", signal=name)
@@ -160,13 +161,13 @@ async def _end_in_time() -> None:
     os._exit(OK)
 
 
-def reload(path: Path | None, settings: Settings, metrics: Metrics | None = None) -> bool:
+async def reload(path: Path | None, settings: Settings, metrics: Metrics) -> bool:
     """Put the file's new content in force, whole, or change nothing and log every error."""
     old = settings.current
     try:
-        config = load(path, os.environ).config
-        new = judge(config, str(path or "default"))
-        logs.configure(config.log, metrics.count if metrics else None)
+        # In a thread: the stages go on while files are read and a model is tried.
+        new = await trio.to_thread.run_sync(read, path)
+        logs.configure(new.config.log, metrics.count)
     except ConfigError as error:
         log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - the errors say it all
         return False

@@ -56,6 +56,9 @@ class Daemon:
             signal.sigtimedwait([], 0.02)
         return found[-1]
 
+    def pause(self) -> None:
+        signal.sigtimedwait([], 0.05)
+
     def stream(self) -> ClientConnection:
         self.wait_for("ready")
         port = self.wait_for("listening")["port"]

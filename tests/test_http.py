@@ -126,4 +126,12 @@ def test_a_reload_moves_it_and_a_taken_port_does_not(tmp_path: Path) -> None:
         assert (failed["service"], failed["port"]) == ("http", int(port))
         assert failed["stays"] == second.removeprefix("http://")
         assert get(f"{second}/livez")[0] == 200
+        own = second.rpartition(":")[2]
+        wider = f'[http]\nhost = "0.0.0.0"\nport = {own}'
+        daemon.config.write_text(daemon.text.replace("[http]\nport = 0", wider))
+        daemon.process.send_signal(signal.SIGHUP)
+        while daemon.events("listening")[-1]["host"] != "0.0.0.0":
+            assert time.monotonic() < give_up
+            daemon.pause()
+        assert get(f"http://127.0.0.2:{own}/livez")[0] == 200
         assert daemon.end() == 0

@@ -75,6 +75,7 @@ class Protocol(RuleBasedStateMachine):
         games = tuple(make_game(number, score) for number, score in changed.items())
         dropped = () if gone is None or gone in changed else (f"00225{gone:05}",)
         forecasts = Forecasts(Tick(self.ticks, 0.0, IN_FORCE), games, dropped)
+        departures = self.night.departures
         batch = self.night.apply(forecasts, self.night.encode(games), TIMING)
         position = self.position
         if batch and position and position.mode is Mode.LIVE and position.cursor < batch.seq:
@@ -84,6 +85,8 @@ class Protocol(RuleBasedStateMachine):
                 position.cursor = batch.seq
             elif frame and position.wait(batch.seq) > QUEUE and self.closes:
                 self.position = None  # 4008, behind all that the socket took
+        if self.position and self.night.departures != departures:
+            self.position.renew()
         self.flush()
 
     @rule()
@@ -182,10 +185,8 @@ class Protocol(RuleBasedStateMachine):
         assert self.view.epoch == self.night.epoch
         assert self.seen == self.wanted
         assert self.view.seq == self.night.seq or (self.wanted and self.view.seq < self.night.seq)
-        truth = self.truth()
-        # A game that the night lets go of is in no batch: the view has it until the next snapshot.
-        assert {name: bare(game) for name, game in self.view.games.items() if name in truth} == {
-            name: bare(game) for name, game in truth.items()
+        assert {name: bare(game) for name, game in self.view.games.items()} == {
+            name: bare(game) for name, game in self.truth().items()
         }
 
     def truth(self) -> dict[str, Game]:

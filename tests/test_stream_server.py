@@ -277,6 +277,42 @@ async def test_cancelled_it_says_goodbye_where_it_can(clock: MockClock) -> None:
     await raw.stream.aclose()
 
 
+async def test_a_game_that_leaves_the_night_leaves_every_view(clock: MockClock) -> None:
+    async with running() as stage:
+        await stage.tick(make_game(0), make_game(1))
+        async with stage.client() as one, stage.client("?teams=CHI") as other:
+            for client in (one, other):
+                await client.expect("welcome")
+                await client.expect("snapshot")
+            await stage.tick(dropped=("0022500000",))
+            shown = await one.expect("snapshot")
+            assert [game["game_id"] for game in shown["games"]] == ["0022500001"]
+            assert shown["seq"] == 1
+            await other.expect("snapshot")
+            await stage.tick(make_game(1, 2), dropped=("0022500000",))  # it had left before
+            for client in (one, other):
+                assert (await client.expect("batch"))["seq"] == 2
+        # Who was away meanwhile is not told by batches.
+        epoch = shown["epoch"]
+        for since, kind in (("1", "snapshot"), ("2", "heartbeat")):
+            async with stage.client(f"?since={epoch}.{since}") as back:
+                await back.expect("welcome")
+                await back.expect(kind)
+
+
+async def test_an_id_too_deep_to_send_back_is_a_bad_request(clock: MockClock) -> None:
+    async with running() as stage:
+        await stage.tick(make_game(0))
+        async with stage.client() as client:
+            await client.expect("welcome")
+            await client.expect("snapshot")
+            deep = "[" * 300 + "]" * 300
+            await client.ws.send_message(f'{{"op":"ping","id":{deep}}}')
+            assert "id: expected" in (await client.expect("error"))["detail"]
+            await client.say({"op": "ping", "id": [[7]]})
+            assert (await client.expect("pong"))["id"] == [[7]]
+
+
 async def test_moving_keeps_subscribers(clock: MockClock) -> None:
     async with running() as stage, stage.client() as client:
         await client.expect("welcome")

@@ -28,7 +28,7 @@ def configure(log: Log, count: Count | None = None) -> None:
     ``count`` is told of each event that is written.
     ``OSError`` where the file cannot be opened; then nothing changes.
     """
-    out: BinaryIO = log.file.open("ab", buffering=0) if log.file else sys.stdout.buffer
+    out = log.file.open("ab", buffering=0) if log.file else sys.stdout.buffer
     renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
     if log.format == "console":
         renderer = _Console()
@@ -42,12 +42,52 @@ def configure(log: Log, count: Count | None = None) -> None:
             *([_with_priority] if out is sys.stdout.buffer and to_journal(1) else []),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
-        logger_factory=structlog.BytesLoggerFactory(out),
+        logger_factory=structlog.BytesLoggerFactory(Sink(out)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,  # or a reload would not reach the loggers in use
     )
     # httpx and its kind log every request at info to the standard logger: ours say it better.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     stamina.instrumentation.set_on_retry_hooks([_retried])
+
+
+class Sink:
+    """A file that takes the log's lines whole, and never raises.
+
+    A full disk must not end the daemon: lines that cannot be written are counted, and the event
+    ``log_lost`` says how many once there is room again.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._lost = 0
+        self._torn = b""
+
+    def write(self, line: bytes) -> None:
+        """Write a line, which ends in a line break."""
+        if self._lost:
+            told = {"level": "error", "event": "log_lost", "lines": self._lost}
+            notice = _dumps(_timestamp(None, "", told)) + b"\n"
+            if not self._put(self._torn + notice):
+                self._lost += 1
+                return
+            self._lost, self._torn = 0, b""
+        if not self._put(line):
+            self._lost = 1
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def _put(self, line: bytes) -> bool:
+        written: int | None = 0
+        try:
+            written = self._out.write(line)
+            self._out.flush()
+        except OSError:
+            return False
+        if written == len(line):
+            return True
+        self._torn = b"\n"  # what was begun is ended before the next
+        return False
 
 
 def _retried(details: stamina.instrumentation.RetryDetails) -> None:

@@ -23,7 +23,13 @@ from nbad.observe.stage import check_budget, record
 from nbad.stream.connection import attend
 from nbad.stream.hub import Hub
 from nbad.stream.joining import join
-from nbad.stream.listening import adopt, keep_inherited, log_failed, open_beside, open_listeners
+from nbad.stream.listening import (
+    keep_inherited,
+    log_failed,
+    log_listening,
+    open_beside,
+    open_first,
+)
 from nbad.stream.night import Batch, Night
 from nbad.stream.subscriber import CLOSE_S
 
@@ -50,10 +56,10 @@ async def serve_stream(
     Reports the address taken as started. ``served`` is called after each tick. ``hub`` is for
     those who also want to see the night or count the subscribers (:func:`open_hub`). Where
     listening sockets are ``inherited``, newcomers come by them, and not by the configured address.
-    Raises OSError where that cannot be had.
+    Raises :class:`~nbad.stream.listening.AddressError` where that cannot be had.
     """
     hub = hub or open_hub(settings)
-    listeners = adopt(inherited) or await open_listeners(settings.current.config.server)
+    listeners = await open_first("server", settings.current.config.server, inherited)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as upkeep:
             accept = partial(_accept, hub, settings, listeners, connections, fixed=bool(inherited))
@@ -124,11 +130,14 @@ async def _emit(
     }
     timing_ms["emit"] = round((perf_counter() - started) * 1e3, 3)
     timing_ms["total"] = _since_start_ms(tick)
+    departures = hub.night.departures
     batch = hub.night.apply(forecasts, messages, timing_ms)
     if hub.night.ready and not was_ready:
         hub.release()
     if batch is not None:
         await hub.broadcast(batch)
+    if hub.night.departures != departures:
+        await hub.renew()
     record(
         "emit",
         tick,
@@ -169,7 +178,7 @@ async def _accept(
         door = nursery.start_soon
         scope = trio.CancelScope()
         door(_serve, scope, hub, listeners, connections)
-        hub.address = _log_listening(listeners)
+        hub.address = log_listening("stream", listeners)
         task_status.started(hub.address)
         while True:
             wanted = _configured(in_force.config.server)
@@ -185,7 +194,7 @@ async def _accept(
                     scope = trio.CancelScope()
                     door(_serve, scope, hub, listeners, connections)
                     serving = wanted
-                    hub.address = _log_listening(listeners)
+                    hub.address = log_listening("stream", listeners)
             if settings.current is in_force:
                 in_force = await settings.wait_changed()
             else:
@@ -214,11 +223,3 @@ async def _attend(hub: Hub, stream: trio.SocketStream) -> None:
 
 def _configured(server: Server) -> Address:
     return server.host, server.port
-
-
-def _log_listening(listeners: list[trio.SocketListener]) -> Address:
-    """Log where it listens; the address with the port taken."""
-    addresses: list[Address] = [listener.socket.getsockname()[:2] for listener in listeners]
-    for host, port in addresses:
-        log.info("listening", service="stream", host=host, port=port)
-    return addresses[0]

@@ -17,7 +17,7 @@ from wsproto.utilities import LocalProtocolError
 from nbad import __version__
 from nbad.stream import wire
 from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
-from nbad.stream.hub import GOING_DOWN, TOO_MANY, Hub, TooManyFiltersError
+from nbad.stream.hub import GOING_DOWN, NOT_ALLOWED, TOO_MANY, Hub, TooManyFiltersError
 from nbad.stream.position import Position
 from nbad.stream.requests import (
     MAX_BYTES,
@@ -128,10 +128,14 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
     """Upgrade, welcome, register, and heed the client until it leaves."""
     stream = subscriber.stream
     ws = await _upgrade(nursery, stream, head.subprotocol)
-    if hub.closing or hub.full(subscriber.host):
-        code, why = (
-            (GOING_DOWN, "going down") if hub.closing else (TOO_MANY, "too many subscribers")
-        )
+    # Judged again, as it may have changed while the upgrade was answered: no await lies before
+    # the registration.
+    if hub.closing or hub.full(subscriber.host) or not hub.doors.knows(subscriber.token):
+        code, why = (TOO_MANY, "too many subscribers")
+        if hub.closing:
+            code, why = (GOING_DOWN, "going down")
+        elif not hub.doors.knows(subscriber.token):
+            code, why = (NOT_ALLOWED, "token withdrawn")
         log.info("subscriber_refused", address=subscriber.address, code=code, reason=why)
         subscriber.close(code, why)
         while True:

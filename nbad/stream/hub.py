@@ -178,6 +178,14 @@ class Hub:
             if subscriber.position.mode is Mode.SNAPSHOT:
                 subscriber.stream.kick()
 
+    async def renew(self) -> None:
+        """Send everyone a snapshot, waiting for nobody: games left the night."""
+        for index, subscriber in enumerate(self._all(), 1):
+            subscriber.position.renew()
+            subscriber.stream.kick()
+            if index % SENDS_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
+
     async def keep(self) -> None:
         """Heartbeats to whom nothing was sent, pings to all, until cancelled."""
         pinged_at = trio.current_time()

@@ -10,21 +10,46 @@ import structlog
 import trio
 
 if TYPE_CHECKING:
-    from nbad.config import Server
+    from nbad.config import Http, Server
 
 log = structlog.get_logger()
 
 _BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
 
 
-def adopt(inherited: Iterable[socket.socket]) -> list[trio.SocketListener]:
-    """Listeners on sockets that listen already."""
-    return [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in inherited]
+class AddressError(OSError):
+    """The address that ``section`` of the configuration names cannot be had."""
+
+    def __init__(self, section: str, error: OSError) -> None:
+        super().__init__(*error.args)
+        self.section = section
+
+
+async def open_first(
+    section: str, server: Server | Http, inherited: Iterable[socket.socket]
+) -> list[trio.SocketListener]:
+    """Listen on the sockets ``inherited``, else at the configured address.
+
+    Raises :class:`AddressError`.
+    """
+    adopted = [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in inherited]
+    try:
+        return adopted or await open_listeners(server)
+    except OSError as error:
+        raise AddressError(section, error) from error
 
 
 def keep_inherited() -> NoReturn:
     """Raise OSError: a socket of the service manager's would go on taking connections unheard."""
     raise OSError("systemd opened the socket in use: change ListenStream= of its socket unit")
+
+
+def log_listening(service: str, listeners: list[trio.SocketListener]) -> tuple[str, int]:
+    """Log where it listens; the first address, with the port taken."""
+    addresses: list[tuple[str, int]] = [each.socket.getsockname()[:2] for each in listeners]
+    for host, port in addresses:
+        log.info("listening", service=service, host=host, port=port)
+    return addresses[0]
 
 
 def log_failed(
@@ -41,7 +66,7 @@ def log_failed(
     )
 
 
-async def open_listeners(server: Server) -> list[trio.SocketListener]:
+async def open_listeners(server: Server | Http) -> list[trio.SocketListener]:
     """Listen at the configured address. Raises OSError."""
     listeners = list(await trio.open_tcp_listeners(server.port, host=server.host))
     if server.port == 0:
@@ -52,7 +77,9 @@ async def open_listeners(server: Server) -> list[trio.SocketListener]:
     return listeners
 
 
-async def open_beside(old: list[trio.SocketListener], server: Server) -> list[trio.SocketListener]:
+async def open_beside(
+    old: list[trio.SocketListener], server: Server | Http
+) -> list[trio.SocketListener]:
     """Listen at another address, the same port included, while ``old`` still takes newcomers.
 
     One port at two overlapping addresses needs SO_REUSEPORT on both sockets. It is set for that
@@ -80,12 +107,17 @@ async def open_beside(old: list[trio.SocketListener], server: Server) -> list[tr
                 raise
             opened.append(trio.SocketListener(sock))
     except BaseException:
-        for listener in opened:
-            listener.socket.close()
+        close(opened)
         raise
     finally:
         _share_port([*old, *opened], False)
     return opened
+
+
+def close(listeners: list[trio.SocketListener]) -> None:
+    """Close them, those that are closed already too."""
+    for listener in listeners:
+        listener.socket.close()
 
 
 def _share_port(listeners: list[trio.SocketListener], share: bool) -> None:

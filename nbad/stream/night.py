@@ -73,7 +73,8 @@ class Night:
     """The state that is streamed. ``seq`` is that of the newest batch, 0 before the first.
 
     ``ready`` is False until the feed was seen once: before that an empty snapshot would be a lie.
-    ``joined`` counts the batches that were joined for those who read too slowly.
+    ``joined`` counts the batches that were joined for those who read too slowly, ``departures``
+    how often games left. No batch tells of that: who saw one before needs a snapshot.
     """
 
     def __init__(self, epoch: str, ring: int = RING) -> None:
@@ -83,6 +84,8 @@ class Night:
         self.seq = 0
         self.ready = False
         self.joined = 0
+        self.departures = 0
+        self._departed_at = -1
         self._games: dict[str, Message] = {}
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
         # keep each tick's plays and series alive with them.
@@ -131,12 +134,15 @@ class Night:
         """Take a tick in, ``messages`` being its games encoded; None where no game changed."""
         if messages or forecasts.tick.feed is FeedState.OK:
             self.ready = True
-        for game_id in forecasts.dropped:
-            self._games.pop(game_id, None)
-            self._series.pop(game_id, None)
-            self._plays.pop(game_id, None)
+        back = {message.game_id for message in messages}
+        gone = [name for name in forecasts.dropped if name in self._games and name not in back]
+        for game_id in gone:
+            del self._games[game_id], self._series[game_id], self._plays[game_id]
             self._whole.pop(game_id, None)
-        if messages or forecasts.dropped:
+        if gone:
+            self.departures += 1
+            self._departed_at = self.seq + bool(messages)
+        if messages or gone:
             self._snapshots.clear()
         if not messages:
             return None
@@ -195,8 +201,8 @@ class Night:
         return frame
 
     def holds(self, seq: int) -> bool:
-        """Whether every batch after ``seq`` is in the ring."""
-        return self.seq - len(self._ring) <= seq <= self.seq
+        """Whether the batches of the ring after ``seq`` tell all that happened since."""
+        return max(self.seq - len(self._ring), self._departed_at + 1) <= seq <= self.seq
 
     def after(self, seq: int, interest: Interest) -> Iterator[Batch]:
         """The batches of the ring after ``seq`` that hold a game of ``interest``, oldest first."""

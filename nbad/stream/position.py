@@ -57,6 +57,12 @@ class Position:
         else:
             self.mode = Mode.SNAPSHOT
 
+    def renew(self) -> None:
+        """Send a snapshot in place of what waits: a game left the night, and no batch says so."""
+        if self.mode is not Mode.PAUSED:
+            self.mode = Mode.SNAPSHOT
+            self.waiting = 0
+
     def pause(self) -> None:
         """Send no batches until :meth:`subscribe`."""
         self.mode = Mode.PAUSED

@@ -74,6 +74,10 @@ def parse_request(text: str | bytes) -> Request:
             return Unsubscribe()
         case "ping":
             _only(message, ("op", "id"))
+            try:
+                orjson.dumps(message.get("id"))
+            except TypeError:  # so deeply nested that it can be read, and not be written
+                raise BadRequestError("id: expected a value that can be sent back") from None
             return Ping(message.get("id"))
     raise BadRequestError("op: expected subscribe, unsubscribe or ping")
 

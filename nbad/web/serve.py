@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +12,15 @@ import hypercorn.trio
 import structlog
 import trio
 
-from nbad.config import Http
 from nbad.settings import Settings
-from nbad.stream.listening import keep_inherited, log_failed
+from nbad.stream.listening import (
+    close,
+    keep_inherited,
+    log_failed,
+    log_listening,
+    open_beside,
+    open_first,
+)
 from nbad.web.app import make_app
 from nbad.web.live import Live
 
@@ -22,10 +29,6 @@ log = structlog.get_logger()
 _BACKLOG = 128
 # What is being answered at the end may take so long; a page that only keeps its line open, not.
 _GRACE_S = 0.5
-
-
-class HttpAddressError(OSError):
-    """The address of ``[http]`` cannot be had."""
 
 
 async def serve_http(
@@ -39,18 +42,15 @@ async def serve_http(
 
     When ``[http]`` changes, the new address is opened before the old one is let go; where it
     cannot be had, or the listening sockets were ``inherited``, the old one stays.
-    :class:`HttpAddressError` where the first cannot be had.
+    Raises :class:`AddressError` where the first cannot be had.
     """
     app = make_app(live)
     in_force = settings.current
     serving = in_force.config.http
-    try:
-        listeners = list(inherited) or await _listen(serving)
-    except OSError as error:
-        raise HttpAddressError(*error.args) from None
+    listeners = await open_first("http", serving, inherited)
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
-        address = _log_listening(listeners)
+        address = log_listening("http", listeners)
         nursery.start_soon(_serve, app, listeners, stop)
         task_status.started(address)
         while True:
@@ -59,13 +59,13 @@ async def serve_http(
                 try:
                     if inherited:
                         keep_inherited()
-                    listeners = await _listen(wanted)
+                    listeners = await open_beside(listeners, wanted)
                 except OSError as error:
                     log_failed("http", (wanted.host, wanted.port), error, address)
                 else:
                     stop.set()
                     stop = trio.Event()
-                    address = _log_listening(listeners)
+                    address = log_listening("http", listeners)
                     nursery.start_soon(_serve, app, listeners, stop)
                     serving = wanted
             if settings.current is in_force:
@@ -73,29 +73,21 @@ async def serve_http(
             in_force = settings.current
 
 
-async def _serve(app: Any, listeners: list[socket.socket], stop: trio.Event) -> None:
+async def _serve(app: Any, listeners: list[trio.SocketListener], stop: trio.Event) -> None:
+    """Serve until ``stop``, and close ``listeners`` then."""
     config = hypercorn.config.Config()
-    config.bind = [f"fd://{listener.detach()}" for listener in listeners]
+    # Hypercorn takes descriptors of its own; ours are for sharing the port at a move.
+    config.bind = [f"fd://{os.dup(listener.socket.fileno())}" for listener in listeners]
     config.backlog = _BACKLOG
     config.errorlog = None  # what goes wrong in a request is the application's event http_failed
     config.graceful_timeout = _GRACE_S
     config.include_server_header = False
-    await hypercorn.trio.serve(app, config, shutdown_trigger=stop.wait)
 
+    async def stopped() -> None:
+        await stop.wait()
+        close(listeners)
 
-async def _listen(http: Http) -> list[socket.socket]:
-    """A listening socket at the configured address. Raises OSError."""
-    listeners = await trio.open_tcp_listeners(http.port, host=http.host, backlog=_BACKLOG)
-    # One address is served; a name with two (localhost) means the first.
-    for extra in listeners[1:]:
-        await extra.aclose()
-    taken = listeners[0].socket
-    return [socket.socket(fileno=taken.detach())]
-
-
-def _log_listening(listeners: list[socket.socket]) -> tuple[str, int]:
-    """Log where it listens; the first address, with the port taken."""
-    addresses: list[tuple[str, int]] = [listener.getsockname()[:2] for listener in listeners]
-    for host, port in addresses:
-        log.info("listening", service="http", host=host, port=port)
-    return addresses[0]
+    try:
+        await hypercorn.trio.serve(app, config, shutdown_trigger=stopped)
+    finally:
+        close(listeners)

@@ -1,0 +1,64 @@
+"""The log never ends the daemon: what cannot be written is counted, and told of later."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from pathlib import Path
+
+from test_daemon_process import Daemon, serving
+from test_http import get, until_status
+
+from nbad.observe.logs import Sink
+
+
+class Disk(io.RawIOBase):
+    """A disk with room for so many bytes more."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.room = 10_000
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.written += taken
+        return len(taken)
+
+
+def test_a_full_disk_costs_lines_and_no_more() -> None:
+    disk = Disk()
+    sink = Sink(disk)  # type: ignore[arg-type]
+    sink.write(b'{"event":"one"}\n')
+    disk.room = 5
+    for _ in range(3):
+        sink.write(b'{"event":"lost"}\n')
+    disk.room = 10_000
+    sink.write(b'{"event":"two"}\n')
+    sink.write(b'{"event":"three"}\n')
+    first, torn, told, *rest = disk.written.splitlines()
+    assert (json.loads(first)["event"], torn) == ("one", b'{"eve')
+    assert (json.loads(told)["event"], json.loads(told)["lines"]) == ("log_lost", 3)
+    assert [json.loads(line)["event"] for line in rest] == ["two", "three"]
+
+
+def test_the_daemon_serves_without_room_for_its_log(tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        port = daemon.wait_for("listening")["port"]
+        assert daemon.end() == 0
+        text = daemon.text.replace(str(daemon.log), "/dev/full")
+        daemon.config.write_text(text.replace("[http]\nport = 0", f"[http]\nport = {port}"))
+        daemon.start()
+        for _ in range(200):
+            try:
+                until_status(f"http://127.0.0.1:{port}/readyz", 200)
+                break
+            except OSError:
+                assert daemon.process.poll() is None
+                daemon.pause()
+        assert get(f"http://127.0.0.1:{port}/livez")[0] == 200
+        assert daemon.end() == 0
