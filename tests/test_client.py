@@ -182,7 +182,7 @@ async def test_what_cannot_be_had_is_said_at_once(clock: MockClock) -> None:
 async def test_after_a_planned_end_each_comes_back_when_it_was_told(
     clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbad.stream.hub.RETURNS_PER_S", 0.1)
+    monkeypatch.setattr("nbad.stream.hub.NEWCOMERS_PER_S", 0.1)
     async with running() as stage, connect(url(stage)) as one, connect(url(stage)) as other:
         await stage.tick(make_game(0))
         for feed in (one, other):

@@ -31,6 +31,7 @@ from nbad.stream.listening import (
     open_first,
 )
 from nbad.stream.night import Batch, Night
+from nbad.stream.pacing import paced
 from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:
@@ -209,7 +210,9 @@ async def _serve(
     connections: trio.Nursery,
 ) -> None:
     with scope:
-        await trio.serve_listeners(partial(_attend, hub), listeners, handler_nursery=connections)
+        await trio.serve_listeners(
+            partial(_attend, hub), paced(listeners), handler_nursery=connections
+        )
 
 
 async def _attend(hub: Hub, stream: trio.SocketStream) -> None:

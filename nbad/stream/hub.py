@@ -16,6 +16,7 @@ from nbad.messages import FeedState, Tick
 from nbad.stream import wire
 from nbad.stream.doors import Doors
 from nbad.stream.night import EVERYTHING, Batch, Interest, Night
+from nbad.stream.pacing import NEWCOMERS_PER_S
 from nbad.stream.position import Mode, Since
 from nbad.stream.requests import BadRequestError
 from nbad.stream.subscriber import Subscriber
@@ -30,13 +31,10 @@ TOO_SLOW = 4008
 TOO_MANY = 4013
 
 # Sends between two checkpoints: about 2 ms, so newcomers and control frames never wait longer.
-SENDS_PER_TURN = 256
+SENDS_PER_TURN = 512
 
 # Different filters at once. Each costs every batch 3 to 7 us beside its sends: 29 ms of 15 games.
 MAX_FILTERS = 4096
-
-# How many a second are asked to come back after a restart: each costs up to a ms of a core.
-RETURNS_PER_S = 1000
 
 # How often the keeper looks who is due; a heartbeat is at most this late.
 KEEP_S = 0.25
@@ -235,7 +233,7 @@ class Hub:
         for scope in self.handshakes:
             scope.cancel()
         for index, subscriber in enumerate(self._all(), 1):
-            notice = wire.text_frame(wire.encode_reconnect(index / RETURNS_PER_S))
+            notice = wire.text_frame(wire.encode_reconnect(index / NEWCOMERS_PER_S))
             subscriber.close(GOING_DOWN, "going down", drain=True, notice=notice)
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
