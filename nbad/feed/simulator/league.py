@@ -72,7 +72,8 @@ def make_league(rng: random.Random) -> tuple[Club, ...]:
         clubs.append(
             Club(
                 team_id=int(team["id"]),
-                city=str(team["city"]),
+                # As the feed says it: the package lists the Warriors' as San Francisco.
+                city=str(team["full_name"]).removesuffix(str(team["nickname"])).strip(),
                 nickname=str(team["nickname"]),
                 tricode=str(team["abbreviation"]),
                 players=roster,

@@ -5,6 +5,7 @@ const SLOWEST_MS = 8000;
 /** `take(message)` for each message; `since()` the position; `tell(state, text)` how the line is. */
 export function follow({ take, since, tell, about }) {
   let failures = 0;
+  let planned = null; // what the server asked to wait, in ms
 
   async function connect() {
     try {
@@ -41,6 +42,8 @@ export function follow({ take, since, tell, about }) {
       } else if (message.type === "heartbeat") {
         if (message.feed === "ok") tell("ok", "live");
         else tell("bad", `feed ${message.feed} for ${Math.round(message.feed_age_s)} s`);
+      } else if (message.type === "reconnect") {
+        planned = message.after_s * 1000;
       } else {
         if (message.type === "batch") tell("ok", "live");
         take(message);
@@ -53,7 +56,8 @@ export function follow({ take, since, tell, about }) {
   }
 
   function again() {
-    const wait = Math.min(SLOWEST_MS, 250 * 2 ** failures++) * (0.5 + Math.random() / 2);
+    const wait = planned ?? Math.min(SLOWEST_MS, 250 * 2 ** failures++) * (0.5 + Math.random() / 2);
+    planned = null;
     tell("bad", "reconnecting…");
     setTimeout(connect, wait);
   }
