@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -18,15 +18,11 @@ DEFAULT_PATHS = (Path("nbad.toml"), Path("/etc/nbad/nbad.toml"))
 _PREFIX = "NBAD_"
 # TOML has no paths: these keys are text in the file.
 _PATHS = {
-    ("model", "path"),
-    ("log", "file"),
-    ("server", "tls_cert"),
-    ("server", "tls_key"),
-    ("server", "tokens_file"),
-    ("record", "path"),
+    (section, key)
+    for section, values in Config()
+    for key, field in type(values).model_fields.items()
+    if Path in get_args(field.annotation)
 }
-
-
 # What a key in the environment looks like, and what is nearly one: NBAD_SERVER_PORT.
 _NEARLY = {
     f"{_PREFIX}{section}_{key}".upper(): f"{_PREFIX}{section}__{key}".upper()

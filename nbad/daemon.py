@@ -21,7 +21,7 @@ from nbad.inforce import read
 from nbad.messages import InForce, Tick
 from nbad.observe import logs
 from nbad.observe.statistics import Statistics
-from nbad.observe.systemd import Notifier, watchdog_interval_s
+from nbad.observe.systemd import Notifier
 from nbad.settings import Settings
 from nbad.stages.server import open_hub, serve_stream
 from nbad.stream.listening import AddressError
@@ -108,7 +108,6 @@ def _herald(notifier: Notifier, live: Live) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took."""
     ready = False
-    guarded = watchdog_interval_s() is not None
 
     def served(tick: Tick) -> None:
         nonlocal ready
@@ -123,8 +122,7 @@ def _herald(notifier: Notifier, live: Live) -> Callable[[Tick], None]:
             ready = True
             notifier.ready(status)
             log.info("ready", tick=tick.number, games=live.hub.night.games)
-        if guarded:
-            notifier.watchdog()
+        notifier.watchdog()
 
     return served
 

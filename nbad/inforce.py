@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nbad.config import Config, Log
 from nbad.configfile import ConfigError, load
+from nbad.doors import load_doors
 from nbad.messages import InForce
 from nbad.model.forecaster import Forecaster, ModelError
-from nbad.stream.doors import load_doors
 
 
 def read(path: Path | None) -> InForce:

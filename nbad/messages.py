@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from nbad.stream.doors import OPEN, Doors
+from nbad.doors import OPEN, Doors
 
 if TYPE_CHECKING:
     import numpy as np

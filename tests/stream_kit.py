@@ -16,6 +16,7 @@ from trio_websocket import WebSocketConnection, open_websocket
 
 from nbad.channels import open_bounded
 from nbad.config import Config, Server
+from nbad.doors import load_doors
 from nbad.messages import (
     FeedState,
     Forecast,
@@ -32,7 +33,6 @@ from nbad.messages import (
     Update,
 )
 from nbad.stages.server import open_hub, serve_stream
-from nbad.stream.doors import load_doors
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:

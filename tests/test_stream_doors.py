@@ -15,7 +15,7 @@ from trio_websocket import ConnectionClosed
 
 from nbad.client import Dropped, DroppedError, Reconnect, RefusedError, connect
 from nbad.config import Server
-from nbad.stream.doors import load_doors
+from nbad.doors import load_doors
 
 
 @pytest.fixture

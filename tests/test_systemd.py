@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from nbad.observe.systemd import Notifier, watchdog_interval_s
+from nbad.observe.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -23,7 +23,7 @@ def manager(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("\0" + name[1:] if name.startswith("@") else name)
         listener.settimeout(5)
-        yield listener, Notifier({"NOTIFY_SOCKET": name})
+        yield listener, Notifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "30000000"})
 
 
 def test_each_message_is_one_datagram(manager: tuple[socket.socket, Notifier]) -> None:
@@ -56,7 +56,7 @@ def test_without_a_service_manager_nothing_happens() -> None:
 
 
 def test_a_missing_socket_is_logged_once(tmp_path: Path) -> None:
-    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "30000000"})
     with capture_logs() as logs:
         notifier.ready("")
         notifier.watchdog()
@@ -72,17 +72,23 @@ def test_a_full_socket_does_not_block(manager: tuple[socket.socket, Notifier]) -
 
 
 @pytest.mark.parametrize(
-    ("env", "interval"),
+    ("env", "told"),
     [
-        ({}, None),
-        ({"WATCHDOG_USEC": "30000000"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, False),
+        ({"WATCHDOG_USEC": "30000000"}, True),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, True),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, False),
+        ({"WATCHDOG_USEC": "0"}, False),
+        ({"WATCHDOG_USEC": "soon"}, False),
     ],
 )
-def test_the_watchdog_interval_is_half_the_limit(
-    env: dict[str, str], interval: float | None
+def test_a_watchdog_is_fed_where_one_is_set_for_this_process(
+    tmp_path: Path, env: dict[str, str], told: bool
 ) -> None:
-    assert watchdog_interval_s(env) == interval
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(5)
+        notifier = Notifier(env | {"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        notifier.watchdog()
+        notifier.stopping()
+        assert (listener.recv(4096) == b"WATCHDOG=1") == told

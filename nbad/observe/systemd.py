@@ -27,6 +27,7 @@ class Notifier:
         """Take the address from ``env``; a leading ``@`` is Linux's abstract name space."""
         address = env.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._guarded = _guarded(env)
         self._failed = False
 
     def ready(self, status: str) -> None:
@@ -47,8 +48,9 @@ class Notifier:
         self._send("STOPPING=1")
 
     def watchdog(self) -> None:
-        """Say that the pipeline moves."""
-        self._send("WATCHDOG=1")
+        """Say that the pipeline moves, where a watchdog wants to know."""
+        if self._guarded:
+            self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
         if not self._address:
@@ -63,15 +65,10 @@ class Notifier:
             self._failed = True
 
 
-def watchdog_interval_s(env: Mapping[str, str] = os.environ) -> float | None:
-    """How often to call :meth:`Notifier.watchdog` (s): half the limit, as systemd advises.
-
-    None where no watchdog is set, or it is set for another process (``WATCHDOG_PID``).
-    """
+def _guarded(env: Mapping[str, str]) -> bool:
+    """Whether a watchdog is set, and for this process (``WATCHDOG_PID``)."""
     limit, pid = env.get("WATCHDOG_USEC", ""), env.get("WATCHDOG_PID", "")
-    if not limit.isdecimal() or int(limit) == 0 or (pid and pid != str(os.getpid())):
-        return None
-    return int(limit) / 2e6
+    return limit.isdecimal() and int(limit) > 0 and pid in ("", str(os.getpid()))
 
 
 def _one_line(text: str) -> str:

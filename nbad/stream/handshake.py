@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 import h11
 import trio
 
-from nbad.stream.doors import OPEN, Doors, digest
+from nbad.doors import OPEN, Doors, digest
 from nbad.stream.night import Interest
 from nbad.stream.position import Since
 from nbad.stream.requests import BadRequestError, narrow, parse_since

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from nbad.doors import Doors
 from nbad.messages import FeedState, Tick
 from nbad.stream import wire
-from nbad.stream.doors import Doors
 from nbad.stream.night import EVERYTHING, Batch, Interest, Night
 from nbad.stream.pacing import NEWCOMERS_PER_S
 from nbad.stream.position import Mode, Since
