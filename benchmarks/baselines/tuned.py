@@ -1,7 +1,6 @@
 """The plain pipeline, tuned: a session with a pool and retries, orjson, games at once, a cache for
-what rarely changes, histories kept, a batch made text once and sent to all.
-
-A broadcaster that waits up to 100 ms for more would only add its wait, so there is none."""
+what rarely changes, histories kept, and a broadcaster that every 100 ms sends all that is new as
+one batch, made text once. ``tuned_at_once.py`` is the same without that wait."""
 
 from __future__ import annotations
 
@@ -21,8 +20,46 @@ from nbad.feed.playbyplay import parse_play
 from nbad.model.forecaster import Forecaster
 from nbad.pattern.history import GameHistory
 
+BROADCAST_S = 0.1
 
-def make(base_url: str, subscribers: set[WebSocket]) -> Tick:
+
+class Broadcaster:
+    """Sends what it is given as one batch, every ``every_s`` seconds; 0: at once."""
+
+    def __init__(self, subscribers: set[WebSocket], every_s: float) -> None:
+        self._subscribers = subscribers
+        self._every_s = every_s
+        self._waiting: list[Any] = []
+        self._sent = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, messages: list[Any]) -> None:
+        """Return once they are sent."""
+        self._waiting += messages
+        if self._every_s:
+            if self._task is None:
+                self._task = asyncio.create_task(self._forever())
+            self._sent.clear()
+            await self._sent.wait()
+        else:
+            await self._send()
+
+    async def _forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            if self._waiting:
+                await self._send()
+
+    async def _send(self) -> None:
+        text = orjson.dumps({"messages": self._waiting}).decode()
+        self._waiting = []
+        for socket in list(self._subscribers):
+            await socket.send_text(text)
+        self._sent.set()
+
+
+def make(base_url: str, subscribers: set[WebSocket], broadcast_s: float = BROADCAST_S) -> Tick:
+    broadcaster = Broadcaster(subscribers, broadcast_s)
     forecaster = Forecaster.load()
     session = requests.Session()
     retries = Retry(total=3, backoff_factor=0.25, status_forcelist=(429, 500, 502, 503, 504))
@@ -58,9 +95,7 @@ def make(base_url: str, subscribers: set[WebSocket]) -> Tick:
             forecast = forecaster.forecast(row.reshape(1, -1))[0]
             now = stages.done("predict", now)
             made.append(message(line, history, forecast, len(plays)))
-        text = orjson.dumps({"messages": made}).decode()
-        for socket in list(subscribers):
-            await socket.send_text(text)
+        await broadcaster.put(made)
         stages.done("emit", now)
         return len(lines)
 

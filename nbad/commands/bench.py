@@ -16,6 +16,7 @@ from nbad.configfile import find
 from nbad.exits import FAILED, OK, USAGE, end
 
 _BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
+_RIVALS = ("tuned", "tuned at once", "plain")
 _NEEDS = ("fastapi", "uvicorn", "websockets", "requests", "sklearn")
 
 
@@ -116,8 +117,8 @@ async def measure_all(
         sys.stdout.write(f"without the baselines{why}\n")
     else:
         contestants += [
-            Contestant(name, (sys.executable, str(_BASELINES / f"{name}.py")))
-            for name in ("tuned", "plain")
+            Contestant(name, (sys.executable, str(_BASELINES / f"{name.replace(' ', '_')}.py")))
+            for name in _RIVALS
         ]
     results = []
     for games in slates:
@@ -137,17 +138,17 @@ async def measure_all(
 
 def table(result: dict[str, Any]) -> list[str]:
     """One slate: nbad's stages beside their budgets, and how many times slower the others are."""
-    others = [name for name in ("tuned", "plain") if name in result]
+    others = [name for name in _RIVALS if name in result]
     lines = [
         "",
         f"{result['title']:34}{'avg':>8}{'p50':>8}{'p95':>8}{'p99':>8}  target       "
-        + "".join(f"{f'{name} p50':>12}{'ratio':>7}" for name in others),
+        + "".join(f"{f'{name} p50':>19}{'ratio':>7}" for name in others),
     ]
     for stage, row in result["nbad"].items():
         cells = "".join(f"{row[name]:8.2f}" for name in ("avg", "p50", "p95", "p99"))
         verdict = "PASS" if row["pass"] else "FAIL"
         beside = "".join(
-            f"{result[name][stage]['p50']:12.2f}{result[name][stage]['p50'] / row['p50']:6.1f}×"
+            f"{result[name][stage]['p50']:19.2f}{result[name][stage]['p50'] / row['p50']:6.1f}×"
             for name in others
         )
         lines.append(f"  {stage:32}{cells}  {row['target']:6g} {verdict}{beside:>}")
@@ -163,7 +164,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     games = [result["games"] for result in results]
-    for name in ("plain", "tuned", "nbad"):
+    for name in (*reversed(_RIVALS), "nbad"):
         if all(name in result for result in results):
             totals = [result[name]["total"] for result in results]
             axes.plot(games, [total["p50"] for total in totals], marker="o", label=f"{name}, p50")
