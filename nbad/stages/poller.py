@@ -21,6 +21,7 @@ from nbad.feed.values import BadData, epoch_s
 from nbad.messages import (
     FeedState,
     Fetched,
+    InForce,
     Line,
     Payload,
     Schedule,
@@ -83,6 +84,12 @@ class _State:
     board_failed: bool = False
     failures: int = 0
     pace: Pace = field(default_factory=Pace)
+    ticks: int = 0
+
+    def next_tick(self, in_force: InForce) -> Tick:
+        """A tick that begins now, with what is in force for it."""
+        self.ticks += 1
+        return Tick(self.ticks, trio.current_time(), in_force)
 
 
 def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Followed]:
@@ -192,7 +199,6 @@ async def poll(
     """Ask the feed, tick by tick, until cancelled; trouble with it is logged and lived with."""
     state = _State(changed_at=trio.current_time())
     ceiling = Ceiling()
-    number = 0
     with fetched:
         while True:
             config = settings.current.config
@@ -207,30 +213,44 @@ async def poll(
                 # One that is slow comes when it comes, beside the ticks.
                 nursery.start_soon(_keep_schedule, client, state, patience.cancelled_caught)
                 while settings.current.config.feed == config.feed:
-                    number += 1
-                    started = trio.current_time()
-                    in_force = settings.current
-                    client.config = in_force.config
-                    tick = Tick(number, started, in_force)
-                    await fetched.send(await _tick(client, nursery, state, tick))
-                    lines = [game.line for game in state.games.values()]
-                    quiet = trio.current_time() - state.changed_at
-                    pause = pause_s(lines, state.tip_offs, now(), quiet, in_force.config)
-                    if state.board_failed:  # who cannot see the night must not sleep through it
-                        pause = min(pause, in_force.config.poll.idle_interval_s)
-                    due = started + pause
-                    if any(line.status.in_play for line in lines):
-                        due = state.pace.next_at(started, pause)
-                    while not await _changed_before(settings, due):
-                        # Nothing is asked, but an empty tick goes through: a pipeline that
-                        # sleeps till noon must be told apart from one that is stuck.
-                        number += 1
-                        tick = Tick(number, trio.current_time(), settings.current)
-                        _judge_feed(state, tick)
-                        await fetched.send(Fetched(tick, received_at=now()))
+                    tick = state.next_tick(settings.current)
+                    client.config = tick.in_force.config
+                    await fetched.send(await _tick(client, nursery, state, tick, now))
+                    await _rest(fetched, settings, state, _due(state, tick, now()), now)
                 nursery.cancel_scope.cancel()
             for game in state.games.values():
                 game.in_flight = False
+
+
+def _due(state: _State, tick: Tick, now: float) -> float:
+    """When the tick after ``tick`` is due, on Trio's clock; ``now`` in s since the epoch."""
+    lines = [game.line for game in state.games.values()]
+    config = tick.in_force.config
+    quiet = trio.current_time() - state.changed_at
+    pause = pause_s(lines, state.tip_offs, now, quiet, config)
+    if state.board_failed:  # who cannot see the night must not sleep through it
+        pause = min(pause, config.poll.idle_interval_s)
+    if any(line.status.in_play for line in lines):
+        return state.pace.next_at(tick.started, pause)
+    return tick.started + pause
+
+
+async def _rest(
+    fetched: Sender[Fetched],
+    settings: Settings,
+    state: _State,
+    due: float,
+    now: Callable[[], float],
+) -> None:
+    """Wait until ``due`` or for other settings.
+
+    Nothing is asked meanwhile, but an empty tick goes through now and then: a pipeline that sleeps
+    till noon must be told apart from one that is stuck.
+    """
+    while not await _changed_before(settings, due):
+        tick = state.next_tick(settings.current)
+        _judge_feed(state, tick)
+        await fetched.send(Fetched(tick, received_at=now()))
 
 
 async def _changed_before(settings: Settings, deadline: float) -> bool:
@@ -241,7 +261,13 @@ async def _changed_before(settings: Settings, deadline: float) -> bool:
     return trio.current_time() >= deadline
 
 
-async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: Tick) -> Fetched:
+async def _tick(
+    client: FeedClient,
+    nursery: trio.Nursery,
+    state: _State,
+    tick: Tick,
+    now_s: Callable[[], float],
+) -> Fetched:
     """One round: the board, then at once the plays of all games that are due."""
     begun = perf_counter()
     board, answer = await _board(client, state)
@@ -285,7 +311,7 @@ async def _tick(client: FeedClient, nursery: trio.Nursery, state: _State, tick: 
         tick,
         board,
         answer.last_modified if answer else None,
-        time.time(),
+        now_s(),
         payloads,
         schedule,
         dropped,
