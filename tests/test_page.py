@@ -104,3 +104,24 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
             opened = "document.querySelector('#games > li:nth-child(2) [aria-expanded=true]')"
             assert tab.evaluate(f"{opened} !== null")
         assert daemon.end() == 0
+
+
+def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "3", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path / "daemon", *urls)
+        assert daemon.wait_for("ready")
+        assert daemon.end() == 0
+        (tmp_path / "tokens").write_text("s3cret\n")
+        doors = f'[server]\ntokens_file = "{tmp_path / "tokens"}"'
+        daemon.config.write_text(daemon.text.replace("[server]", doors))
+        daemon.start()
+        daemon.wait_for("ready")
+        port = next(e["port"] for e in daemon.events("listening") if e["service"] == "http")
+        with browser(tmp_path / "profile") as tab:
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+            tab.wait_until("document.querySelector('#link')?.textContent === 'reconnecting…'")
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/?token=s3cret")
+            tab.wait_until("document.querySelector('#link')?.dataset.state === 'ok'")
+            tab.evaluate("document.querySelector('.card').click()")
+            assert tab.evaluate("location.search") == "?token=s3cret"
+        assert daemon.end() == 0

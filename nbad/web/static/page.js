@@ -199,7 +199,7 @@ function renderOpen() {
 async function show(id) {
   const before = opened;
   opened = id;
-  history.replaceState(null, "", id ? `#${id}` : location.pathname);
+  history.replaceState(null, "", location.pathname + location.search + (id ? `#${id}` : ""));
   for (const [other, part] of cards) part.button.setAttribute("aria-expanded", String(other === id));
   if (!id) {
     $("open").hidden = true;

@@ -24,6 +24,8 @@ export function follow({ take, since, tell, about }) {
     // Behind a proxy (no port of its own in the address) the stream is beside the page.
     if (location.port) url.port = port;
     if (since()) url.searchParams.set("since", since());
+    const token = new URLSearchParams(location.search).get("token"); // where the stream wants one
+    if (token) url.searchParams.set("token", token);
     const socket = new WebSocket(url, "nbad.v1");
     let silence = 30000;
     let timer = null;
