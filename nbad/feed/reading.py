@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from nbad.feed.playbyplay import parse_play
-from nbad.feed.values import BadData, field, game_id
+from nbad.feed.values import BadData, document, game_id, items
 from nbad.messages import Play
 
 _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
@@ -54,13 +54,8 @@ def read(body: bytes, last: Reading | None = None) -> Reading:
 
 
 def _read_all(body: bytes) -> Reading:
-    try:
-        game = field(orjson.loads(body), "game")
-    except orjson.JSONDecodeError as error:
-        raise BadData(f"expected a play-by-play in JSON, was {error}") from None
-    actions = field(game, "actions")
-    if not isinstance(actions, list):
-        raise BadData(f"actions: expected a list, was {type(actions).__name__}")
+    game = document(body, "a play-by-play", "game")
+    actions = items(game, "actions")
     said = tuple(map(parse_play, actions))
     start = _start(body)
     if not start or not _takes_apart(body, start, actions) or _head(body, start) is None:
@@ -138,8 +133,8 @@ def _takes_apart(body: bytes, at: int, actions: list[Any]) -> bool:
 def _head(body: bytes, start: int) -> Any:
     """The game without its actions; None where what begins at ``start`` is not its actions."""
     try:
-        game = field(orjson.loads(body[:start] + _END), "game")
-    except (orjson.JSONDecodeError, BadData):
+        game = document(body[:start] + _END, "a play-by-play", "game")
+    except BadData:
         return None
     return game if isinstance(game, dict) and game.get("actions") == [] else None
 

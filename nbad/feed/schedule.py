@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
-from nbad.feed.values import BadData, epoch_s, field, game_id, integer, text
+from nbad.feed.values import (
+    MOST_POINTS,
+    BadData,
+    document,
+    epoch_s,
+    field,
+    game_id,
+    integer,
+    items,
+    text,
+)
 from nbad.messages import Result, Schedule
 
 # The third digit of a game id says what it is; the results of these tell how strong a team is:
@@ -16,14 +24,8 @@ COUNTS = ("002", "004", "005", "006")
 
 def parse_schedule(body: bytes) -> Schedule:
     """Read the season; a broken entry is passed over, a broken document is ``BadData``."""
-    try:
-        dates = field(field(orjson.loads(body), "leagueSchedule"), "gameDates")
-    except orjson.JSONDecodeError as error:
-        raise BadData(f"expected a schedule in JSON, was {error}") from None
-    if not isinstance(dates, list):
-        raise BadData(f"gameDates: expected a list, was {type(dates).__name__}")
     results, tip_offs = [], []
-    for date in dates:
+    for date in items(document(body, "a schedule", "leagueSchedule"), "gameDates"):
         for game in date.get("games") or () if isinstance(date, dict) else ():
             try:
                 start = text(game, "gameDateTimeUTC")
@@ -40,7 +42,7 @@ def parse_schedule(body: bytes) -> Schedule:
 
 def _result(game: Any, start: str) -> Result | None:
     home, away = field(game, "homeTeam"), field(game, "awayTeam")
-    scores = integer(home, "score"), integer(away, "score")
+    scores = integer(home, "score", MOST_POINTS), integer(away, "score", MOST_POINTS)
     identity = game_id(game)
     if integer(game, "gameStatus") != 3 or 0 in scores or not identity.startswith(COUNTS):
         return None

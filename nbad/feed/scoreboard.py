@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from nbad.feed.values import (
     MOST_PERIODS,
     MOST_POINTS,
     BadData,
     clock_s,
+    document,
     field,
     game_id,
     integer,
+    items,
     text,
 )
 from nbad.messages import Line, Scoreboard, Status, Team
@@ -26,15 +26,9 @@ def parse_scoreboard(body: bytes) -> Scoreboard:
 
     :class:`~nbad.feed.values.BadData` where the document as a whole is none.
     """
-    try:
-        board = field(orjson.loads(body), "scoreboard")
-    except orjson.JSONDecodeError as error:
-        raise BadData(f"expected a scoreboard in JSON, was {error}") from None
-    games = field(board, "games")
-    if not isinstance(games, list):
-        raise BadData(f"games: expected a list, was {type(games).__name__}")
+    board = document(body, "a scoreboard", "scoreboard")
     lines, skipped = [], []
-    for number, game in enumerate(games):
+    for number, game in enumerate(items(board, "games")):
         try:
             lines.append(parse_line(game))
         except BadData as error:

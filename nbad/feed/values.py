@@ -9,12 +9,30 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 _DIGITS = 16
 _CLOCK = re.compile(r"PT(\d{1,3})M(\d{1,2}(?:\.\d+)?)S")
 
 
 class BadData(ValueError):  # noqa: N818 - it names the data, which is bad, not an error of ours
     """The feed said something that cannot be read."""
+
+
+def document(body: bytes, what: str, name: str) -> Any:
+    """The value ``name`` of the JSON document ``what``."""
+    try:
+        return field(orjson.loads(body), name)
+    except orjson.JSONDecodeError as error:
+        raise BadData(f"expected {what} in JSON, was {error}") from None
+
+
+def items(mapping: Any, name: str) -> list[Any]:
+    """A needed list."""
+    value = field(mapping, name)
+    if not isinstance(value, list):
+        raise BadData(f"{name}: expected a list, was {type(value).__name__}")
+    return value
 
 
 def field(mapping: Any, name: str) -> Any:
