@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -12,17 +12,15 @@ import structlog
 import trio
 
 from nbad.channels import Sender
-from nbad.config import Config
 from nbad.feed.client import Answer, Ceiling, FeedClient, FeedError, Tap
 from nbad.feed.endpoints import play_by_play_url, scoreboard_url
 from nbad.feed.schedule import parse_schedule
 from nbad.feed.scoreboard import parse_scoreboard
-from nbad.feed.values import BadData, epoch_s
+from nbad.feed.values import BadData
 from nbad.messages import (
     FeedState,
     Fetched,
     InForce,
-    Line,
     Payload,
     Schedule,
     Scoreboard,
@@ -31,48 +29,26 @@ from nbad.messages import (
 )
 from nbad.observe.stage import record
 from nbad.settings import Settings
+from nbad.stages.agenda import Followed, follow, leave, pause_s, to_fetch
 from nbad.stages.pace import Pace
 
 log = structlog.get_logger()
 
-# Asleep while no game is on, the poller still looks this often: games are moved and added.
-_LONGEST_SLEEP_S = 900.0
-_BEFORE_TIP_OFF_S = 120.0
-# The scorers correct a game for some time after its end: not before this long without any news
-# is the night over.
-_SETTLED_S = 1800.0
 # At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
 _BEAT_S = 10.0
 _STALE_S = 120.0
 # A board from before what is known is believed once nothing else was said for so long.
 _CONFIRM_S = 30.0
-# How long a game is followed that has left the board: past its end, for corrections, and at most.
-_LEAVES_S = 60.0
-_LOST_S = 6 * 3600.0
 _SCHEDULE_EVERY_S = 6 * 3600.0
 _SCHEDULE_AGAIN_S = 300.0
 _END_OF_GAME = (b'"actionType":"game"', b'"actionType": "game"')
 
 
 @dataclass(slots=True)
-class _Followed:
-    """A game the poller follows, by its id, until it is final and has left the board."""
-
-    line: Line
-    listed: bool = True
-    unlisted_at: float = 0.0
-    asked_for: Line | None = None
-    asked_at: float = float("-inf")
-    ended: bool = False
-    ended_at: float = 0.0
-    in_flight: bool = False
-
-
-@dataclass(slots=True)
 class _State:
     """What the poller knows between ticks. Bounded by the night."""
 
-    games: dict[str, _Followed] = field(default_factory=dict)
+    games: dict[str, Followed] = field(default_factory=dict)
     inbox: dict[str, Payload] = field(default_factory=dict)
     board_modified: float | None = None
     regressed_at: float | None = None
@@ -90,56 +66,6 @@ class _State:
         """A tick that begins now, with what is in force for it."""
         self.ticks += 1
         return Tick(self.ticks, trio.current_time(), in_force)
-
-
-def to_fetch(games: Iterable[_Followed], now: float, config: Config) -> list[_Followed]:
-    """The games whose play-by-play this tick asks for.
-
-    In play: when their line of the board changed, and every ``refresh_interval_s``, for plays that
-    change no score. Over: until the play-by-play says so too, then now and then, for corrections.
-    """
-    due = []
-    for game in games:
-        waited = now - game.asked_at
-        status = game.line.status
-        if game.in_flight or status in (Status.SCHEDULED, Status.POSTPONED):
-            continue
-        if game.ended and (status is Status.FINAL or not game.listed):
-            wanted = game.listed and waited >= config.poll.idle_interval_s
-        else:
-            wanted = game.line != game.asked_for or waited >= config.poll.refresh_interval_s
-        if wanted:
-            due.append(game)
-    return due
-
-
-def follow(games: dict[str, _Followed], board: Scoreboard, now: float) -> None:
-    """Take the board's lines into ``games``, ``now`` on Trio's clock."""
-    listed = {line.game_id: line for line in board.lines}
-    skipped = {entry.partition(":")[0] for entry in board.skipped}
-    for game_id, line in listed.items():
-        known = games.setdefault(game_id, _Followed(line))
-        known.line, known.listed = line, True
-    for game_id, game in games.items():
-        if game.listed and game_id not in listed and game_id not in skipped:
-            game.listed, game.unlisted_at = False, now
-
-
-def leave(games: dict[str, _Followed], now: float) -> tuple[str, ...]:
-    """Drop the games that are no longer listed (the night rolled over) and are over, or were never
-    on, or were broken off; return their ids. ``now`` is on Trio's clock.
-    """
-    gone = []
-    for game_id, game in games.items():
-        if game.listed:
-            continue
-        over = game.ended and now - game.ended_at >= _LEAVES_S
-        idle = not game.ended and not game.line.status.in_play
-        if over or idle or now - game.unlisted_at >= _LOST_S:
-            gone.append(game_id)
-    for game_id in gone:
-        del games[game_id]
-    return tuple(gone)
 
 
 def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
@@ -160,32 +86,6 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
         ),
         superseded,
     )
-
-
-def pause_s(
-    lines: Collection[Line], tip_offs: Iterable[str], now: float, quiet_s: float, config: Config
-) -> float:
-    """How long from the start of one tick to the next: fast while a game is live, slow around the
-    games of the night, asleep until shortly before the next tip-off. ``now`` in s since the epoch;
-    ``quiet_s`` is how long ago the feed's last news came.
-    """
-    if any(line.status.in_play for line in lines):
-        return config.poll.live_interval_s
-    if quiet_s < _SETTLED_S and any(line.status is Status.FINAL for line in lines):
-        return config.poll.idle_interval_s
-    starts = [line.start_utc for line in lines if line.status is Status.SCHEDULED]
-    to_come = []
-    for start in (*starts, *tip_offs):
-        try:
-            to_come.append(epoch_s(start) - now)
-        except BadData:
-            continue  # a game without a time yet: the idle pace will notice it
-    # A game that should have begun is about to: the idle pace is slow enough to wait for it.
-    soonest = min((wait for wait in to_come if wait > -3 * 3600), default=_LONGEST_SLEEP_S)
-    if soonest <= _BEFORE_TIP_OFF_S:
-        return min(config.poll.idle_interval_s, max(config.poll.live_interval_s, soonest))
-    asleep = min(soonest - _BEFORE_TIP_OFF_S, _LONGEST_SLEEP_S)
-    return max(config.poll.idle_interval_s, asleep)
 
 
 async def poll(
@@ -280,7 +180,7 @@ async def _tick(
     left = len(due)
     all_in = trio.Event()
 
-    async def fetch(game: _Followed) -> None:
+    async def fetch(game: Followed) -> None:
         nonlocal left
         try:
             await _plays(client, state, game)
@@ -366,7 +266,7 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
     return board, answer
 
 
-async def _plays(client: FeedClient, state: _State, game: _Followed) -> None:
+async def _plays(client: FeedClient, state: _State, game: Followed) -> None:
     """One game's play-by-play into the inbox, where it changed."""
     line = game.line
     game_id = line.game_id
