@@ -165,7 +165,7 @@ def test_points_in_a_game_that_is_played_never_harm(at: int, extra: int, side: s
     for last in (known[-1], more):
         history = GameHistory(1, 2, Expectation(3.0, 220.0), 720.0)
         history.fold([*known[:-1], last])
-        wins.append(one(history.current()).home_win)
+        wins.append(one(np.array(history.current())).home_win)
     gain = wins[1] - wins[0] if side == "home" else wins[0] - wins[1]
     assert gain >= -1e-9
 

@@ -99,7 +99,7 @@ def test_the_daemon_shows_the_model_what_training_did(source) -> None:  # type: 
         plays = read(body).plays
         whole = GameHistory(game.home_id, game.away_id, expectations([game])[0], WINDOW_S)
         whole.fold(plays)
-        assert row.tobytes() == whole.current().tobytes()
+        assert row.tobytes() == np.array(whole.current()).tobytes()
         ticks += 1
     assert ticks > 40
     online = [(at, row) for at, row in series if at < 2880]
@@ -181,5 +181,5 @@ def test_the_schedule_rates_as_training_does() -> None:
         made = book.fold(replace(updates, schedule=Schedule(results, ())))
         expected = expectations(games)[number]
         blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
-        assert made.matrix[0].tobytes() == blank.current().tobytes()
+        assert made.matrix[0].tobytes() == np.array(blank.current()).tobytes()
         assert expected.margin != expectations(games[:1])[0].margin or number < 8

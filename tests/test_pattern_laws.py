@@ -42,8 +42,8 @@ def test_any_chunks_fold_alike(cuts: list[int]) -> None:
     for start, end in itertools.pairwise(bounds):
         points += chunked.fold(plays()[start:end])
     assert [at for at, _ in points] == [at for at, _ in expected]
-    assert all((a[1] == b[1]).all() for a, b in zip(points, expected, strict=True))
-    assert (chunked.current() == whole.current()).all()
+    assert points == expected
+    assert chunked.current() == whole.current()
     assert chunked.folded == len(plays())
 
 
@@ -61,8 +61,8 @@ def test_what_the_board_says_leaves_the_fold_as_it_is(status: Status) -> None:
     assert row[INDEX["over"]] == (status is Status.FINAL)
     never.fold(plays()[:cut])
     rest = [history.fold(plays()[cut:]) for history in (observed, never)]
-    assert all((a[1] == b[1]).all() for a, b in zip(*rest, strict=True))
-    assert (observed.current() == never.current()).all()
+    assert rest[0] == rest[1]
+    assert observed.current() == never.current()
 
 
 def test_a_final_that_is_taken_back_is_in_play_again() -> None:
@@ -90,6 +90,48 @@ def test_the_grid_is_the_differential_of_the_last_twelve_minutes() -> None:
                 assert point == play.home - play.away
             elif now - back < 0:
                 assert point == 0
+
+
+def test_every_feature_is_where_its_name_says() -> None:
+    folded = history()
+    seen: list[tuple[float, int]] = [(0.0, 0)]
+    leader = changes = run = 0
+    for play in plays():
+        folded.fold([play])
+        gained = play.home - play.away - seen[-1][1]
+        if gained:
+            run = run + gained if run * gained > 0 else gained
+        seen.append((max(elapsed_s(play.period, play.clock_s), seen[-1][0]), play.home - play.away))
+        sign = (seen[-1][1] > 0) - (seen[-1][1] < 0)
+        changes += bool(sign and leader == -sign)
+        leader = sign or leader
+        now, ahead = seen[-1]
+        over = play.kind == "game" and play.subkind == "end"
+
+        def back(ago: float, now: float = now) -> float:
+            # The slot of 5 s that lies so far back: what stood at its end.
+            slot = int(now / 5) - int(ago / 5)
+            return next((d for t, d in reversed(seen) if int(t / 5) <= slot), 0) if slot >= 0 else 0
+
+        named = dict(zip(FEATURES, folded.current(), strict=True))
+        assert named.pop("possession") in (-1, 0, 1)
+        assert named == {
+            "differential": ahead,
+            "elapsed_s": now,
+            "remaining_s": 0 if over else remaining_s(now),
+            "period": min(now // 720 + 1, 4) if now < 2880 else 5,
+            "overtime": now > 2880,
+            "points": play.home + play.away,
+            "pace": (play.home + play.away) / max(now, 1.0),
+            **{f"swing_{window}": ahead - back(window) for window in (60, 120, 300)},
+            "run": run,
+            "lead_changes": changes,
+            "expected_margin": 3.0,
+            "expected_margin_sd": Expectation(3.0, 220.0).margin_sd,
+            "expected_total": 220.0,
+            "over": over,
+            **{f"grid_{point}": back((23 - point) * 30) for point in range(24)},
+        }
 
 
 def test_the_clock_runs_through_overtime() -> None:

@@ -8,6 +8,7 @@ import json
 import time
 from typing import Any
 
+import numpy as np
 import requests
 from common import Stages, Tick, message, new_history, serve
 from fastapi import WebSocket
@@ -55,7 +56,7 @@ def make(base_url: str, subscribers: set[WebSocket]) -> Tick:
             history.fold(plays)
             row = history.current()
             now = stages.done("pattern", now)
-            forecast = forecaster.forecast(row.reshape(1, -1))[0]
+            forecast = forecaster.forecast(np.array([row]))[0]
             now = stages.done("predict", now)
             told = message(line, history, forecast, len(plays))
             for socket in list(subscribers):

@@ -8,6 +8,7 @@ import asyncio
 import time
 from typing import Any
 
+import numpy as np
 import orjson
 import requests
 from cachetools import TTLCache
@@ -92,7 +93,7 @@ def make(base_url: str, subscribers: set[WebSocket], broadcast_s: float = BROADC
             histories[line["gameId"]] = (history, plays)
             row = history.current()
             now = stages.done("pattern", now)
-            forecast = forecaster.forecast(row.reshape(1, -1))[0]
+            forecast = forecaster.forecast(np.array([row]))[0]
             now = stages.done("predict", now)
             made.append(message(line, history, forecast, len(plays)))
         await broadcaster.put(made)

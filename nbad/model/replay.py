@@ -13,7 +13,7 @@ from nbad.messages import Result
 from nbad.model.rating import Expectation, Ratings
 from nbad.model.recorded import RecordedGame, game_days
 from nbad.pattern.clock import REGULATION_S, elapsed_s
-from nbad.pattern.history import SERIES_STEP_S, GameHistory
+from nbad.pattern.history import SERIES_STEP_S, GameHistory, Row
 
 Matrix = NDArray[np.float64]
 Progress = Callable[[Iterable[RecordedGame]], Iterable[RecordedGame]]
@@ -93,9 +93,7 @@ def replay(games: Sequence[RecordedGame], *, fine: bool = False, progress: Progr
     )  # fmt: skip
 
 
-def _rows(
-    game: RecordedGame, expectation: Expectation, fine: bool
-) -> Iterable[tuple[float, NDArray[np.float64]]]:
+def _rows(game: RecordedGame, expectation: Expectation, fine: bool) -> Iterable[tuple[float, Row]]:
     history = GameHistory(game.home_id, game.away_id, expectation, WINDOW_S)
     next_fine = _FINE_FROM_S
     for play in game.plays:

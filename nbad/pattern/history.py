@@ -5,33 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nbad.messages import Line, Play, Status
 from nbad.model.rating import Expectation
 from nbad.pattern.clock import REGULATION_S, elapsed_s, remaining_s
-from nbad.pattern.features import FEATURES, GRID, GRID_POINTS, GRID_STEP_S, INDEX, WINDOWS_S
+from nbad.pattern.features import GRID, GRID_POINTS, GRID_STEP_S, WINDOWS_S
 from nbad.pattern.possession import possession_after
 
 _SLOT_S = 5.0
 SERIES_STEP_S = 30.0
-_GRID_BACK_S = np.arange(GRID_POINTS - 1, -1, -1) * GRID_STEP_S
-_BACK_SLOTS = (np.concatenate([_GRID_BACK_S, WINDOWS_S]) / _SLOT_S).astype(np.intp)
+# In slots: between two points of the grid, from its oldest to now, and back by each window.
+_GRID_STEP = int(GRID_STEP_S / _SLOT_S)
+_GRID_BACK = (GRID_POINTS - 1) * _GRID_STEP
+_BACK_1, _BACK_2, _BACK_3 = (int(window / _SLOT_S) for window in WINDOWS_S)
+
+Row = list[float]
 
 
 class GameHistory:
     """The state of a game after some of its plays.
 
-    A ring buffer holds the differential of the last ``window_s`` game seconds, a slot every 5 s.
-    Memory is bounded by it, however long the game. Folding play by play, in any chunks, is folding
+    The differential of the last ``window_s`` game seconds is kept, a slot every 5 s; memory is
+    bounded by it, however long the game. All is plain numbers: for so few of them each call of
+    numpy costs more than the arithmetic. Folding play by play, in any chunks, is folding
     all at once: a play changes the state the same way whatever came with it.
     """
 
     def __init__(self, home_id: int, away_id: int, expectation: Expectation, window_s: float):
         self._home_id, self._away_id = home_id, away_id
         self._expectation = expectation
-        self._ring = np.zeros(int(window_s / _SLOT_S) + 1, dtype=np.int16)
+        # Oldest first, the last is the slot of now. Of what was never played it is 0.
+        self._past = [0.0] * (max(int(window_s / _SLOT_S), _GRID_BACK) + 1)
         self._slot = 0
         self._elapsed = 0.0
         self._home = self._away = 0
@@ -43,7 +46,7 @@ class GameHistory:
         self._next_point = 0.0
         self.folded = 0
 
-    def fold(self, plays: Iterable[Play]) -> list[tuple[float, NDArray[np.float64]]]:
+    def fold(self, plays: Iterable[Play]) -> list[tuple[float, Row]]:
         """Take further plays; return the moments of the forecast series that they complete.
 
         A moment (every 30 s of game clock) is complete once a play happened after it; its row is
@@ -74,7 +77,7 @@ class GameHistory:
         """
         seen = copy(self) if self.folded else self
         if self.folded:
-            seen._ring = self._ring.copy()
+            seen._past = self._past.copy()
         seen._advance(max(elapsed_s(line.period, line.clock_s), self._elapsed))
         seen._score(line.home_score, line.away_score)
         seen._over = line.status is Status.FINAL or (self.folded > 0 and self._over)
@@ -82,48 +85,51 @@ class GameHistory:
 
     def grid(self) -> tuple[float, ...]:
         """The differential on the model's game-clock grid, oldest first, now last."""
-        return tuple(self.row(self._elapsed)[GRID].tolist())
+        return tuple(self.current()[GRID])
 
-    def current(self) -> NDArray[np.float64]:
-        """The row of features now, shape (features,)."""
+    def current(self) -> Row:
+        """The row of features now, in the order of ``FEATURES``."""
         return self.row(self._elapsed)
 
-    def row(self, at: float) -> NDArray[np.float64]:
+    def row(self, at: float) -> Row:
         """The row of features at ``at`` game seconds, not before the last play."""
-        row = np.zeros(len(FEATURES))
-        differential = self._home - self._away
-        # Of what was never played, and of what the ring no longer holds, the differential is 0.
-        slots = int(at / _SLOT_S) - _BACK_SLOTS
-        past = self._ring[np.minimum(slots, self._slot) % len(self._ring)].astype(np.float64)
-        past[(slots < 0) | (slots <= self._slot - len(self._ring))] = 0.0
-        past[slots >= self._slot] = differential
-        row[GRID] = past[:GRID_POINTS]
-        row[INDEX["swing_60"] : INDEX["swing_60"] + len(WINDOWS_S)] = (
-            differential - past[GRID_POINTS:]
-        )
+        past = self._past
+        differential = past[-1]
+        ahead = int(at / _SLOT_S) - self._slot
+        if ahead > 0:
+            past = past[-_GRID_BACK:] + [differential] * ahead
         points = self._home + self._away
-        row[INDEX["differential"]] = differential
-        row[INDEX["elapsed_s"]] = at
-        row[INDEX["remaining_s"]] = 0.0 if self._over else remaining_s(at)
-        row[INDEX["period"]] = min(at // 720 + 1, 4) if at < REGULATION_S else 5
-        row[INDEX["overtime"]] = at > REGULATION_S
-        row[INDEX["points"]] = points
-        row[INDEX["pace"]] = points / max(at, 1.0)
-        row[INDEX["run"]] = self._run
-        row[INDEX["lead_changes"]] = self._lead_changes
-        row[INDEX["possession"]] = self._possession
-        row[INDEX["expected_margin"]] = self._expectation.margin
-        row[INDEX["expected_margin_sd"]] = self._expectation.margin_sd
-        row[INDEX["expected_total"]] = self._expectation.total
-        row[INDEX["over"]] = self._over
-        return row
+        expectation = self._expectation
+        # In the order of FEATURES, which a test holds it to.
+        return [
+            differential,
+            at,
+            0.0 if self._over else remaining_s(at),
+            min(at // 720 + 1, 4) if at < REGULATION_S else 5,
+            at > REGULATION_S,
+            points,
+            points / max(at, 1.0),
+            differential - past[-1 - _BACK_1],
+            differential - past[-1 - _BACK_2],
+            differential - past[-1 - _BACK_3],
+            self._run,
+            self._lead_changes,
+            self._possession,
+            expectation.margin,
+            expectation.margin_sd,
+            expectation.total,
+            self._over,
+            *past[-1 - _GRID_BACK :: _GRID_STEP],
+        ]
 
     def _advance(self, elapsed: float) -> None:
         slot = int(elapsed / _SLOT_S)
-        if slot > self._slot:
+        passed = slot - self._slot
+        if passed > 0:
             # What lies between keeps the differential that stood then.
-            first = max(self._slot + 1, slot - len(self._ring) + 1)
-            self._ring[np.arange(first, slot + 1) % len(self._ring)] = self._home - self._away
+            past = self._past
+            past += past[-1:] * passed
+            del past[:passed]
             self._slot = slot
         self._elapsed = elapsed
 
@@ -137,7 +143,7 @@ class GameHistory:
             leader = 1 if differential > 0 else -1
             self._lead_changes += self._leader == -leader
             self._leader = leader
-        self._ring[self._slot % len(self._ring)] = differential
+        self._past[-1] = float(differential)
 
     def _side(self, team_id: int) -> int:
         return (team_id == self._home_id) - (team_id == self._away_id)

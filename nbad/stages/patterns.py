@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nbad.channels import Receiver, Sender
 from nbad.messages import Pattern, Patterns, Update, Updates
 from nbad.model.rating import Expectation, RatingsBook
 from nbad.observe.stage import stage
 from nbad.pattern.features import FEATURES, GRID
-from nbad.pattern.history import GameHistory
+from nbad.pattern.history import GameHistory, Row
 
 
 @dataclass(slots=True)
@@ -50,8 +50,8 @@ class PatternBook:
         if updates.schedule is not None:
             due |= {g for g, kept in self._games.items() if self._expect(kept.update) !=
                     kept.expectation}  # fmt: skip
-        rows: list[NDArray[np.float64]] = []
-        points: list[NDArray[np.float64]] = []
+        rows: list[Row] = []
+        points: list[Row] = []
         made: list[tuple[Update, tuple[float, ...], bool]] = []
         for game_id in sorted(due):
             kept = self._games.get(game_id)
@@ -89,15 +89,17 @@ class PatternBook:
 def _assemble(
     updates: Updates,
     made: list[tuple[Update, tuple[float, ...], bool]],
-    rows: list[NDArray[np.float64]],
-    points: list[NDArray[np.float64]],
+    rows: list[Row],
+    points: list[Row],
 ) -> Patterns:
     games, next_point = [], len(rows)
     for row, (update, completed, keeps) in enumerate(made):
-        grid = tuple(rows[row][GRID].tolist())
+        grid = tuple(rows[row][GRID])
         games.append(Pattern(update, grid, row, completed, next_point, keeps))
         next_point += len(completed)
-    matrix = np.array([*rows, *points]) if rows else np.empty((0, len(FEATURES)))
+    matrix = np.empty((next_point, len(FEATURES)))
+    for number, values in enumerate(itertools.chain(rows, points)):
+        matrix[number] = values
     return Patterns(updates.tick, tuple(games), matrix, updates.dropped)
 
 
