@@ -51,14 +51,12 @@ class Comparison:
 
 def compare(known: tuple[Play, ...], plays: tuple[Play, ...]) -> Comparison:
     """Compare the plays of a game with those known before."""
-    unchanged = 0
-    for was, now in zip(known, plays, strict=False):
-        # Most are the very same objects: telling so is cheaper than comparing their fields.
-        if was is not now and was != now:
-            break
-        unchanged += 1
-    if unchanged == len(known):
-        return Comparison(unchanged, corrected=False, older=False)
+    # Most are the very same objects, which a comparison of tuples sees before it looks into them.
+    if plays[: len(known)] == known:
+        return Comparison(len(known), corrected=False, older=False)
+    pairs = enumerate(zip(known, plays, strict=False))
+    shorter = min(len(known), len(plays))
+    unchanged = next((at for at, (was, now) in pairs if was is not now and was != now), shorter)
     by_number = {play.number: play for play in known}
     newest = max(play.edited for play in plays) if plays else ""
     fresh = any(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import orjson
 
 from nbad.feed.playbyplay import parse_play
@@ -20,7 +21,6 @@ from nbad.messages import Play
 _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
 _ACTION = b'{"actionNumber"'
 _END = b"]}}"
-_CHUNK = 65_536
 _PLACE = attrgetter("order", "number")
 
 
@@ -142,10 +142,8 @@ def _head(body: bytes, start: int) -> Any:
 def _common(a: bytes, i: int, b: bytes, j: int) -> int:
     """How many bytes ``a`` from ``i`` on and ``b`` from ``j`` on have in common."""
     limit = min(len(a) - i, len(b) - j)
-    done, step = 0, _CHUNK
-    while step and done < limit:
-        if b.startswith(a[i + done : i + done + step], j + done):
-            done += step
-        else:
-            step //= 2
-    return min(done, limit)
+    if limit <= 0:
+        return 0
+    differ = np.frombuffer(a, np.uint8, limit, i) != np.frombuffer(b, np.uint8, limit, j)
+    first = int(differ.argmax())
+    return first if differ[first] else limit

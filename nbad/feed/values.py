@@ -54,12 +54,11 @@ _MOST = 2**53
 
 def integer(mapping: Any, name: str, most: int = _MOST) -> int:
     """A whole number from 0 to ``most`` that may come as a string (``scoreHome``)."""
-    if type(mapping) is not dict or type(value := mapping.get(name)) is not int:
-        # Seldom: nearly all come as they should.
-        value = field(mapping, name)
-        if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
-            value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+    value = mapping.get(name) if type(mapping) is dict else None
+    if type(value) is str and value.isdecimal() and len(value) <= _DIGITS:
+        value = int(value)
+    if type(value) is not int or not 0 <= value <= most:  # the type, for True is an int too
+        value = field(mapping, name) if value is None else value
         within = f" up to {most}" if most < _MOST else ""
         raise BadData(f"{name}: expected a whole number{within}, was {_shown(value)}")
     return value

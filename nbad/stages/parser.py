@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from nbad.channels import Receiver, Sender
-from nbad.feed.playbyplay import compare
+from nbad.feed.playbyplay import Comparison, compare
 from nbad.feed.reading import Reading, read
 from nbad.feed.statics import Statics
 from nbad.feed.values import BadData
@@ -108,16 +108,18 @@ class GameBook:
         known.source_time = max((play.actual for play in new), default="")
         known.source_time = max(known.source_time, before)
         known.line = _placed(known.line, plays)
-        return replace(
-            self._update(known, payload.received_at),
-            unchanged=judged.unchanged,
-            corrected=judged.corrected,
-        )
+        return self._update(known, payload.received_at, judged)
 
-    def _update(self, known: _Known, received_at: float) -> Update:
+    def _update(
+        self, known: _Known, received_at: float, judged: Comparison | None = None
+    ) -> Update:
+        """``judged`` is None where the plays are those of before."""
         plays = known.plays
         player = self._statics.player(plays[-1]) if plays else ""
-        return Update(known.line, plays, len(plays), False, known.source_time, received_at, player)
+        unchanged = judged.unchanged if judged else len(plays)
+        corrected = judged is not None and judged.corrected
+        source_time = known.source_time
+        return Update(known.line, plays, unchanged, corrected, source_time, received_at, player)
 
 
 def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
@@ -137,14 +139,18 @@ def _placed(line: Line, plays: tuple[Play, ...]) -> Line:
         return line
     last = plays[-1]
     over = last.kind == "game" and last.subkind == "end"
-    return replace(
-        line,
+    # Made outright: replace() takes four times as long, and every line comes here every tick.
+    return Line(
+        line.game_id,
         # A game that left the board at midnight ends when its plays say so.
-        status=Status.FINAL if over else line.status,
-        period=last.period,
-        clock_s=last.clock_s,
-        home_score=last.home,
-        away_score=last.away,
+        Status.FINAL if over else line.status,
+        last.period,
+        last.clock_s,
+        line.start_utc,
+        line.home,
+        line.away,
+        last.home,
+        last.away,
     )
 
 
