@@ -101,3 +101,11 @@ def test_the_plays_that_scored_are_told_and_no_others() -> None:
     assert scoring == [[1008.75, 0, 2, "Dunk"], [1008.75, 30, 28, "Ø. Layup"]]
     whole = orjson.loads(wire.with_scoring(b'{"series":[]}', wire.encode_scoring([])))
     assert whole == {"series": [], "scoring": []}
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+def test_a_frame_is_what_wsproto_makes_of_the_text(size: int) -> None:
+    payload = ("é" * size).encode()[: size - size % 2] + b"x" * (size % 2)
+    assert len(payload) == size
+    encoder = FrameProtocol(client=False, extensions=[])
+    assert wire.text_frame(payload) == bytes(encoder.send_data(payload.decode()))

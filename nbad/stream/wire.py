@@ -25,7 +25,13 @@ _FRAMES = FrameProtocol(client=False, extensions=[])
 
 def text_frame(payload: bytes) -> bytes:
     """One text message, ``payload`` being UTF-8, as one WebSocket frame."""
-    return bytes(_FRAMES.send_data(payload.decode()))
+    # By hand: the encoder takes text, decoding and encoding what is UTF-8 already.
+    size = len(payload)
+    if size < 126:
+        return b"\x81%c%b" % (size, payload)
+    if size < 65_536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
 
 
 def ping_frame() -> bytes:
@@ -63,10 +69,7 @@ def encode_game(game: Game) -> bytes:
             "home": _side(line.home, line.home_score),
             "away": _side(line.away, line.away_score),
             "differential": line.home_score - line.away_score,
-            # _short, in line: half of what a game's message costs is here.
-            "pattern": [
-                int(value) if value.is_integer() else round(value, 2) for value in game.grid
-            ],
+            "pattern": list(map(int, game.grid)),  # whole points, all of them
             "forecast": _forecast(game.forecast),
             "event": _event(plays[-1], game.update.player) if plays else None,
             "corrected": game.update.corrected,
