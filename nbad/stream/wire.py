@@ -69,7 +69,10 @@ def encode_game(game: Game) -> bytes:
             "home": _side(line.home, line.home_score),
             "away": _side(line.away, line.away_score),
             "differential": line.home_score - line.away_score,
-            "pattern": list(map(int, game.grid)),  # whole points, all of them
+            # _short, in line: half of what a game's message costs is here.
+            "pattern": [
+                int(value) if value.is_integer() else round(value, 2) for value in game.grid
+            ],
             "forecast": _forecast(game.forecast),
             "event": _event(plays[-1], game.update.player) if plays else None,
             "corrected": game.update.corrected,
