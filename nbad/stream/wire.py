@@ -25,13 +25,7 @@ _FRAMES = FrameProtocol(client=False, extensions=[])
 
 def text_frame(payload: bytes) -> bytes:
     """One text message, ``payload`` being UTF-8, as one WebSocket frame."""
-    # By hand: the encoder takes text, decoding and encoding what is UTF-8 already.
-    size = len(payload)
-    if size < 126:
-        return b"\x81%c%b" % (size, payload)
-    if size < 65_536:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+    return bytes(_FRAMES.send_data(payload.decode()))
 
 
 def ping_frame() -> bytes:
