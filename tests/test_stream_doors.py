@@ -56,6 +56,31 @@ async def test_a_token_by_header_and_by_url(clock: MockClock, tokens: Path) -> N
                 pass
 
 
+async def test_a_token_withdrawn_at_any_moment_of_a_handshake_lets_nobody_stay(
+    clock: MockClock, tokens: Path, tmp_path: Path
+) -> None:
+    without = tmp_path / "without"
+    await trio.Path(without).write_text("beta-2\n")
+    async with running(tokens_file=tokens) as stage:
+        await stage.tick(make_game(0))
+        upgraded = 0
+        for steps in range(40):
+            raw = await stage.connect()
+            await raw.send(head("/v1/stream?token=alpha-1"))
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            stage.settings.change(tokens_file=without)
+            if b" 101 " in await raw.until(b"\r\n"):
+                upgraded += 1
+                await raw.until(b"\r\n\r\n")
+                with trio.fail_after(30):
+                    while (await raw.frame())[0] != 8:
+                        pass
+            await raw.stream.aclose()
+            stage.settings.change(tokens_file=tokens)
+        assert upgraded
+
+
 async def test_a_token_withdrawn_ends_its_own_and_no_others(clock: MockClock, tokens: Path) -> None:
     async with running(tokens_file=tokens) as stage:
         await stage.tick(make_game(0))
