@@ -11,12 +11,15 @@ import nbad
 
 
 async def main(config: str | None) -> None:
+    over = set()
     async with nbad.pipeline(config) as games:
         async for game in games:
             score = f"{game.away.tricode} {game.away.score} @ {game.home.tricode} {game.home.score}"
             chance = f"{game.forecast.home_win:.1%}" if game.forecast else "-"
             print(f"{game.status:9} Q{game.period} {score:17} home wins {chance}")
-            if all(each.status == "final" for each in games.now.values()):
+            if game.status in ("final", "postponed"):
+                over.add(game.game_id)
+            if over >= games.now.keys():  # not by their status: that may not have been told yet
                 break
 
 
