@@ -91,10 +91,10 @@ def make_game(
         away_score=away,
     )
     forecast = Forecast(
-        0.123456789, Quantiles(-9.876, 1.234, 11.0), Quantiles(201.0, 215.555, 230.1), "m1"
+        0.12346, Quantiles(-9.88, 1.23, 11.0), Quantiles(201.0, 215.56, 230.1), "m1"
     )
     update = Update(line, tuple(plays), 0, False, "2026-01-20T00:59:01.5Z", 1768870741.25)
-    return Game(update, (0.0, 2.0, 1.5), forecast, (Point(0.0, forecast), Point(30.0, forecast)))
+    return Game(update, (0, 2, 1), forecast, (Point(0.0, forecast), Point(30.0, forecast)))
 
 
 def make_tick(in_force: InForce, number: int = 1, feed: FeedState = FeedState.OK) -> Tick:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -160,7 +159,7 @@ def plays() -> tuple[Play, ...]:
 def test_points_in_a_game_that_is_played_never_harm(at: int, extra: int, side: str) -> None:
     """The same plays, of which the last gave one side more: through the pattern builder itself."""
     known = plays()[:at]
-    more = replace(known[-1], **{side: getattr(known[-1], side) + extra})
+    more = known[-1]._replace(**{side: getattr(known[-1], side) + extra})
     wins = []
     for last in (known[-1], more):
         history = GameHistory(1, 2, Expectation(3.0, 220.0), 720.0)

@@ -85,7 +85,7 @@ def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArr
         for pattern in (made := patterns.fold(updates)).games:
             rows = made.matrix[pattern.first_point_row :][: len(pattern.points)]
             completed = list(zip(pattern.points, rows, strict=True))
-            series = [*series, *completed] if pattern.keeps_series else completed
+            series = [*series[: pattern.kept_points], *completed]
             yield body, made.matrix[pattern.row], series
 
 
@@ -124,7 +124,7 @@ def season() -> list[RecordedGame]:
 
 def ended(game: RecordedGame, home: int, away: int) -> RecordedGame:
     """The same game with another end: its last play says another score."""
-    return replace(game, plays=(*game.plays[:-1], replace(game.plays[-1], home=home, away=away)))
+    return replace(game, plays=(*game.plays[:-1], game.plays[-1]._replace(home=home, away=away)))
 
 
 def test_no_result_of_its_own_day_or_later_touches_a_game() -> None:

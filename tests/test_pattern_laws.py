@@ -17,7 +17,8 @@ from nbad.model.forecaster import Forecaster, ModelError
 from nbad.model.rating import Expectation, Ratings
 from nbad.pattern.clock import elapsed_s, remaining_s
 from nbad.pattern.features import FEATURES, GRID, INDEX
-from nbad.pattern.history import GameHistory
+from nbad.pattern.history import GameHistory, Row
+from nbad.stages.patterns import Fold
 
 
 @cache
@@ -215,3 +216,22 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path) -> None:  # type: ignore
     (tmp_path / "home_win.txt").write_text("no trees")
     with pytest.raises(ModelError, match="expected a model that loads"):
         Forecaster.load(tmp_path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 600)), min_size=1, max_size=12))
+def test_a_correction_folds_as_if_it_had_always_been_so(steps: list[tuple[int, int]]) -> None:
+    """Each step: how many plays are as before, how many there are; those after are others."""
+    fold = Fold(history())
+    told: list[tuple[float, Row]] = []
+    said: tuple[Play, ...] = ()
+    for number, (unchanged, length) in enumerate(steps):
+        others = [play._replace(home=play.home + number) for play in plays()]
+        kept = min(unchanged, len(said))
+        said = (*said[:kept], *others[kept : max(length, kept)])
+        still, completed = fold.take(said, kept)
+        told = told[:still] + completed
+        whole = history()
+        assert told == whole.fold(said)
+        assert fold.history.current() == whole.current()
+        assert fold.history.folded == len(said)

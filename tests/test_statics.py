@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from nba_api.stats.static import players
 
@@ -23,18 +21,18 @@ def test_a_player_has_his_full_name() -> None:
 
 
 def test_one_nba_api_does_not_know_keeps_the_feeds_name() -> None:
-    assert Statics().player(replace(PLAY, person_id=10**9)) == "L. James"
+    assert Statics().player(PLAY._replace(person_id=10**9)) == "L. James"
 
 
 def test_nobody_is_nobody() -> None:
-    assert Statics().player(replace(PLAY, person_id=0, player="")) == ""
+    assert Statics().player(PLAY._replace(person_id=0, player="")) == ""
 
 
 def test_only_a_name_that_is_missing_is_filled_in() -> None:
     named = Statics().named(LINE)
     assert named.home.name == "Boston Celtics"
     assert named.away == LINE.away
-    said = replace(LINE, home=Team(BOSTON, "BOS", "Celtics of Boston"))
+    said = LINE._replace(home=Team(BOSTON, "BOS", "Celtics of Boston"))
     assert Statics().named(said) is said
 
 
@@ -55,7 +53,7 @@ def test_the_list_is_walked_once_a_day_and_what_is_kept_is_bounded(
     statics.player(PLAY)
     assert walked == [2544, 2544]
     for person_id in range(1, 3000):
-        statics.player(replace(PLAY, person_id=person_id))
+        statics.player(PLAY._replace(person_id=person_id))
     walked.clear()
-    statics.player(replace(PLAY, person_id=1))
+    statics.player(PLAY._replace(person_id=1))
     assert walked == [1]

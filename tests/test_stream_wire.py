@@ -1,7 +1,5 @@
 """The messages and frames, byte by byte."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
 from stream_kit import make_game
@@ -26,7 +24,7 @@ def test_game_message_stands_alone() -> None:
         "home": {"team_id": 3, "tricode": "CHI", "name": "Home", "score": 30},
         "away": {"team_id": 4, "tricode": "DAL", "name": "Away", "score": 28},
         "differential": 2,
-        "pattern": [0, 2, 1.5],
+        "pattern": [0, 2, 1],
         "forecast": {
             "home_win": 0.12346,
             "margin": {"p10": -9.88, "p50": 1.23, "p90": 11.0},
@@ -92,10 +90,10 @@ def test_only_a_close_is_a_close() -> None:
 
 def test_the_plays_that_scored_are_told_and_no_others() -> None:
     plays = [
-        replace(PLAY, home=0, away=0),
-        replace(PLAY, home=0, away=2, description="Dunk"),
+        PLAY._replace(home=0, away=0),
+        PLAY._replace(home=0, away=2, description="Dunk"),
         PLAY,
-        replace(PLAY, clock_s=430.5, description="Foul"),
+        PLAY._replace(clock_s=430.5, description="Foul"),
     ]
     scoring = orjson.loads(wire.encode_scoring(plays))
     assert scoring == [[1008.75, 0, 2, "Dunk"], [1008.75, 30, 28, "Ø. Layup"]]

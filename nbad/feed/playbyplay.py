@@ -12,23 +12,25 @@ from nbad.messages import Play
 def parse_play(action: Any) -> Play:
     """Read one action; ``BadData`` names it where it cannot be read."""
     number = integer(action, "actionNumber")
+    said = action.get
     try:
+        # By place, not by name, which takes longer: in the order of Play's fields.
         return Play(
-            number=number,
-            order=integer(action, "orderNumber"),
-            period=integer(action, "period", MOST_PERIODS),
-            clock_s=clock_s(action.get("clock")),
-            home=integer(action, "scoreHome", MOST_POINTS),
-            away=integer(action, "scoreAway", MOST_POINTS),
-            kind=text(action, "actionType"),
-            subkind=str(action.get("subType") or ""),
-            team_id=identity(action, "teamId"),
-            possession=identity(action, "possession"),
-            description=str(action.get("description") or ""),
-            actual=str(action.get("timeActual") or ""),
-            edited=str(action.get("edited") or ""),
-            person_id=identity(action, "personId"),
-            player=str(action.get("playerNameI") or ""),
+            number,
+            integer(action, "orderNumber"),
+            integer(action, "period", MOST_PERIODS),
+            clock_s(said("clock")),
+            integer(action, "scoreHome", MOST_POINTS),
+            integer(action, "scoreAway", MOST_POINTS),
+            text(action, "actionType"),
+            str(said("subType") or ""),
+            identity(action, "teamId"),
+            identity(action, "possession"),
+            str(said("description") or ""),
+            str(said("timeActual") or ""),
+            str(said("edited") or ""),
+            identity(action, "personId"),
+            str(said("playerNameI") or ""),
         )
     except BadData as error:
         raise BadData(f"action {number}: {error}") from None

@@ -140,8 +140,12 @@ def _head(body: bytes, start: int) -> Any:
 
 
 def _common(a: bytes, i: int, b: bytes, j: int) -> int:
-    """How many bytes ``a`` from ``i`` on and ``b`` from ``j`` on have in common."""
-    limit = min(len(a) - i, len(b) - j)
+    """How many bytes ``a`` from ``i`` on and ``b`` from ``j`` on have in common, but for those of
+    ``a``'s end that come after its last action."""
+    kept = memoryview(a)[i : -len(_END)]
+    if b.startswith(kept, j):  # plays were appended, as nearly always: a third of what follows
+        return len(kept)
+    limit = min(len(kept), len(b) - j)
     if limit <= 0:
         return 0
     differ = np.frombuffer(a, np.uint8, limit, i) != np.frombuffer(b, np.uint8, limit, j)

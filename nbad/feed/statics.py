@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import cachetools
 from nba_api.stats.static import players, teams
@@ -41,7 +40,7 @@ class Statics:
         home, away = self._named(line.home), self._named(line.away)
         if home is line.home and away is line.away:
             return line
-        return replace(line, home=home, away=away)
+        return line._replace(home=home, away=away)
 
     def _named(self, team: Team) -> Team:
         if team.name != team.tricode:

@@ -175,15 +175,22 @@ class Forecaster:
         )
 
     def forecast(self, matrix: Matrix) -> list[Forecast]:
-        """Forecast every row of ``matrix``, shape (rows, features): one call of the booster."""
+        """Forecast every row of ``matrix``, shape (rows, features): one call of the booster.
+
+        Rounded as it is told: points to a hundredth, the probability to 0.00001.
+        """
         if not len(matrix):
             return []
         made = self.distribution(matrix)
-        rows = zip(
-            made.home_win.tolist(), made.margin.tolist(), (made.margin_sd * _Z90).tolist(),
-            made.total.tolist(), (made.total_sd * _Z90).tolist(), strict=True,
+        margin_band, total_band = made.margin_sd * _Z90, made.total_sd * _Z90
+        points = np.array(
+            [
+                made.margin - margin_band, made.margin, made.margin + margin_band,
+                made.total - total_band, made.total, made.total + total_band,
+            ]
         )  # fmt: skip
+        rows = zip(np.round(made.home_win, 5).tolist(), np.round(points.T, 2).tolist(), strict=True)
         return [
-            Forecast(p, Quantiles(m - dm, m, m + dm), Quantiles(t - dt, t, t + dt), self.name)
-            for p, m, dm, t, dt in rows
+            Forecast(home_win, Quantiles(*told[:3]), Quantiles(*told[3:]), self.name)
+            for home_win, told in rows
         ]

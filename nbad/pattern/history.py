@@ -8,7 +8,7 @@ from copy import copy
 from nbad.messages import Line, Play, Status
 from nbad.model.rating import Expectation
 from nbad.pattern.clock import REGULATION_S, elapsed_s, remaining_s
-from nbad.pattern.features import GRID, GRID_POINTS, GRID_STEP_S, WINDOWS_S
+from nbad.pattern.features import GRID_POINTS, GRID_STEP_S, WINDOWS_S
 from nbad.pattern.possession import possession_after
 
 _SLOT_S = 5.0
@@ -34,7 +34,7 @@ class GameHistory:
         self._home_id, self._away_id = home_id, away_id
         self._expectation = expectation
         # Oldest first, the last is the slot of now. Of what was never played it is 0.
-        self._past = [0.0] * (max(int(window_s / _SLOT_S), _GRID_BACK) + 1)
+        self._past = [0] * (max(int(window_s / _SLOT_S), _GRID_BACK) + 1)
         self._slot = 0
         self._elapsed = 0.0
         self._home = self._away = 0
@@ -72,20 +72,29 @@ class GameHistory:
     def observe(self, line: Line) -> GameHistory:
         """The game with what the scoreboard says, where it has no plays or is not in play.
 
-        Plays that were folded stay as they are: the answer is a copy, or the series would depend
-        on when the board came. Without any, the board is all there is, and is kept.
+        A copy: plays that were folded stay as they are, or the series would depend on when the
+        board came.
         """
-        seen = copy(self) if self.folded else self
-        if self.folded:
-            seen._past = self._past.copy()
+        seen = self.copy()
         seen._advance(max(elapsed_s(line.period, line.clock_s), self._elapsed))
         seen._score(line.home_score, line.away_score)
         seen._over = line.status is Status.FINAL or (self.folded > 0 and self._over)
         return seen
 
-    def grid(self) -> tuple[float, ...]:
+    def copy(self) -> GameHistory:
+        """The game as it is now, to fold on from in another way."""
+        kept = copy(self)
+        kept._past = self._past.copy()
+        return kept
+
+    @property
+    def points(self) -> int:
+        """How many moments of the forecast series are complete."""
+        return int(self._next_point / SERIES_STEP_S)
+
+    def grid(self) -> tuple[int, ...]:
         """The differential on the model's game-clock grid, oldest first, now last."""
-        return tuple(self.current()[GRID])
+        return tuple(self._past[-1 - _GRID_BACK :: _GRID_STEP])
 
     def current(self) -> Row:
         """The row of features now, in the order of ``FEATURES``."""
@@ -143,7 +152,7 @@ class GameHistory:
             leader = 1 if differential > 0 else -1
             self._lead_changes += self._leader == -leader
             self._leader = leader
-        self._past[-1] = float(differential)
+        self._past[-1] = differential
 
     def _side(self, team_id: int) -> int:
         return (team_id == self._home_id) - (team_id == self._away_id)

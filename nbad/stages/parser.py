@@ -48,14 +48,13 @@ class GameBook:
         trouble: list[tuple[str, str]] = []
         board = fetched.scoreboard
         for line in board.lines if board else ():
-            new = line.game_id not in self._games
-            known = self._games.setdefault(line.game_id, _Known(line))
-            before = known.line
-            line = known.line = self._statics.named(line)
+            known = self._games.get(line.game_id)
+            before = known.line if known else None
+            if known is None:
+                known = self._games[line.game_id] = _Known(line)
             # A game with plays is where its plays say; the board adds what they cannot.
-            if known.plays:
-                known.line = _placed(line, known.plays)
-            if new or known.line != before:
+            known.line = _placed(self._statics.named(line), known.plays)
+            if known.line != before:
                 changed[line.game_id] = self._update(known, fetched.received_at)
         # What is new first: it may have settled a doubt that is still standing.
         self._read_all(fetched.payloads, fetched, changed, trouble)
@@ -99,7 +98,7 @@ class GameBook:
             return None
         known.doubted = None
         known.reading, known.modified = reading, payload.last_modified
-        if plays == known.plays:
+        if not judged.corrected and judged.unchanged == len(plays):
             return None
         known.plays = plays
         # Where nothing was taken back, what is new may be later, and no more.

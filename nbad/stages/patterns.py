@@ -2,26 +2,61 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nbad.channels import Receiver, Sender
-from nbad.messages import Pattern, Patterns, Update, Updates
+from nbad.messages import Pattern, Patterns, Play, Update, Updates
 from nbad.model.rating import Expectation, RatingsBook
 from nbad.observe.stage import stage
-from nbad.pattern.features import FEATURES, GRID
+from nbad.pattern.features import FEATURES
 from nbad.pattern.history import GameHistory, Row
+
+# A game is kept as it was every so many plays, for a correction to fold it anew from there: 1.5 KB
+# each, some 20 in a game.
+_MARK_EVERY = 32
+
+
+class Fold:
+    """A game's fold so far, and as it was before, for plays that the feed corrects."""
+
+    def __init__(self, blank: GameHistory) -> None:
+        self.history = blank
+        self._marks = [blank.copy()]
+
+    def take(self, plays: tuple[Play, ...], unchanged: int) -> tuple[int, list[tuple[float, Row]]]:
+        """Fold ``plays``, of which the first ``unchanged`` are those of before.
+
+        Returns how many moments of the forecast series still hold, and those that follow.
+        """
+        if unchanged < self.history.folded:
+            while self._marks[-1].folded > unchanged:
+                self._marks.pop()
+            self.history = self._marks[-1].copy()
+        history = self.history
+        kept = history.points
+        completed: list[tuple[float, Row]] = []
+        while (start := history.folded) < len(plays):
+            end = start - start % _MARK_EVERY + _MARK_EVERY
+            completed += history.fold(plays[start:end])
+            if history.folded == end:
+                self._marks.append(history.copy())
+        return kept, completed
+
+    def now(self, update: Update) -> GameHistory:
+        """The game as its plays say; as the board says where it has none or is not in play."""
+        settled = not update.plays or not update.line.status.in_play
+        return self.history.observe(update.line) if settled else self.history
 
 
 @dataclass(slots=True)
 class _Followed:
-    """What is kept of a game: its last update, its fold so far, and what was expected of it."""
+    """What is kept of a game: its last update, what was expected of it, and its fold so far."""
 
     update: Update
-    history: GameHistory
     expectation: Expectation
+    fold: Fold
 
 
 class PatternBook:
@@ -33,74 +68,58 @@ class PatternBook:
         self._made_with: tuple[str, float] | None = None
 
     def fold(self, updates: Updates) -> Patterns:
-        """Fold a tick's updates; a correction, another model or other ratings fold a game anew."""
+        """Fold a tick's updates. Another model or other ratings fold a game anew."""
         for game_id in updates.dropped:
             self._games.pop(game_id, None)
         force = updates.tick.in_force
         window_s = force.config.pattern.window_s
-        fresh = {update.line.game_id: update for update in updates.games}
         made_with = (force.forecaster.name, window_s)
         anew = made_with != self._made_with
         self._made_with = made_with
         if updates.schedule is not None:
             self._ratings = RatingsBook(updates.schedule.results, self._ratings)
-        due = set(fresh)
-        if anew:
-            due |= set(self._games)
-        if updates.schedule is not None:
-            due |= {g for g, kept in self._games.items() if self._expect(kept.update) !=
-                    kept.expectation}  # fmt: skip
+        fresh = {update.line.game_id: update for update in updates.games}
+        due = set(fresh) | self._outdated(updates, anew=anew)
+        games: list[Pattern] = []
         rows: list[Row] = []
-        points: list[Row] = []
-        made: list[tuple[Update, tuple[float, ...], bool]] = []
-        for game_id in sorted(due):
-            kept = self._games.get(game_id)
+        point_rows: list[Row] = []
+        for row, game_id in enumerate(sorted(due)):
+            known = self._games.get(game_id)
             update = fresh.get(game_id) or replace(self._games[game_id].update, corrected=False)
-            history = kept.history if kept else None
-            expectation = kept.expectation if kept else self._expect(update)
-            if updates.schedule is not None:
+            if known is None or updates.schedule is not None:
                 expectation = self._expect(update)
-            whole = (
-                history is None
-                or kept is None
-                or anew
-                or not history.folded
-                or update.unchanged < history.folded
-                or expectation != kept.expectation
-            )
-            if whole or history is None:
-                line = update.line
-                history = GameHistory(line.home.team_id, line.away.team_id, expectation, window_s)
-            start = history.folded
-            completed = history.fold(update.plays[start:])
-            self._games[game_id] = _Followed(update, history, expectation)
-            settled = not update.plays or not update.line.status.in_play
-            rows.append((history.observe(update.line) if settled else history).current())
-            points.extend(row for _, row in completed)
-            made.append((update, tuple(at for at, _ in completed), not whole))
-        return _assemble(updates, made, rows, points)
+            else:
+                expectation = known.expectation
+            if known is None or anew or expectation != known.expectation:
+                home, away = update.line.home.team_id, update.line.away.team_id
+                fold = Fold(GameHistory(home, away, expectation, window_s))
+            else:
+                fold = known.fold
+            self._games[game_id] = _Followed(update, expectation, fold)
+            kept, completed = fold.take(update.plays, update.unchanged)
+            now = fold.now(update)
+            moments = tuple(at for at, _ in completed)
+            first = len(due) + len(point_rows)
+            games.append(Pattern(update, now.grid(), row, kept, moments, first))
+            rows.append(now.current())
+            point_rows += [values for _, values in completed]
+        shape = len(rows) + len(point_rows), len(FEATURES)
+        matrix = np.array(rows + point_rows, dtype=np.float64).reshape(shape)
+        return Patterns(updates.tick, tuple(games), matrix, updates.dropped)
+
+    def _outdated(self, updates: Updates, *, anew: bool) -> set[str]:
+        """The games to be told again though nothing of them is new."""
+        if anew:
+            return set(self._games)
+        if updates.schedule is None:
+            return set()
+        games = self._games.items()
+        return {name for name, game in games if self._expect(game.update) != game.expectation}
 
     def _expect(self, update: Update) -> Expectation:
         line = update.line
         # Only results of games over before this one: its own can never touch its features.
         return self._ratings.expect(line.home.team_id, line.away.team_id, line.start_utc)
-
-
-def _assemble(
-    updates: Updates,
-    made: list[tuple[Update, tuple[float, ...], bool]],
-    rows: list[Row],
-    points: list[Row],
-) -> Patterns:
-    games, next_point = [], len(rows)
-    for row, (update, completed, keeps) in enumerate(made):
-        grid = tuple(rows[row][GRID])
-        games.append(Pattern(update, grid, row, completed, next_point, keeps))
-        next_point += len(completed)
-    matrix = np.empty((next_point, len(FEATURES)))
-    for number, values in enumerate(itertools.chain(rows, points)):
-        matrix[number] = values
-    return Patterns(updates.tick, tuple(games), matrix, updates.dropped)
 
 
 async def build_patterns(updates: Receiver[Updates], patterns: Sender[Patterns]) -> None:

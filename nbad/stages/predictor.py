@@ -23,7 +23,7 @@ class SeriesBook:
             line = pattern.update.line
             rows = forecasts[pattern.first_point_row :][: len(pattern.points)]
             completed = tuple(map(Point, pattern.points, rows))
-            before = self._series.get(line.game_id, ()) if pattern.keeps_series else ()
+            before = self._series.get(line.game_id, ())[: pattern.kept_points]
             series = self._series[line.game_id] = before + completed
             postponed = line.status is Status.POSTPONED
             now = None if postponed else forecasts[pattern.row]

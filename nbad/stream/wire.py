@@ -50,7 +50,7 @@ def rfc3339(seconds: float) -> str:
 
 
 def encode_game(game: Game) -> bytes:
-    """The game message of the contract, without its series. Points have 2 decimals, clocks too."""
+    """The game message of the contract, without its series."""
     line = game.update.line
     plays = game.update.plays
     return orjson.dumps(
@@ -58,15 +58,12 @@ def encode_game(game: Game) -> bytes:
             "game_id": line.game_id,
             "status": line.status.value,
             "period": line.period,
-            "clock_s": round(line.clock_s, 2),
+            "clock_s": line.clock_s,
             "start_utc": line.start_utc,
             "home": _side(line.home, line.home_score),
             "away": _side(line.away, line.away_score),
             "differential": line.home_score - line.away_score,
-            # _short, in line: half of what a game's message costs is here.
-            "pattern": [
-                int(value) if value.is_integer() else round(value, 2) for value in game.grid
-            ],
+            "pattern": game.grid,
             "forecast": _forecast(game.forecast),
             "event": _event(plays[-1], game.update.player) if plays else None,
             "corrected": game.update.corrected,
@@ -82,11 +79,11 @@ def encode_series(series: Iterable[Point]) -> bytes:
         [
             [
                 _short(point.elapsed_s),
-                round(point.forecast.home_win, 5),
-                round(point.forecast.margin.p10, 2),
-                round(point.forecast.margin.p50, 2),
-                round(point.forecast.margin.p90, 2),
-                round(point.forecast.total.p50, 2),
+                point.forecast.home_win,
+                point.forecast.margin.p10,
+                point.forecast.margin.p50,
+                point.forecast.margin.p90,
+                point.forecast.total.p50,
             ]
             for point in series
         ]
@@ -203,7 +200,7 @@ def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
     if forecast is None:
         return None
     return {
-        "home_win": round(forecast.home_win, 5),
+        "home_win": forecast.home_win,
         "margin": _quantiles(forecast.margin),
         "total": _quantiles(forecast.total),
         "model": forecast.model,
@@ -211,18 +208,14 @@ def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
 
 
 def _quantiles(quantiles: Quantiles) -> dict[str, float]:
-    return {
-        "p10": round(quantiles.p10, 2),
-        "p50": round(quantiles.p50, 2),
-        "p90": round(quantiles.p90, 2),
-    }
+    return {"p10": quantiles.p10, "p50": quantiles.p50, "p90": quantiles.p90}
 
 
 def _event(play: Play, player: str) -> dict[str, Any]:
     return {
         "number": play.number,
         "period": play.period,
-        "clock_s": round(play.clock_s, 2),
+        "clock_s": play.clock_s,
         "kind": play.kind,
         "subkind": play.subkind,
         "team_id": play.team_id,
@@ -236,5 +229,5 @@ def _event(play: Play, player: str) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """A whole number without its ``.0``: the pattern is mostly whole numbers, and sent often."""
+    """A whole number without its ``.0``, as most moments of a game are."""
     return int(value) if value == int(value) else round(value, 2)
