@@ -230,3 +230,13 @@ async def test_a_cancelled_request_leaves_a_client_that_works(make: Make) -> Non
             nursery.cancel_scope.cancel()
         server.hold.set()
         assert (await client.get(url)).content == b"hi"
+
+
+async def test_a_size_that_is_a_lie_is_an_error() -> None:
+    for size in (10, 2**32 - 1):
+        body = gzip.compress(b"x" * 9999)[:-4] + size.to_bytes(4, "little")
+        head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client = httpx.AsyncClient(transport=LeanTransport())
+        async with serving(Server(head + body)) as url, client:
+            with pytest.raises(httpx.DecodingError, match="expected gzip"):
+                await client.get(url)

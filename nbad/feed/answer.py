@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 
 from cachetools import LRUCache
+from isal import isal_zlib as zlib
 
 from nbad.feed.faults import REGRESS_S, Struck, with_nulls
 from nbad.feed.night import Night, Resource

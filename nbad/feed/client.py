@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 # A night has 15 games and a few documents more; a month of ids fits, and then the oldest go.
-_VALIDATORS = 512
+_ADDRESSES = 512
 _LONGEST_WAIT_S = 60.0
 
 
@@ -99,7 +99,12 @@ class Ceiling:
 
 
 class FeedClient:
-    """One long-lived HTTP client. ``transport`` is for tests; None is the network."""
+    """One long-lived HTTP client. ``transport`` is for tests; None is the network.
+
+    It speaks to the transport itself, with httpx's requests and responses: an ``AsyncClient`` in
+    between, whose cookies, redirects and authentication the feed has no use for, takes as long
+    again as the transport does.
+    """
 
     def __init__(
         self,
@@ -112,23 +117,17 @@ class FeedClient:
         self.config = config
         self._ceiling = ceiling
         self._tap = tap
-        self._validators: cachetools.LRUCache[str, dict[str, str]] = cachetools.LRUCache(
-            _VALIDATORS
-        )
-        self._client = httpx.AsyncClient(
-            headers=HEADERS | {"Accept-Encoding": "gzip"} | config.feed.headers,
-            http2=config.feed.http2,
-            timeout=config.feed.timeout_s,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
-            transport=transport or _transport(config),
-        )
+        self._headers = httpx.Headers(HEADERS | {"Accept-Encoding": "gzip"} | config.feed.headers)
+        # What is asked next of each address: with the validators of what was accepted last.
+        self._requests: cachetools.LRUCache[str, httpx.Request] = cachetools.LRUCache(_ADDRESSES)
+        self._transport = transport or _transport(config)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
-            await self._client.aclose()
+            await self._transport.aclose()
 
     async def get(self, url: str, heed: Heed | None = None) -> Answer | None:
         """The document at ``url``; None where it is the one accepted last (304).
@@ -152,14 +151,24 @@ class FeedClient:
 
     def accept(self, answer: Answer) -> None:
         """Remember that ``answer`` was good: from now on ask only for what is newer."""
-        self._validators[answer.url] = answer.validators
+        headers = self._headers.copy()
+        headers.update(answer.validators)
+        self._requests[answer.url] = httpx.Request("GET", answer.url, headers=headers)
+
+    def _request(self, url: str) -> httpx.Request:
+        request = self._requests.get(url)
+        if request is None:
+            request = self._requests[url] = httpx.Request("GET", url, headers=self._headers)
+        return request
 
     async def _once(self, url: str, heed: Heed | None) -> Answer | None:
         await self._ceiling.take(self.config.poll.max_requests_per_s)
         asked = trio.current_time()
         try:
             with trio.fail_after(self.config.feed.timeout_s):
-                response = await self._client.get(url, headers=self._validators.get(url))
+                response = await self._transport.handle_async_request(self._request(url))
+                body = await response.aread()
+                await response.aclose()
         except trio.TooSlowError:
             raise _PassingError(
                 "timeout", f"{url}: no answer within {self.config.feed.timeout_s} s"
@@ -171,17 +180,21 @@ class FeedClient:
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
             raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
         status = response.status_code
+        # Read once: httpx looks through all of them for each that is asked for.
+        headers = {
+            name.lower().decode("latin-1"): value.decode("latin-1")
+            for name, value in response.headers.raw
+        }
         if heed is not None and status in (200, 304):
-            heed(asked, trio.current_time(), response.headers, changed=status == 200)
+            heed(asked, trio.current_time(), headers, changed=status == 200)
         if status == 304:
             return None
         if self._tap:
-            self._tap(Arrival(url, status, dict(response.headers), response.content, time.time()))
+            self._tap(Arrival(url, status, dict(response.headers), body, time.time()))
         if status in _RETRIED:
-            self._ceiling.pause(retry_after_s(response.headers.get("retry-after"), time.time()))
+            self._ceiling.pause(retry_after_s(headers.get("retry-after"), time.time()))
             raise _PassingError(f"status_{status}", f"{url}: status {status}")
-        body = response.content
-        kind = response.headers.get("content-type", "")
+        kind = headers.get("content-type", "")
         if status != 200 or "html" in kind or "xml" in kind or body.lstrip()[:1] != b"{":
             log.warning("feed_refused", status=status, url=url, content_type=kind)
             raise FeedError(
@@ -189,16 +202,32 @@ class FeedClient:
             )
         if body.rstrip()[-1:] != b"}":
             raise _PassingError("truncated", f"{url}: truncated after {len(body)} bytes")
-        etag, modified = response.headers.get("etag"), response.headers.get("last-modified")
+        etag, modified = headers.get("etag"), headers.get("last-modified")
         validators = {"If-None-Match": etag} if etag else {}
         if modified:
             validators["If-Modified-Since"] = modified
         return Answer(url, body, time.time(), http_date_s(modified), validators)
 
 
-def _transport(config: Config) -> httpx.AsyncBaseTransport | None:
-    """Ours, where it can do what is asked of it; None is httpx's."""
-    return None if config.feed.http2 or getproxies() else LeanTransport()
+class _Httpx(httpx.AsyncBaseTransport):
+    """All of httpx as a transport, for what ours cannot do: proxies and HTTP/2."""
+
+    def __init__(self, *, http2: bool) -> None:
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+        self._client = httpx.AsyncClient(http2=http2, timeout=None, limits=limits)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._client.send(request)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def _transport(config: Config) -> httpx.AsyncBaseTransport:
+    """Ours, where it can do what is asked of it."""
+    if config.feed.http2 or getproxies():
+        return _Httpx(http2=config.feed.http2)
+    return LeanTransport()
 
 
 def http_date_s(value: str | None) -> float | None:

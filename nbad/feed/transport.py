@@ -7,7 +7,6 @@ pipeline does with the answers (docs/performance.md).
 
 from __future__ import annotations
 
-import math
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -210,8 +209,10 @@ def decoded(body: bytes, encoding: str, request: httpx.Request) -> bytes:
     if encoding not in ("gzip", "x-gzip"):
         raise httpx.DecodingError(f"expected gzip, was {encoding}", request=request)
     decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    # gzip ends with its plain size: a buffer of just that takes a third of the time of the largest.
+    size = min(int.from_bytes(body[-4:], "little") + 1, _LARGEST_BODY)
     try:
-        plain: bytes = decoder.decompress(body, _LARGEST_BODY)
+        plain: bytes = decoder.decompress(body, size)
     except igzip_lib.IsalError as error:  # type: ignore[misc] # its stub calls it an instance
         raise httpx.DecodingError(f"expected gzip, was {error}", request=request) from None
     if not decoder.eof:
@@ -227,7 +228,10 @@ def _within(
     error: type[httpx.TimeoutException],
     request: httpx.Request | None,
 ) -> Iterator[None]:
-    with trio.move_on_after(math.inf if seconds is None else seconds) as scope:
+    if seconds is None:
+        yield
+        return
+    with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
         raise error(f"nothing within {seconds:g} s", request=request)
