@@ -1,10 +1,10 @@
 """From the bytes of an answer to the frame that is ready to send, stage by stage, in one process.
 
-    python benchmarks/hotpath.py [--games 15] [--ticks 120] [--pause-ms 100] [--step-s 30]
+    python benchmarks/hotpath.py [--games 15] [--ticks 120] [--pause-ms 100] [--step-s S]
 
-A scoreboard and every game's play-by-play, all changed since the last tick, through the daemon's
-own code with its settings of the garbage collector. Between two ticks it sleeps, so that caches are
-as cold as in the daemon. Pauses of the collector are those it reports itself.
+A scoreboard and every game's play-by-play, each with its next change, through the daemon's own
+code, with its times for the garbage collector. Between two ticks it sleeps, so that caches are as
+cold as in the daemon. Pauses of the collector are those it reports itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import httpx
 
@@ -26,17 +27,18 @@ from nbad.diet import without_unused
 from nbad.messages import Fetched, InForce, Payload, Tick
 
 with without_unused():
-    from nbad.daemon import collect_seldom
     from nbad.model.forecaster import Forecaster
 
 from nbad.feed.scoreboard import parse_scoreboard
+from nbad.feed.simulator import GamesNight
 from nbad.feed.transport import decoded
+from nbad.observe.garbage import Collector
 from nbad.stages.parser import GameBook
 from nbad.stages.patterns import PatternBook
 from nbad.stages.predictor import SeriesBook
 from nbad.stream.night import Night
 
-# Of feed time between two ticks: every game has something new.
+# The first ticks fold whole games, and fill caches.
 _WARM_UP = 10
 STEPS = ("inflate", "board", "parse", "pattern", "predict", "emit", "all", "all, CPU")
 
@@ -83,14 +85,45 @@ class Pipeline:
         return [*costs, sum(costs), (time.thread_time() - cpu) * 1e3], len(forecasts.games)
 
 
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What the feed says at one moment."""
+
+    board: bytes
+    plays: dict[str, bytes]
+
+
+def all_changed(night: GamesNight) -> Iterator[Documents]:
+    """Of every game its next change each time, and a board 30 s later than the last."""
+    feeds = {game_id: night.feed(game_id) for game_id in night.game_ids}
+    revisions = {game_id: feed.revision(night.starts_at) for game_id, feed in feeds.items()}
+    for number in itertools.count():
+        plays = {}
+        for game_id, feed in feeds.items():
+            said = feed.play_by_play(revisions[game_id] + number)
+            assert said is not None
+            plays[game_id] = said.body
+        yield Documents(night.scoreboard(night.starts_at + number * 30.0).body, plays)
+
+
+def as_it_goes(night: GamesNight, step_s: float) -> Iterator[Documents]:
+    """The night every ``step_s`` seconds: some games changed, others are in a time-out."""
+    for number in itertools.count():
+        at = night.starts_at + number * step_s
+        found = {game_id: night.play_by_play(game_id, at) for game_id in night.game_ids}
+        plays = {game_id: said.body for game_id, said in found.items() if said}
+        yield Documents(night.scoreboard(at).body, plays)
+
+
 def measure(
-    games: int, ticks: int, pause_ms: float, step_s: float, pack: Callable[[bytes], bytes]
+    feed: Iterator[Documents],
+    ticks: int,
+    pause_ms: float,
+    pack: Callable[[bytes], bytes],
 ) -> None:
-    """Print a table of what a tick costs with bodies packed by ``pack``, each ``step_s`` of game
-    later than the last."""
-    night = slate(games)
+    """Print a table of what a tick costs with bodies packed by ``pack``."""
     pipeline = Pipeline()
-    collect_seldom()
+    collector = Collector()
     pauses: list[float] = []
     began = 0.0
 
@@ -103,11 +136,10 @@ def measure(
 
     gc.callbacks.append(watch)
     taken, changed = [], []
-    for number in range(ticks + _WARM_UP):
-        at = night.starts_at + number * step_s
-        found = {game_id: night.play_by_play(game_id, at) for game_id in night.game_ids}
-        plays = {game_id: pack(said.body) for game_id, said in found.items() if said}
-        board = pack(night.scoreboard(at).body)
+    for number, said in enumerate(itertools.islice(feed, ticks + _WARM_UP)):
+        plays = {game_id: pack(body) for game_id, body in said.plays.items()}
+        board = pack(said.board)
+        collector.rest(idle=False)
         time.sleep(pause_ms / 1e3)
         costs, count = pipeline.tick(number, board, plays)
         if number >= _WARM_UP:
@@ -115,8 +147,8 @@ def measure(
             changed.append(count)
     gc.callbacks.remove(watch)
     sys.stdout.write(
-        f"{pack.__name__}: {ticks} ticks, {statistics.mean(changed):.1f} of {games} games changed\n"
-        f"  {'ms':10}{'p50':>8}{'p99':>8}{'max':>8}\n"
+        f"{pack.__name__}: {ticks} ticks, {statistics.mean(changed):.1f} of {len(plays)} games"
+        f" changed\n  {'ms':10}{'p50':>8}{'p99':>8}{'max':>8}\n"
     )
     for name, column in zip(STEPS, zip(*taken, strict=True), strict=True):
         ranked = sorted(column)
@@ -141,8 +173,15 @@ if __name__ == "__main__":
     parser.add_argument("--games", type=int, default=15)
     parser.add_argument("--ticks", type=int, default=120)
     parser.add_argument("--pause-ms", type=float, default=100.0)
-    parser.add_argument("--step-s", type=float, default=30.0)
+    parser.add_argument(
+        "--step-s", type=float, help="the night as it goes, so many s a tick (else: all changed)"
+    )
     parser.add_argument("--plain", action="store_true", help="plain bodies only")
     arguments = parser.parse_args()
+    games_on = slate(arguments.games)
     for form in (plain,) if arguments.plain else (plain, gzipped):
-        measure(arguments.games, arguments.ticks, arguments.pause_ms, arguments.step_s, form)
+        if arguments.step_s:
+            documents = as_it_goes(games_on, arguments.step_s)
+        else:
+            documents = all_changed(games_on)
+        measure(documents, arguments.ticks, arguments.pause_ms, form)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from nbad.feed.recorder import Recorder
 from nbad.inforce import read
 from nbad.messages import InForce, Tick
 from nbad.observe import logs
+from nbad.observe.garbage import Collector
 from nbad.observe.statistics import Statistics
 from nbad.observe.systemd import Notifier
 from nbad.settings import Settings
@@ -53,9 +53,8 @@ def run_daemon(path: Path | None) -> int:
         logs.configure(in_force.config.log, metrics.count)
     except OSError as error:
         return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
-    collect_seldom()
     try:
-        trio.run(_run, path, in_force, metrics, inherited)
+        trio.run(_run, path, in_force, metrics, inherited, Collector())
     except BaseExceptionGroup as group:
         cause = _first(group)
         if isinstance(cause, AddressError):
@@ -69,16 +68,12 @@ def run_daemon(path: Path | None) -> int:
     return OK
 
 
-def collect_seldom() -> None:
-    """Set the garbage collector for a process that keeps what it has loaded."""
-    # What exists now lives as long as the daemon: a full collection would walk all of it, 50 ms.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 50)
-
-
 async def _run(
-    path: Path | None, in_force: InForce, metrics: Metrics, inherited: Inherited
+    path: Path | None,
+    in_force: InForce,
+    metrics: Metrics,
+    inherited: Inherited,
+    collector: Collector,
 ) -> None:
     settings = Settings(in_force)
     hub = open_hub(settings)
@@ -91,7 +86,7 @@ async def _run(
             nursery.start_soon(_obey, signals, path, settings, source, notifier, metrics)
             # Before the pipeline: /readyz says why it is not ready yet.
             await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
-            served = _herald(notifier, live)
+            served = _herald(notifier, live, collector)
             recorder = Recorder(settings)
             recording = await nursery.start(recorder.run)
             serve = partial(
@@ -104,7 +99,7 @@ async def _run(
     log.info("stopped")
 
 
-def _herald(notifier: Notifier, live: Live) -> Callable[[Tick], None]:
+def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took."""
     ready = False
@@ -123,6 +118,7 @@ def _herald(notifier: Notifier, live: Live) -> Callable[[Tick], None]:
             notifier.ready(status)
             log.info("ready", tick=tick.number, games=live.hub.night.games)
         notifier.watchdog()
+        collector.rest(idle=tick.idle)
 
     return served
 

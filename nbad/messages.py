@@ -74,7 +74,8 @@ class Tick:
 
     ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
     it had work; ``errors`` how often something went wrong in it, and was lived with.
-    ``feed_age_s`` is the time since the feed last answered well. ``channels`` holds how each
+    ``idle`` is whether no game is in play; ``feed_age_s`` the time since the feed last answered
+    well. ``channels`` holds how each
     stage found the channel that it took the tick from, by stage.
     """
 
@@ -83,6 +84,7 @@ class Tick:
     in_force: InForce
     feed: FeedState = FeedState.OK
     feed_age_s: float = 0.0
+    idle: bool = False
     timing_ms: dict[str, float] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
     channels: dict[str, Channel] = field(default_factory=dict)

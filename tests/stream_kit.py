@@ -99,7 +99,7 @@ def make_game(
 
 def make_tick(in_force: InForce, number: int = 1, feed: FeedState = FeedState.OK) -> Tick:
     timing = {"poll": 31.0, "parse": 1.5, "pattern": 0.4, "predict": 0.9}
-    return Tick(number, trio.current_time(), in_force, feed, 0.25, timing)
+    return Tick(number, trio.current_time(), in_force, feed, 0.25, timing_ms=timing)
 
 
 class Stage:

@@ -222,6 +222,7 @@ def _judge_feed(state: _State, tick: Tick) -> None:
     now = trio.current_time()
     # At half-time nothing changes, and nothing is amiss.
     live = any(game.line.status is Status.LIVE for game in state.games.values())
+    tick.idle = not any(game.line.status.in_play for game in state.games.values())
     if state.board_failed:
         tick.feed = FeedState.DOWN
     elif live and now - state.changed_at > _STALE_S:

@@ -1,0 +1,68 @@
+"""Garbage is collected between ticks, and what a night left once it is over."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from nbad.observe.garbage import Collector
+
+
+class Knot:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    thresholds = gc.get_threshold()
+    yield Collector()
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def knots(number: int) -> list[weakref.ref[Knot]]:
+    return [weakref.ref(Knot()) for _ in range(number)]
+
+
+def test_little_is_left_until_it_is_worth_it(collector: Collector) -> None:
+    few = knots(10)
+    collector.rest(idle=False)
+    assert all(knot() is not None for knot in few)
+    many = knots(10_000)
+    collector.rest(idle=False)
+    assert all(knot() is None for knot in few + many)
+
+
+def test_what_has_grown_old_goes_when_no_game_is_on(collector: Collector) -> None:
+    kept = [Knot() for _ in range(10_000)]
+    collector.rest(idle=False)
+    old = [weakref.ref(knot) for knot in kept]
+    kept.clear()
+    knots(10_000)
+    collector.rest(idle=False)
+    assert all(knot() is not None for knot in old)
+    collector.rest(idle=True)
+    assert all(knot() is None for knot in old)
+
+
+def test_an_idle_night_is_walked_once(collector: Collector) -> None:
+    whole: list[str] = []
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            whole.append(phase)
+
+    kept = [Knot() for _ in range(10_000)]
+    collector.rest(idle=True)
+    gc.callbacks.append(watch)
+    for _ in range(5):
+        collector.rest(idle=True)
+    gc.callbacks.remove(watch)
+    assert len(whole) == 1
+    assert len(kept) == 10_000
