@@ -136,10 +136,9 @@ def test_only_the_new_actions_are_parsed(monkeypatch: pytest.MonkeyPatch) -> Non
     last = read(document(actions[:-3], 1))
     parsed.clear()
     made = read(document(actions, 2), last)
-    # The last known one is where the difference begins, so it is read anew.
-    assert parsed == actions[-4:]
-    assert made.plays[: len(last.plays) - 1] == last.plays[:-1]
-    assert all(new is old for new, old in zip(made.said, last.said[:-1], strict=False))
+    assert parsed == actions[-3:]
+    assert made.plays[: len(last.plays)] == last.plays
+    assert all(new is old for new, old in zip(made.said, last.said, strict=False))
 
 
 def numbered(action: Any, number: int, order: int) -> Any:

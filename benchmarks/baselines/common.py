@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import lightgbm
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from nbad.messages import Forecast
+from nbad.model.forecaster import BUNDLED, TREES, Forecaster
 from nbad.model.rating import Expectation
 from nbad.pattern.history import GameHistory
 
@@ -57,6 +59,17 @@ def message(line: Any, history: GameHistory, forecast: Forecast, plays: int) -> 
         },
         "plays": plays,
     }
+
+
+def bundled_booster() -> lightgbm.Booster:
+    return lightgbm.Booster(model_file=str(BUNDLED / TREES))
+
+
+def forecaster_asking(predict: Callable[[Any], Any]) -> Forecaster:
+    """The bundled model with its trees as LightGBM predicts them, in place of nbad's table."""
+    forecaster = Forecaster.load()
+    forecaster._scores = predict  # type: ignore[assignment]
+    return forecaster
 
 
 def say(line: str) -> None:

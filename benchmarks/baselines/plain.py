@@ -6,34 +6,36 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
 
 import numpy as np
 import requests
-from common import Stages, Tick, message, new_history, serve
+from common import (
+    Stages,
+    Tick,
+    bundled_booster,
+    forecaster_asking,
+    message,
+    new_history,
+    serve,
+)
 from fastapi import WebSocket
-from lightgbm import LGBMRegressor
+from lightgbm import Booster, LGBMRegressor
 
 from nbad.feed.playbyplay import parse_play
-from nbad.model.forecaster import Forecaster
 
 
-class ThroughWrapper:
+def wrapped(booster: Booster) -> LGBMRegressor:
     """The bundled model's booster as scikit-learn's users have it."""
-
-    def __init__(self, booster: Any) -> None:
-        self._model = LGBMRegressor()
-        self._model._Booster = booster
-        self._model.fitted_ = True
-        self._model._n_features = self._model._n_features_in = booster.num_feature()
-
-    def predict(self, rows: Any, **_: Any) -> Any:
-        return self._model.predict(rows)
+    model = LGBMRegressor()
+    model._Booster = booster
+    model.fitted_ = True
+    model._n_features = model._n_features_in = booster.num_feature()
+    return model
 
 
 def make(base_url: str, subscribers: set[WebSocket]) -> Tick:
-    forecaster = Forecaster.load()
-    forecaster._booster = ThroughWrapper(forecaster._booster)  # type: ignore[assignment]
+    model = wrapped(bundled_booster())
+    forecaster = forecaster_asking(lambda rows: model.predict(rows, raw_score=True))
 
     async def fetch(path: str) -> str:
         response = await asyncio.to_thread(requests.get, f"{base_url}/{path}", timeout=5)

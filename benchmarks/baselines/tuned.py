@@ -12,13 +12,20 @@ import numpy as np
 import orjson
 import requests
 from cachetools import TTLCache
-from common import Stages, Tick, message, new_history, serve
+from common import (
+    Stages,
+    Tick,
+    bundled_booster,
+    forecaster_asking,
+    message,
+    new_history,
+    serve,
+)
 from fastapi import WebSocket
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from nbad.feed.playbyplay import parse_play
-from nbad.model.forecaster import Forecaster
 from nbad.pattern.history import GameHistory
 
 BROADCAST_S = 0.1
@@ -61,7 +68,10 @@ class Broadcaster:
 
 def make(base_url: str, subscribers: set[WebSocket], broadcast_s: float = BROADCAST_S) -> Tick:
     broadcaster = Broadcaster(subscribers, broadcast_s)
-    forecaster = Forecaster.load()
+    booster = bundled_booster()
+    forecaster = forecaster_asking(
+        lambda rows: np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
+    )
     session = requests.Session()
     retries = Retry(total=3, backoff_factor=0.25, status_forcelist=(429, 500, 502, 503, 504))
     session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=32, max_retries=retries))

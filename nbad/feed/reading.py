@@ -69,13 +69,9 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     start = _start(body)
     if not start:
         return None
-    same = _common(last.body, last.start, body, start)
-    # The action that holds the first difference, or comes right before it, is read anew.
-    boundary = last.body.rfind(_ACTION, last.start, last.start + same)
-    if boundary <= last.start:
+    known, at = _known(body, start, last)
+    if not known:
         return None
-    known = last.said[: len(last.said) - last.body.count(_ACTION, boundary)]
-    at = boundary - last.start + start
     try:
         actions = orjson.loads(b"[%b]" % body[at : -len(_END)])
     except orjson.JSONDecodeError:
@@ -89,6 +85,24 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     kept = start if _takes_apart(body, at, actions) else 0
     newest = max(last.newest, *(play.number for play in new), -1)
     return Reading(body, game_id(game), plays, said, kept, newest)
+
+
+def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play, ...], int]:
+    """The leading plays that are said as before, and where what follows them begins."""
+    before = memoryview(last.body)[last.start : -len(_END)]
+    if before and body.startswith(before, start):
+        after = start + len(before)
+        if body.startswith(b"," + _ACTION, after):  # plays were appended, as nearly always
+            return last.said, after + 1
+        same = len(before)
+    else:
+        same = _common(before, memoryview(body)[start:])
+    # The action that holds the first difference, or comes right before it, is read anew.
+    boundary = last.body.rfind(_ACTION, last.start, last.start + same)
+    if boundary <= last.start:
+        return (), start
+    count = len(last.said) - last.body.count(_ACTION, boundary)
+    return last.said[:count], boundary - last.start + start
 
 
 def in_order(said: tuple[Play, ...]) -> tuple[Play, ...]:
@@ -105,7 +119,8 @@ def _goes_on(last: Reading, known: int, new: tuple[Play, ...]) -> bool:
     each said once. Then 500 plays need not be sorted for one; False only means that they must."""
     if last.plays is not last.said or not known:
         return False
-    again = last.said[known].number  # read anew, so it may come once more
+    # What was the next is read anew, so it may come once more.
+    again = last.said[known].number if known < len(last.said) else -1
     order, newest = last.said[known - 1].order, last.newest
     for play in new:
         if play.order <= order or (play.number <= newest and play.number != again):
@@ -139,15 +154,11 @@ def _head(body: bytes, start: int) -> Any:
     return game if isinstance(game, dict) and game.get("actions") == [] else None
 
 
-def _common(a: bytes, i: int, b: bytes, j: int) -> int:
-    """How many bytes ``a`` from ``i`` on and ``b`` from ``j`` on have in common, but for those of
-    ``a``'s end that come after its last action."""
-    kept = memoryview(a)[i : -len(_END)]
-    if b.startswith(kept, j):  # plays were appended, as nearly always: a third of what follows
-        return len(kept)
-    limit = min(len(kept), len(b) - j)
-    if limit <= 0:
+def _common(a: memoryview, b: memoryview) -> int:
+    """How many leading bytes two texts have in common."""
+    limit = min(len(a), len(b))
+    if not limit:
         return 0
-    differ = np.frombuffer(a, np.uint8, limit, i) != np.frombuffer(b, np.uint8, limit, j)
+    differ = np.frombuffer(a, np.uint8, limit) != np.frombuffer(b, np.uint8, limit)
     first = int(differ.argmax())
     return first if differ[first] else limit

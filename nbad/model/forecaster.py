@@ -13,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from nbad.messages import Forecast, Quantiles
+from nbad.model.lookup import Lookup
 from nbad.model.normal import logit, normal_quantile, sigmoid
 from nbad.model.prior import Prior, effective_remaining
 from nbad.model.totals import Totals
@@ -60,11 +61,12 @@ def booster_inputs(matrix: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
     return np.column_stack([mean / np.maximum(scale, 1e-9), tempo])
 
 
-def _correction(booster: lightgbm.Booster, inputs: Matrix) -> Matrix:
-    # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
-    raw = np.asarray(booster.predict(inputs, raw_score=True, num_threads=1))
-    correction: Matrix = np.clip(raw, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
-    return correction
+def _correction(scores: Lookup, inputs: Matrix) -> Matrix:
+    # Not np.clip, which takes four times as long.
+    limited: Matrix = np.minimum(
+        np.maximum(scores(inputs), -_LARGEST_CORRECTION), _LARGEST_CORRECTION
+    )
+    return limited
 
 
 def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
@@ -90,7 +92,7 @@ class Forecaster:
         self.trained_on: frozenset[str] = frozenset()
         self._prior = prior
         self._totals = totals
-        self._booster = booster
+        self._scores = None if booster is None else Lookup(booster)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Forecaster:
@@ -158,9 +160,9 @@ class Forecaster:
         """
         mean, scale = self._prior.margin(matrix)
         win, overtime, spread = self._prior.outcome(matrix, mean, scale)
-        if self._booster is not None:
+        if self._scores is not None:
             inputs = booster_inputs(matrix, mean, scale)
-            win = sigmoid(logit(win) + _correction(self._booster, inputs))
+            win = sigmoid(logit(win) + _correction(self._scores, inputs))
         differential = matrix[:, INDEX["differential"]]
         decided = effective_remaining(matrix) <= 0
         win = np.where(decided, differential > 0, win)
@@ -175,7 +177,7 @@ class Forecaster:
         )
 
     def forecast(self, matrix: Matrix) -> list[Forecast]:
-        """Forecast every row of ``matrix``, shape (rows, features): one call of the booster.
+        """Forecast every row of ``matrix``, shape (rows, features), all at once.
 
         Rounded as it is told: points to a hundredth, the probability to 0.00001.
         """
