@@ -1,4 +1,4 @@
-"""What a tick of 16 concurrent polls costs, by transport: CPU and wall, beside bare httpcore.
+"""What a tick of concurrent polls costs, by transport: CPU and wall, beside bare httpcore.
 
     python benchmarks/poll.py [--games 15] [--ticks 60]
 
@@ -23,6 +23,8 @@ import trio
 from nba_api.live.nba.endpoints import playbyplay, scoreboard
 from nba_api.live.nba.library.http import NBALiveHTTP
 
+from nbad.config import Config, Feed, Poll
+from nbad.feed.client import Ceiling, FeedClient
 from nbad.feed.endpoints import HEADERS
 from nbad.feed.transport import LeanTransport
 
@@ -44,6 +46,20 @@ def through_transport(transport: httpx.AsyncBaseTransport) -> Get:
         response = await transport.handle_async_request(request)
         await response.aread()
         return response.status_code, dict(response.headers)
+
+    return get
+
+
+def through_feed_client(feed: FeedClient) -> Get:
+    """As the daemon asks: with its ceiling, its deadline and its retries."""
+
+    async def get(url: str, extra: dict[str, str]) -> tuple[int, dict[str, str]]:
+        answer = await feed.get(url)
+        if answer is None:
+            return 304, {}
+        if extra:
+            feed.accept(answer)
+        return 200, {}
 
     return get
 
@@ -85,10 +101,13 @@ def with_nba_api(base: str, games: list[str], ticks: int) -> tuple[float, float]
 
 async def measure(base: str, ticks: int, games: int) -> None:
     board = f"{base}/scoreboard/todaysScoreboard_00.json"
+    config = Config(feed=Feed(base_url=base), poll=Poll(max_requests_per_s=9999))
     async with (
         httpx.AsyncClient(headers=ASK) as default,
         httpx.AsyncClient(headers=ASK, transport=LeanTransport()) as lean,
         LeanTransport() as bare_lean,
+        FeedClient(config, Ceiling()) as knowing,
+        FeedClient(config, Ceiling()) as unknowing,
         httpcore.AsyncConnectionPool() as pool,
     ):
         rows: dict[str, Get] = {
@@ -98,8 +117,10 @@ async def measure(base: str, ticks: int, games: int) -> None:
             "bare httpcore": through_httpcore(pool),
         }
         found: Any = (await default.get(board)).json()["scoreboard"]["games"]
-        urls = [board, *[f"{base}/playbyplay/playbyplay_{g['gameId']}.json" for g in found][:games]]
-        for kind in ("304", "200"):
+        ids = [game["gameId"] for game in found if game["gameStatus"] > 1][:games]
+        urls = [board, *[f"{base}/playbyplay/playbyplay_{game_id}.json" for game_id in ids]]
+        for kind, feed in (("304", knowing), ("200", unknowing)):
+            rows["the daemon's client"] = through_feed_client(feed)
             extra: dict[str, dict[str, str]] = {}
             for url in urls:
                 status, headers = await rows["httpx"](url, {})
@@ -113,7 +134,6 @@ async def measure(base: str, ticks: int, games: int) -> None:
                     if number >= 3:
                         taken[name].append(cost)
             print_rows(kind, len(urls), taken)
-    ids = [game["gameId"] for game in found if game["gameStatus"] > 1][:games]
     cpu, wall = with_nba_api(base, ids, max(3, ticks // 10))
     sys.stdout.write(
         f"nba_api, {len(ids) + 1} requests in turn, 200, parsed{cpu:8.2f}{wall:10.2f}\n"
@@ -133,7 +153,7 @@ if __name__ == "__main__":
     parser.add_argument("--games", type=int, default=15)
     parser.add_argument("--ticks", type=int, default=60)
     arguments = parser.parse_args()
-    # Almost standing still, late enough in the night that the games are on.
+    # Almost standing still, late enough in the night that most games are on.
     command = [sys.executable, "-m", "nbad", "feed", "--games", "15", "--speed", "0.0001"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as feed:
         assert feed.stdout
