@@ -19,8 +19,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import httpx
-
 from nbad.bench.slate import slate
 from nbad.config import Config
 from nbad.diet import without_unused
@@ -43,12 +41,9 @@ _WARM_UP = 10
 STEPS = ("inflate", "board", "parse", "pattern", "predict", "emit", "all", "all, CPU")
 
 
-_REQUEST = httpx.Request("GET", "http://feed")
-
-
 def unpacked(body: bytes) -> bytes:
     """What the transport makes of a body."""
-    return decoded(body, "gzip", _REQUEST) if body[:1] == b"\x1f" else body
+    return decoded(body, "gzip") if body[:1] == b"\x1f" else body
 
 
 class Pipeline:

@@ -202,7 +202,7 @@ class _Connection:
         await trio.aclose_forcefully(self._stream)
 
 
-def decoded(body: bytes, encoding: str, request: httpx.Request) -> bytes:
+def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) -> bytes:
     """The body without its content encoding. ``httpx.DecodingError`` where it is not so encoded."""
     if encoding == "identity":
         return body
