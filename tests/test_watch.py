@@ -13,14 +13,18 @@ import sys
 import termios
 from pathlib import Path
 
+import pytest
+from process_kit import start
 from test_daemon_process import Daemon, serving
+
+from nbad.commands.telling import bar, where
 
 _NBAD = [sys.executable, "-m", "nbad", "watch"]
 
 
 def stream_url(daemon: Daemon) -> str:
     daemon.wait_for("ready")
-    return f"ws://127.0.0.1:{daemon.wait_for('listening')['port']}/v1/stream"
+    return f"ws://127.0.0.1:{daemon.port('stream')}/v1/stream"
 
 
 def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: Path) -> None:
@@ -31,7 +35,7 @@ def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: P
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         env["TERM"] = "xterm-256color"
-        watch = subprocess.Popen(
+        watch = start(
             [*_NBAD, url], stdin=theirs, stdout=theirs, stderr=theirs, env=env,
             start_new_session=True,
         )  # fmt: skip
@@ -62,7 +66,7 @@ def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: P
 def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
     with serving("--games", "3", "--seed", "2", "--speed", "300") as urls:
         daemon = Daemon(tmp_path, *urls)
-        watch = subprocess.Popen([*_NBAD, stream_url(daemon)], stdout=subprocess.PIPE, text=True)
+        watch = start([*_NBAD, stream_url(daemon)], stdout=subprocess.PIPE, text=True)
         assert watch.stdout
         lines = [watch.stdout.readline() for _ in range(10)]
         assert all(re.match(r"\d{10} \S.* @ ", line) for line in lines)
@@ -77,4 +81,29 @@ def test_no_daemon_is_said_on_one_line() -> None:
     )
     assert done.returncode == 69
     assert done.stderr.count("\n") == 1
-    assert "is the daemon running" in done.stderr
+    assert "Connection refused; is the daemon running" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("game", "told"),
+    [
+        (("live", 4, 65.9), "Q4  1:05"),
+        (("live", 5, 300.0), "OT  5:00"),
+        (("live", 6, 0.0), "2OT  0:00"),
+        (("final", 4, 0.0), "final"),
+        (("final", 7, 0.0), "final/3OT"),
+        (("postponed", 0, 0.0), "postponed"),
+    ],
+)
+def test_where_a_game_stands_takes_nine_columns(game: tuple[str, int, float], told: str) -> None:
+    assert where(*game, "2026-01-15T00:30:00Z") == told
+    assert len(told) <= 9
+
+
+def test_a_tip_off_is_told_in_the_time_of_this_machine() -> None:
+    assert re.fullmatch(r"at \d\d:30", where("scheduled", 0, 0.0, "2026-01-15T00:30:00Z"))
+    assert where("scheduled", 0, 0.0, "") == "scheduled"
+
+
+def test_a_bar_tells_eighths_of_a_column() -> None:
+    assert [bar(share, 8) for share in (0, 0.5, 0.54, 1)] == ["", "████", "████▍", "████████"]
