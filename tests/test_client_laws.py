@@ -32,6 +32,7 @@ steps = st.lists(
         st.tuples(st.just("read"), st.integers(1, 4)),
         st.tuples(st.just("forget"), st.none()),
     ),
+    min_size=10,
     max_size=40,
 )
 
