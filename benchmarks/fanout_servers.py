@@ -217,9 +217,14 @@ def trio_websocket() -> None:
     trio.run(run)
 
 
-def nbad() -> None:
-    """The stage whole: games in, serialised, framed and written."""
+def nbad(*, timed: bool = False) -> None:
+    """The stage whole: games in, serialised, framed and written.
+
+    ``timed``: also print, at each batch, the ms of CPU from its line's being read to its last
+    write, whatever else was served meanwhile.
+    """
     import gc
+    import time
 
     import structlog
 
@@ -241,15 +246,21 @@ def nbad() -> None:
     async def run() -> None:
         sender, receiver = open_bounded(1, Forecasts)
         number = 0
+        begun_ns = 0
+
+        def served(_: Tick) -> None:
+            if timed and number > 1:
+                print((time.thread_time_ns() - begun_ns) / 1e6, flush=True)  # noqa: T201
 
         async def send() -> None:
-            nonlocal number
+            nonlocal number, begun_ns
+            begun_ns = time.thread_time_ns()
             number += 1
             tick = Tick(number, trio.current_time(), settings.current)
             await sender.send(Forecasts(tick, nights[number % 2]))
 
         async with trio.open_nursery() as nursery:
-            serve = partial(serve_stream, receiver, settings, served=lambda _: None)
+            serve = partial(serve_stream, receiver, settings, served=served)
             _, port = await nursery.start(serve)
             await send()
             tell(port)
@@ -291,4 +302,5 @@ if __name__ == "__main__":
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    SERVERS[sys.argv[1]]()
+    servers = SERVERS | {"nbad timed": partial(nbad, timed=True)}
+    servers[sys.argv[1]]()

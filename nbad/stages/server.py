@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -24,11 +24,13 @@ from nbad.stream.connection import attend
 from nbad.stream.hub import Hub
 from nbad.stream.joining import join
 from nbad.stream.listening import (
+    count_room,
     keep_inherited,
     log_failed,
     log_listening,
     open_beside,
     open_first,
+    raise_descriptors,
 )
 from nbad.stream.night import Batch, Night
 from nbad.stream.pacing import paced
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Address = tuple[str, int]
+Serve = Callable[[trio.CancelScope, list[trio.SocketListener]], Awaitable[None]]
 
 
 async def serve_stream(
@@ -61,9 +64,12 @@ async def serve_stream(
     """
     hub = hub or open_hub(settings)
     listeners = await open_first("server", settings.current.config.server, inherited)
+    most = settings.current.config.server.max_subscribers
+    room = trio.Semaphore(count_room(raise_descriptors(), most))
     async with trio.open_nursery() as connections:
+        serve = partial(_serve, hub=hub, connections=connections, room=room)
         async with trio.open_nursery() as upkeep:
-            accept = partial(_accept, hub, settings, listeners, connections, fixed=bool(inherited))
+            accept = partial(_accept, hub, settings, listeners, serve, fixed=bool(inherited))
             address = await upkeep.start(accept)
             upkeep.start_soon(hub.keep)
             task_status.started(address)
@@ -163,7 +169,7 @@ async def _accept(
     hub: Hub,
     settings: Settings,
     listeners: list[trio.SocketListener],
-    connections: trio.Nursery,
+    serve: Serve,
     *,
     fixed: bool,
     task_status: trio.TaskStatus[Address],
@@ -178,7 +184,7 @@ async def _accept(
     async with trio.open_nursery() as nursery:
         door = nursery.start_soon
         scope = trio.CancelScope()
-        door(_serve, scope, hub, listeners, connections)
+        door(serve, scope, listeners)
         hub.address = log_listening("stream", listeners)
         task_status.started(hub.address)
         while True:
@@ -193,7 +199,7 @@ async def _accept(
                 else:
                     scope.cancel()
                     scope = trio.CancelScope()
-                    door(_serve, scope, hub, listeners, connections)
+                    door(serve, scope, listeners)
                     serving = wanted
                     hub.address = log_listening("stream", listeners)
             if settings.current is in_force:
@@ -205,23 +211,28 @@ async def _accept(
 
 async def _serve(
     scope: trio.CancelScope,
-    hub: Hub,
     listeners: list[trio.SocketListener],
+    *,
+    hub: Hub,
     connections: trio.Nursery,
+    room: trio.Semaphore,
 ) -> None:
     with scope:
         await trio.serve_listeners(
-            partial(_attend, hub), paced(listeners), handler_nursery=connections
+            partial(_attend, hub, room), paced(listeners, room), handler_nursery=connections
         )
 
 
-async def _attend(hub: Hub, stream: trio.SocketStream) -> None:
+async def _attend(hub: Hub, room: trio.Semaphore, stream: trio.SocketStream) -> None:
     """Serve a newcomer, behind TLS where that is configured now."""
     tls = hub.doors.tls
-    if tls is None:
-        await attend(hub, stream)
-    else:
-        await attend(hub, trio.SSLStream(stream, tls, server_side=True, https_compatible=True))
+    try:
+        if tls is None:
+            await attend(hub, stream)
+        else:
+            await attend(hub, trio.SSLStream(stream, tls, server_side=True, https_compatible=True))
+    finally:
+        room.release()
 
 
 def _configured(server: Server) -> Address:

@@ -24,7 +24,6 @@ from nbad.stream.requests import (
     BadRequestError,
     Ping,
     Subscribe,
-    Throttle,
     Unsubscribe,
     parse_request,
 )
@@ -181,12 +180,9 @@ async def _upgrade(
 
 async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> None:
     """Do what the client says, message by message. Raises :class:`ConnectionClosed` at its end."""
-    throttle = Throttle()
     while True:
         text = await ws.get_message()
-        delay = throttle.delay(trio.current_time())
-        if delay:
-            await trio.sleep(delay)
+        await subscriber.stream.pace()
         if subscriber.reason:
             continue  # closing: read on only for the peer's Close
         if isinstance(text, str) and len(text.encode()) > MAX_BYTES:
@@ -226,10 +222,8 @@ async def _linger(transport: trio.abc.Stream) -> None:
 
 
 def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:
-    if subscriber.stream.broken:
-        return subscriber.stream.broken
-    if subscriber.reason:
-        return subscriber.reason
+    if subscriber.reason or subscriber.stream.broken:
+        return subscriber.reason or subscriber.stream.broken
     if ws.closed is not None:
         return f"{ws.closed.code} {ws.closed.reason or 'closed by the client'}"
     if isinstance(sys.exception(), Exception):

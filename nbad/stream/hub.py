@@ -19,6 +19,7 @@ from nbad.stream.night import EVERYTHING, Batch, Interest, Night
 from nbad.stream.pacing import NEWCOMERS_PER_S
 from nbad.stream.position import Mode, Since
 from nbad.stream.requests import BadRequestError
+from nbad.stream.socket import STALL_S
 from nbad.stream.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ class Hub:
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a subscriber that joined."""
         self._remove(subscriber)
-        self._hosts -= Counter([subscriber.host])  # leaves no zeros behind
+        self._hosts[subscriber.host] -= 1
+        if not self._hosts[subscriber.host]:
+            del self._hosts[subscriber.host]
 
     def subscribe(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
         """Change what ``subscriber`` wants, and send it the replay or snapshot it is owed.
@@ -168,7 +171,8 @@ class Hub:
         """The batch ``seq`` waits for a socket to take it, or is one too many."""
         server = self.server
         if subscriber.position.wait(seq) > server.queue and server.slow == "close":
-            subscriber.close(TOO_SLOW, "too slow")
+            # The Close frame is behind all that its socket holds: it may read that first.
+            subscriber.close(TOO_SLOW, "too slow", within_s=STALL_S)
 
     def release(self) -> None:
         """Send those who came before the feed was first seen their snapshot."""

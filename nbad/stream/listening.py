@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
+_ANY = 1_000_000
+
+
+# Descriptors that the connections leave to the rest of the process: the feed, its log, HTTP.
+OWN_DESCRIPTORS = 256
 
 
 class AddressError(OSError):
@@ -23,6 +30,24 @@ class AddressError(OSError):
     def __init__(self, section: str, error: OSError) -> None:
         super().__init__(*error.args)
         self.section = section
+
+
+def raise_descriptors() -> int:
+    """Raise the limit of open files as far as the system lets (the usual 1,024 are for shells)."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # forbidden, or more than the kernel has
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def count_room(descriptors: int, subscribers: int) -> int:
+    """How many connections there may be at once; tells where that is fewer than ``subscribers``."""
+    if descriptors == resource.RLIM_INFINITY:
+        return _ANY
+    needed = subscribers + OWN_DESCRIPTORS
+    if descriptors < needed:
+        log.warning("descriptors_few", expected=needed, was=descriptors)
+    return max(1, descriptors - OWN_DESCRIPTORS)
 
 
 async def open_first(

@@ -13,18 +13,29 @@ BURST_S = 0.05
 
 
 class PacedListener(trio.abc.Listener[trio.SocketStream]):
-    """Accepts what ``listener`` does, as fast as ``throttle`` lets, which others may share."""
+    """Accepts what ``listener`` does, as fast as ``throttle`` lets and where there is ``room``.
 
-    def __init__(self, listener: trio.SocketListener, throttle: Throttle) -> None:
+    Others may share both. Who is done with a connection releases ``room``.
+    """
+
+    def __init__(
+        self, listener: trio.SocketListener, throttle: Throttle, room: trio.Semaphore
+    ) -> None:
         self._listener = listener
         self._throttle = throttle
+        self._room = room
         self._next_at = 0.0
 
     async def accept(self) -> trio.SocketStream:
         """The next connection. Waits before taking it, so that a cancellation loses none."""
         if self._next_at > trio.current_time():
             await trio.sleep_until(self._next_at)
-        stream = await self._listener.accept()
+        await self._room.acquire()
+        try:
+            stream = await self._listener.accept()
+        except BaseException:
+            self._room.release()
+            raise
         now = trio.current_time()
         self._next_at = now + self._throttle.delay(now)
         return stream
@@ -34,7 +45,7 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
         await self._listener.aclose()
 
 
-def paced(listeners: list[trio.SocketListener]) -> list[PacedListener]:
-    """All of them at one pace, :data:`NEWCOMERS_PER_S`."""
+def paced(listeners: list[trio.SocketListener], room: trio.Semaphore) -> list[PacedListener]:
+    """All of them at one pace, :data:`NEWCOMERS_PER_S`, and in one room."""
     throttle = Throttle(NEWCOMERS_PER_S, BURST_S)
-    return [PacedListener(listener, throttle) for listener in listeners]
+    return [PacedListener(listener, throttle, room) for listener in listeners]

@@ -19,10 +19,15 @@ import trio
 
 from nbad.stream import wire
 from nbad.stream.fragments import Fragments
+from nbad.stream.requests import Throttle
 from nbad.stream.sockets import descriptor, reset_on_close
 
 # A window that stays full this long belongs to a peer that is gone or hung.
 STALL_S = 20.0
+
+# What a transport without a socket is given at once: less than a TLS record holds, so that a long
+# frame on a slow line is seen to go on.
+PIECE_BYTES = 16_000
 
 # Frames written in a row by one subscriber that catches up before others get their turn.
 BURST = 16
@@ -33,8 +38,8 @@ class FrameStream(trio.abc.Stream):
     """See the module. ``source`` gives the next data frame to send, None where there is none.
 
     ``nursery`` is the connection's: the flush task runs in it, and a broken socket cancels it.
-    ``broken`` says why nothing more can be sent, ``heard_at`` when the peer last sent anything
-    (Trio's clock), ``lingers`` that it was told of a fault of its own, which it should get to read.
+    ``broken`` says why nothing more can be sent, ``heard_at`` when the peer last was heard (Trio's
+    clock), ``lingers`` that it was told of a fault of its own, which it should get to read.
     """
 
     _transport: trio.abc.Stream
@@ -54,6 +59,7 @@ class FrameStream(trio.abc.Stream):
     _closing: bool = field(default=False, init=False)
     _released: bool = field(default=False, init=False)
     _fragments: Fragments = field(default_factory=Fragments, init=False)
+    _throttle: Throttle = field(default_factory=Throttle, init=False)
     # Events only while somebody may wait for them.
     _unopened: trio.Event | None = field(default_factory=trio.Event, init=False)
     _flushed: trio.Event | None = field(default=None, init=False)
@@ -105,13 +111,24 @@ class FrameStream(trio.abc.Stream):
             self._urgent.append(notice + wire.close_frame(code, reason))
         self.kick()
 
+    async def pace(self) -> None:
+        """Wait until the peer's next message or ping may be answered.
+
+        Those that wait for it hide the peer's pongs, which come behind them: it is heard now.
+        """
+        await trio.sleep(self._throttle.delay(trio.current_time()))
+        self.heard_at = trio.current_time()
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send a control frame or an answer, ahead of data; return once it is written.
 
         What comes after a Close frame is dropped: the peer would take it for an error of ours, and
         the library may still answer a ping that crossed our Close.
         """
-        await trio.lowlevel.checkpoint()
+        if wire.is_pong(data):
+            await self.pace()
+        else:
+            await trio.lowlevel.checkpoint()
         if self._released:
             raise trio.ClosedResourceError
         if self.broken:
@@ -252,12 +269,13 @@ class FrameStream(trio.abc.Stream):
             self._notify()
 
     async def _make_room(self) -> None:
-        """Wait until the socket takes more; a transport without one takes the rest whole."""
+        """Wait until the socket takes more; a transport without one takes the next piece."""
         if self._fd is not None:
             await self._transport.wait_send_all_might_not_block()
         elif self._rest is not None:
-            await self._transport.send_all(self._rest)
-            self._rest = None
+            piece, rest = self._rest[:PIECE_BYTES], self._rest[PIECE_BYTES:]
+            await self._transport.send_all(piece)
+            self._rest = rest or None
         else:
             await trio.lowlevel.checkpoint()
 

@@ -67,10 +67,18 @@ class Subscriber:
         """The peer's address without its port."""
         return self.address.rpartition(":")[0]
 
-    def close(self, code: int, reason: str, *, drain: bool = False, notice: bytes = b"") -> None:
+    def close(
+        self,
+        code: int,
+        reason: str,
+        *,
+        drain: bool = False,
+        notice: bytes = b"",
+        within_s: float = CLOSE_S,
+    ) -> None:
         """Begin to close: no new batches; ``drain`` sends those that wait first, then ``notice``.
 
-        The connection ends when the peer answers, or is cut after :data:`CLOSE_S`.
+        The connection ends when the peer answers, or is cut after ``within_s``.
         """
         if self.reason:
             return
@@ -78,7 +86,7 @@ class Subscriber:
         if not drain:
             self.position.pause()
         self.stream.close(code, reason, drain=drain, notice=notice)
-        self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_S)
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + within_s)
 
     def pull(self) -> bytes | None:
         """The next frame to send, None where all is sent: the stream's source."""
