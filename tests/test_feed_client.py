@@ -1,0 +1,78 @@
+"""What lies between the daemon and the feed: a proxy, HTTP/2, and what is not sent again."""
+
+from __future__ import annotations
+
+import gzip
+
+import httpx
+import pytest
+import trio
+from test_transport import OK, Server, serving
+
+from nbad.config import Config, Feed
+from nbad.feed.client import Ceiling, FeedClient, FeedError
+
+BODY = gzip.compress(b'{"x":1}')
+JSON = (
+    OK
+    + b'Content-Type: application/json\r\nETag: "a"\r\nContent-Encoding: gzip\r\n'
+    + b"Content-Length: %d\r\n\r\n" % len(BODY)
+    + BODY
+)
+NOT_MODIFIED = b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'
+
+
+def config(**feed: object) -> Config:
+    return Config(feed=Feed.model_validate({"retries": 0, **feed}))
+
+
+async def test_through_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Server(JSON)
+    async with serving(proxy) as url:
+        monkeypatch.setenv("HTTP_PROXY", url.removesuffix("/x?y=1"))
+        async with FeedClient(config(), Ceiling()) as client:
+            answer = await client.get("http://feed.test/board.json")
+    assert answer is not None
+    assert answer.body == b'{"x":1}'
+    assert proxy.requests[0].startswith(b"GET http://feed.test/board.json HTTP/1.1\r\n")
+
+
+async def test_http2_is_offered_and_1_1_taken_where_that_is_all_there_is() -> None:
+    server = Server(JSON)
+    async with serving(server) as url, FeedClient(config(http2=True), Ceiling()) as client:
+        answer = await client.get(url)
+    assert answer is not None
+    assert answer.body == b'{"x":1}'
+
+
+async def test_only_what_was_accepted_is_asked_for_by_its_validators() -> None:
+    server = Server(JSON, JSON, NOT_MODIFIED)
+    async with serving(server) as url, FeedClient(config(), Ceiling()) as client:
+        assert await client.get(url) is not None  # perhaps cut: not accepted
+        answer = await client.get(url)
+        assert answer is not None
+        client.accept(answer)
+        assert await client.get(url) is None
+    assert [b'If-None-Match: "a"' in request for request in server.requests] == [False, False, True]
+
+
+async def test_no_cookie_of_the_feed_comes_back() -> None:
+    crumbs = JSON.replace(b"ETag", b"Set-Cookie: who=me\r\nETag")
+    server = Server(crumbs, crumbs)
+    async with serving(server) as url, FeedClient(config(), Ceiling()) as client:
+        for _ in range(2):
+            await client.get(url)
+    assert b"ookie" not in b"".join(server.requests)
+
+
+async def test_one_deadline_for_connecting_and_answering(autojump_clock: object) -> None:
+    class Silent(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await trio.sleep_forever()
+            raise AssertionError
+
+    client = FeedClient(config(timeout_s=5.0), Ceiling(), Silent())
+    began = trio.current_time()
+    with pytest.raises(FeedError, match=r"no answer within 5\.0 s"):
+        await client.get("http://feed.test/")
+    assert trio.current_time() - began == pytest.approx(5.0, abs=0.1)
