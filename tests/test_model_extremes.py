@@ -42,11 +42,24 @@ def state(remaining: float, differential: float, **values: float) -> Row:
     return row
 
 
+def possible(
+    remaining: float, differential: int, tempo: float, expected_total: float, **values: float
+) -> Row:
+    """A state of a game of any tempo; nobody leads by more than all that was scored."""
+    points = round(tempo * expected_total * (2880.0 - remaining) / 2880.0)
+    differential = min(max(differential, -points), points)
+    return state(
+        remaining, differential, expected_total=expected_total, points=points,
+        pace=points / max(2880.0 - remaining, 1.0), **values,
+    )  # fmt: skip
+
+
 states = st.builds(
-    state,
+    possible,
     # The feed's clock ticks in hundredths of a second; at the horn a tie is another game.
     st.integers(1, 288_000).map(lambda hundredths: hundredths / 100),
     st.integers(-70, 70),
+    tempo=st.floats(0.5, 1.6),
     expected_margin=st.floats(-25, 25),
     expected_margin_sd=st.floats(0.5, 7),
     expected_total=st.floats(150, 320),
@@ -78,15 +91,18 @@ def test_every_forecast_is_a_distribution(row: Row) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(states, st.integers(1, 4))
-def test_points_for_the_home_side_never_harm_it(row: Row, points: int) -> None:
+@given(states, st.integers(1, 4), st.sampled_from([1, -1]))
+def test_points_never_harm_the_side_that_made_them(row: Row, points: int, side: int) -> None:
     """A basket moves everything that the model sees of it, not the differential alone."""
     better = row.copy()
-    for name in ("differential", "points", "swing_60", "swing_120", "swing_300"):
-        better[INDEX[name]] += points
+    better[INDEX["points"]] += points
+    for name in ("differential", "swing_60", "swing_120", "swing_300"):
+        better[INDEX[name]] += side * points
     before, after = one(row), one(better)
-    assert after.home_win >= before.home_win - 1e-9
-    assert after.margin.p50 >= before.margin.p50 - 1e-9
+    assert side * (after.home_win - before.home_win) >= -1e-9
+    # In the last seconds a likelier overtime also widens the margin, and its middle with that.
+    if row[INDEX["remaining_s"]] > 10:
+        assert side * (after.margin.p50 - before.margin.p50) >= -1e-9
 
 
 @settings(max_examples=100, deadline=None)
@@ -138,6 +154,12 @@ def test_the_clock_decides_a_lead() -> None:
     assert one(state(300.0, 25)).home_win > 0.9999
     assert 0.55 < one(state(2880.0, 0, expected_margin=3.0)).home_win < 0.65
     assert 0.9 < one(state(2880.0, 0, expected_margin=20.0)).home_win < 0.99
+
+
+def test_a_game_that_scores_more_is_less_certain_of_a_lead() -> None:
+    slow, fast = (one(state(1440.0, 10, points=points)) for points in (90.0, 136.0))
+    assert 0.7 < fast.home_win < slow.home_win
+    assert fast.margin.p90 - fast.margin.p10 > slow.margin.p90 - slow.margin.p10
 
 
 def test_a_season_that_scores_more_is_less_certain_of_a_lead() -> None:

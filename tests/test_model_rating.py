@@ -7,7 +7,14 @@ import pytest
 
 from nbad.messages import Result
 from nbad.model import rating
-from nbad.model.rating import HOME_POINTS, TIRED_POINTS, Ratings, RatingsBook, game_day
+from nbad.model.rating import (
+    HOME_POINTS,
+    TIRED_POINTS,
+    WIN_POINTS,
+    Ratings,
+    RatingsBook,
+    game_day,
+)
 
 
 def result(number: int, home: int, away: int, margin: int, year: str = "25") -> Result:
@@ -32,13 +39,20 @@ def rated(results: list[Result]) -> Ratings:
 def test_one_result_moves_little_and_many_move_all_the_way() -> None:
     first = rated(league(1)).expect(1, 2).margin - HOME_POINTS
     assert 0 < first < 4 < 12 - HOME_POINTS
-    assert 10 < rated(league(96)).expect(1, 2).margin < 12.5
+    # The average of what team 1 shows, and nearly all that its every win says beyond that.
+    assert 10 < rated(league(96)).expect(1, 2).margin < 12 + WIN_POINTS
+
+
+def test_a_win_says_more_than_its_margin() -> None:
+    lost, won = (rated([result(0, 1, 2, margin)]).expect(1, 2).margin for margin in (-1, 1))
+    more = rated([result(0, 1, 2, 3)]).expect(1, 2).margin
+    assert won - lost == pytest.approx((2 + 2 * WIN_POINTS) / 2 * (more - won))
 
 
 def test_doubt_falls_with_results() -> None:
     doubts = [rated(league(count)).expect(1, 2).margin_sd for count in (0, 6, 24, 96)]
     assert doubts == sorted(doubts, reverse=True)
-    assert doubts[0] > 6 > 3 > doubts[-1] > 0
+    assert doubts[0] > 5.5 > 3 > doubts[-1] > 0
 
 
 def test_a_summer_regresses_to_the_mean() -> None:

@@ -78,7 +78,7 @@ def fit_booster(rows: Rows, prior: Prior, seed: int) -> lightgbm.Booster:
     mean, scale = prior.margin(rows.matrix)
     win = prior.outcome(rows.matrix, mean, scale).home_win
     data = lightgbm.Dataset(
-        booster_inputs(rows.matrix, mean, scale), rows.won.astype(float), weight=rows.weight,
+        booster_inputs(rows.matrix), rows.won.astype(float), weight=rows.weight,
         init_score=logit(np.clip(win, 1e-6, 1 - 1e-6)), feature_name=list(COLUMNS),
     )  # fmt: skip
     return lightgbm.train(PARAMETERS | {"seed": seed}, data, num_boost_round=ROUNDS)

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from nbad.messages import Forecast, Quantiles
 from nbad.model.lookup import Lookup
 from nbad.model.normal import logit, normal_quantile, sigmoid
-from nbad.model.prior import Prior, effective_remaining
+from nbad.model.prior import Prior, effective_remaining, tempo
 from nbad.model.totals import Totals
-from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import FEATURES, INDEX
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -25,9 +24,9 @@ FACTS, TREES = "model.json", "home_win.txt"
 _Z90 = 1.2815515655446004
 Matrix = NDArray[np.float64]
 
-# The booster's columns, and how P(home wins) may depend on each: +1 where more is better for the
-# home side, 0 where trees are free. Both are such that a season of another scoring looks alike.
-COLUMNS = {"standing": 1, "tempo": 0}
+# The booster's columns, and how P(home wins) may depend on each: a basket moves one of them, and
+# so can never harm the side that made it. A season of another scoring looks alike to both.
+COLUMNS = {"home_tempo": 1, "away_tempo": -1}
 # The booster corrects, it does not decide: it may move the log-odds by no more than this.
 _LARGEST_CORRECTION = 1.0
 
@@ -50,15 +49,9 @@ class Distribution:
     total_sd: Matrix
 
 
-def booster_inputs(matrix: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
-    """The booster's columns, shape (rows, len(COLUMNS)), in the order of :data:`COLUMNS`.
-
-    ``mean`` and ``scale`` are the margin's by the prior, each of shape (rows,).
-    """
-    due = matrix[:, INDEX["expected_total"]] * matrix[:, INDEX["elapsed_s"]] / REGULATION_S
-    # Points so far beside those due by now; before five minutes it is mostly noise.
-    tempo = (matrix[:, INDEX["points"]] + 20.0) / (due + 20.0)
-    return np.column_stack([mean / np.maximum(scale, 1e-9), tempo])
+def booster_inputs(matrix: Matrix) -> Matrix:
+    """The booster's columns, shape (rows, len(COLUMNS)), in the order of :data:`COLUMNS`."""
+    return np.column_stack([tempo(matrix, 1), tempo(matrix, -1)])
 
 
 def _correction(scores: Lookup, inputs: Matrix) -> Matrix:
@@ -161,8 +154,7 @@ class Forecaster:
         mean, scale = self._prior.margin(matrix)
         win, overtime, spread = self._prior.outcome(matrix, mean, scale)
         if self._scores is not None:
-            inputs = booster_inputs(matrix, mean, scale)
-            win = sigmoid(logit(win) + _correction(self._scores, inputs))
+            win = sigmoid(logit(win) + _correction(self._scores, booster_inputs(matrix)))
         differential = matrix[:, INDEX["differential"]]
         decided = effective_remaining(matrix) <= 0
         win = np.where(decided, differential > 0, win)

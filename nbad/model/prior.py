@@ -24,6 +24,9 @@ Matrix = NDArray[np.float64]
 REFERENCE_TOTAL = 205.0
 # With less left than this, having the ball is worth less: there may be no time for a shot.
 _SHOT_S = 5.0
+# The tempo begins as if this many points had been scored as expected: before five minutes it is
+# mostly noise, and a basket must not widen the spread by more than it moves the mean.
+_AS_EXPECTED = 40.0
 
 
 class Outcome(NamedTuple):
@@ -90,7 +93,7 @@ class Prior:
         mean = expected + kept * deviation + shot * ball
         # What is not known of the two sides acts over the time left, like the drift itself.
         unknown = left * self.drift * matrix[:, INDEX["expected_margin_sd"]]
-        spread = level(matrix) * self.sigma * left**self.power
+        spread = level(matrix) * tempo(matrix) * self.sigma * left**self.power
         return mean, np.sqrt(spread**2 + unknown**2)
 
 
@@ -98,6 +101,18 @@ def level(matrix: Matrix) -> Column:
     """How much more games of this scoring vary than those of the fit, shape (rows,)."""
     expected = np.maximum(matrix[:, INDEX["expected_total"]], 100.0)
     column: Column = np.sqrt(expected / REFERENCE_TOTAL)
+    return column
+
+
+def tempo(matrix: Matrix, side: int = 0) -> Column:
+    """How much was scored so far beside what was expected, shape (rows,): by both sides, by the
+    home side (``side`` 1) beside half of it, or by the away side (−1).
+    """
+    points = matrix[:, INDEX["points"]] + _AS_EXPECTED
+    if side:
+        points = points + side * matrix[:, INDEX["differential"]]
+    played = matrix[:, INDEX["elapsed_s"]] / REGULATION_S
+    column: Column = points / (matrix[:, INDEX["expected_total"]] * played + _AS_EXPECTED)
     return column
 
 

@@ -13,10 +13,14 @@ from nbad.messages import Result
 
 # What a modern game scores in all, and its spread, where no result of the season says otherwise.
 DEFAULT_TOTAL = 226.0
-HOME_POINTS = 3.0
+# Home advantage has been near this for years: a season's results move it slowly.
+HOME_POINTS = 2.6
 # A team that also played the night before is worse by this much: between 1 and 2 points the 480
 # games cannot tell, below and above they are forecast worse.
 TIRED_POINTS = 1.5
+# A win says this much beyond its margin: close games are not won by luck alone, and of a lead that
+# is safe the last points are played for by nobody.
+WIN_POINTS = 2.0
 # Between two seasons a rating keeps this share: rosters change.
 CARRIED = 0.6
 # A game is over this long after tip-off, so that its result says the same whenever the schedule is
@@ -32,7 +36,7 @@ class Expectation:
 
     margin: float = HOME_POINTS
     total: float = DEFAULT_TOTAL
-    margin_sd: float = 6.1
+    margin_sd: float = 5.7
 
 
 class _Filter:
@@ -106,7 +110,7 @@ class Ratings:
     """
 
     def __init__(self) -> None:
-        self._margin = _Filter(-1, HOME_POINTS, 0.5, spread=4.3, drift=0.1, noise=12.0)
+        self._margin = _Filter(-1, HOME_POINTS, 0.25, spread=4.0, drift=0.1, noise=12.0)
         self._total = _Filter(1, DEFAULT_TOTAL, 12.0, spread=4.0, drift=0.2, noise=17.5)
         self._season = ""
         self._last_day: dict[int, int] = {}
@@ -135,7 +139,9 @@ class Ratings:
         self._season = max(season, self._season)
         home, away = result.home_id, result.away_id
         rest = self.expect(home, away, day).margin - self._margin.expect(home, away)[0]
-        self._margin.learn(home, away, result.home_score - result.away_score - rest)
+        margin = result.home_score - result.away_score
+        won = WIN_POINTS if margin > 0 else -WIN_POINTS
+        self._margin.learn(home, away, margin + won - rest)
         self._total.learn(home, away, result.home_score + result.away_score)
         if day is not None:
             self._last_day[home] = self._last_day[away] = day
