@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from process_kit import start
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = shutil.which("chromium")
@@ -63,6 +64,13 @@ class Tab:
         )
         assert held, f"never: {condition}; page: {self.evaluate('document.body.innerText')[:2000]}"
 
+    def click(self, selector: str) -> None:
+        """Click on the first that is found, once there is one, in the same step."""
+        self.wait_until(
+            f"(() => {{ const found = document.querySelector({json.dumps(selector)});"
+            " found?.click(); return found !== null })()"
+        )
+
     def look(self, width: int, height: int, *, dark: bool = False, mobile: bool = False) -> None:
         """Be a screen of this size."""
         self.call(
@@ -84,21 +92,15 @@ class Tab:
 def browser(profile: Path) -> Iterator[Tab]:
     """A tab of a new browser with an empty profile."""
     assert CHROMIUM
-    process = subprocess.Popen(
+    process = start(
         [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr
-    try:
-        mark = "DevTools listening on "
-        url = next(line for line in process.stderr if line.startswith(mark))[len(mark) :].strip()
-        # Kept drained, or the browser would block on a full pipe.
-        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-        with connect(url, max_size=None) as connection:
-            yield Tab(connection)
-            connection.send('{"id": 0, "method": "Browser.close"}')
-        process.wait(20)
-        drain.wait(20)
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
+    mark = "DevTools listening on "
+    url = next(line for line in process.stderr if line.startswith(mark))[len(mark) :].strip()
+    # Kept drained, or the browser would block on a full pipe.
+    start(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+    with connect(url, max_size=None) as connection:
+        yield Tab(connection)
+        connection.send('{"id": 0, "method": "Browser.close"}')
+    process.wait(20)

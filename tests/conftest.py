@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from jsonschema import Draft202012Validator
+from process_kit import end_all
 
 from nbad.stream.socket import FrameStream
 
@@ -115,6 +116,13 @@ def spied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spied]:
     patch.setenv("STREAM_SPY", str(spied.folder))
     yield spied
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """No process outlives the test that started it, to be told of in another one's name."""
+    yield
+    end_all()
 
 
 @pytest.fixture(autouse=True)

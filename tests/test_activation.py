@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections import deque
@@ -15,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from process_kit import start
+from test_daemon_process import serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -100,26 +101,17 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
     doors: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     config, log = tmp_path / "nbad.toml", tmp_path / "nbad.log"
-    nbad = [sys.executable, "-m", "nbad"]
-    feed = subprocess.Popen(
-        [*nbad, "feed", "--games", "2", "--speed", "20"], stdout=subprocess.PIPE, text=True
-    )
-    assert feed.stdout
-    base, schedule = (feed.stdout.readline().split()[1] for _ in range(2))
-    config.write_text(
-        f'[feed]\nbase_url = "{base}"\nschedule_url = "{schedule}"\n'
-        "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\n"
-        f'[server]\nport = 1\n[http]\nport = 1\n[log]\nfile = "{log}"\n'
-    )
     fds = [door.fileno() for door in doors]
-
-    def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", ACTIVATE, "stream:http", ",".join(map(str, fds))]
-        return subprocess.Popen([*command, "run", "--config", str(config)], pass_fds=fds)
-
+    command = [sys.executable, "-c", ACTIVATE, "stream:http", ",".join(map(str, fds))]
+    command += ["run", "--config", str(config)]
     address = "{}:{}".format(*doors[0].getsockname())
-    daemon = start()
-    try:
+    with serving("--games", "2", "--speed", "20") as urls:
+        config.write_text(
+            f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
+            "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\n"
+            f'[server]\nport = 1\n[http]\nport = 1\n[log]\nfile = "{log}"\n'
+        )
+        daemon = start(command, pass_fds=fds)
         with connect(f"ws://{address}/v1/stream", max_size=None) as client:
             first = json.loads(client.recv(30))
             daemon.send_signal(signal.SIGTERM)
@@ -136,16 +128,13 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
             waiting.sendall(b"GET /livez HTTP/1.1\r\nHost: nbad\r\n\r\n")
             newcomer = threading.Thread(target=come)
             newcomer.start()
-            daemon = start()
+            daemon = start(command, pass_fds=fds)
             assert waiting.recv(12) == b"HTTP/1.1 200"
         newcomer.join(60)
         assert welcomes
         assert welcomes[0]["epoch"] != first["epoch"]
-    finally:
-        for process in (daemon, feed):
-            process.kill()
-            process.wait()
-        feed.stdout.close()
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(5) == 0
     heard = [json.loads(line) for line in log.read_bytes().splitlines()]
     ports = {e["service"]: e["port"] for e in heard if e["event"] == "listening"}
     assert ports == {"stream": doors[0].getsockname()[1], "http": doors[1].getsockname()[1]}

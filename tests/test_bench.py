@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from test_daemon_process import serving
 
 from nbad.bench.contest import figures, percentile
 from nbad.bench.slate import slate
@@ -49,17 +50,13 @@ def test_it_measures_a_slate(tmp_path: Path) -> None:
 
 def test_it_measures_the_configured_feed(tmp_path: Path) -> None:
     config = tmp_path / "nbad.toml"
-    command = [sys.executable, "-m", "nbad", "feed", "--games", "4"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as feed:
-        assert feed.stdout
-        urls = [feed.stdout.readline().split()[1] for _ in range(2)]
+    with serving("--games", "4") as urls:
         config.write_text(
             f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
             f'[poll]\nlive_interval_s = 0.1\n[log]\nfile = "{tmp_path}/mine"\n'
         )
         options = ["--live", "--polls", "4", "--config", str(config)]
         done = subprocess.run([*_BENCH, *options], capture_output=True, text=True, check=False)
-        feed.terminate()
     assert "the live feed, 4 ticks" in done.stdout
     assert not (tmp_path / "mine").exists()  # the log of a daemon that may be running
 

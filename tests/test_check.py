@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from test_daemon_process import serving
 
 _NBAD = [sys.executable, "-m", "nbad"]
 
@@ -44,15 +44,11 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_it_tries_the_feed(tmp_path: Path) -> None:
     path = tmp_path / "nbad.toml"
-    command = [*_NBAD, "feed", "--games", "4"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as feed:
-        assert feed.stdout
-        urls = [feed.stdout.readline().split()[1] for _ in range(2)]
+    with serving("--games", "4") as urls:
         path.write_text(
             f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\nretries = 0\n'
         )
         good = check("--config", str(path), "--network")
-        feed.send_signal(signal.SIGTERM)
     assert (good.returncode, good.stderr) == (0, "")
     assert ": 4 games of 2026-01-14, 0 unreadable, " in good.stdout
     assert " plays, " in good.stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_kit import start
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -21,20 +22,21 @@ from nbad.feed.simulator import simulate_night
 
 _NBAD = [sys.executable, "-m", "nbad"]
 _PATIENCE_S = 60.0
+ANY_PORTS = "[server]\nport = 0\n[http]\nport = 0\n"
 LIVE = Path(__file__).parent.parent.parent / "shared" / "data" / "live"
 
 
 class Daemon:
-    """A running ``nbad run`` with its configuration and its log."""
+    """A running ``nbad run`` with its configuration and its log, where ``doors`` says."""
 
-    def __init__(self, folder: Path, feed: str, schedule: str) -> None:
+    def __init__(self, folder: Path, feed: str, schedule: str, doors: str = ANY_PORTS) -> None:
         folder.mkdir(exist_ok=True)
         self.config, self.log = folder / "nbad.toml", folder / "nbad.log"
         self.text = (
             f'[feed]\nbase_url = "{feed}"\nschedule_url = "{schedule}"\n'
             "timeout_s = 0.6\nbackoff_s = 0.02\n"
             "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\nrefresh_interval_s = 0.3\n"
-            "max_requests_per_s = 500.0\n[server]\nport = 0\n[http]\nport = 0\n"
+            f"max_requests_per_s = 500.0\n{doors}"
             f'[log]\nfile = "{self.log}"\n'
         )
         self.config.write_text(self.text)
@@ -42,7 +44,7 @@ class Daemon:
 
     def start(self) -> None:
         self.log.unlink(missing_ok=True)
-        self.process = subprocess.Popen([*_NBAD, "run", "--config", str(self.config)])
+        self.process = start([*_NBAD, "run", "--config", str(self.config)])
 
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = self.log.read_bytes().splitlines() if self.log.exists() else []
@@ -77,16 +79,13 @@ class Urls(list[str]):
 
 @contextlib.contextmanager
 def serving(*options: str) -> Iterator[Urls]:
-    feed = subprocess.Popen([*_NBAD, "feed", *options], stdout=subprocess.PIPE, text=True)
+    feed = start([*_NBAD, "feed", *options], stdout=subprocess.PIPE, text=True)
     assert feed.stdout
-    try:
-        urls = Urls(feed.stdout.readline().split()[1] for _ in range(2))
-        urls.process = feed
-        yield urls
-    finally:
-        feed.terminate()
-        feed.wait()
-        feed.stdout.close()
+    urls = Urls(feed.stdout.readline().split()[1] for _ in range(2))
+    urls.process = feed
+    yield urls
+    feed.terminate()
+    assert feed.wait(10) == 0
 
 
 def messages(stream: ClientConnection) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from process_kit import start
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -31,13 +32,13 @@ def test_ten_games_are_told_until_they_end(sent_elsewhere: Callable[[], Counter[
     command = [sys.executable, "-m", "nbad", "demo", "--speed", "700", "--seed", "3"]
     seen: Counter[str] = Counter()
     games: dict[str, Any] = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
-        assert demo.stdout
-        url = next(line.split()[1] for line in demo.stdout if line.startswith("stream"))
-        with connect(url, max_size=None) as stream, pytest.raises(ConnectionClosed) as closed:
-            listen(stream, seen, games)
-        told = demo.stdout.read()
-    assert demo.returncode == 0
+    demo = start(command, stdout=subprocess.PIPE, text=True)
+    assert demo.stdout
+    url = next(line.split()[1] for line in demo.stdout if line.startswith("stream"))
+    with connect(url, max_size=None) as stream, pytest.raises(ConnectionClosed) as closed:
+        listen(stream, seen, games)
+    told = demo.stdout.read()
+    assert demo.wait(10) == 0
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
     assert "the night is over" in told

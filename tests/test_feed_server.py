@@ -20,6 +20,7 @@ import requests
 import trio
 from nba_api.live.nba.endpoints import boxscore, playbyplay, scoreboard
 from nba_api.live.nba.library.http import NBALiveHTTP
+from process_kit import start
 
 from nbad.feed.answer import SCHEDULE, SCOREBOARD, Gzip, answer
 from nbad.feed.faults import Faults
@@ -248,7 +249,7 @@ def start_command(*arguments: str) -> subprocess.Popen[str]:
         "import argparse, sys; from nbad.commands import feed; p = argparse.ArgumentParser(); "
         "feed.add_parser(p.add_subparsers()); a = p.parse_args(); sys.exit(a.run(a))"
     )
-    return subprocess.Popen(
+    return start(
         [sys.executable, "-c", script, "feed", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -258,24 +259,24 @@ def start_command(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_command_says_where_it_is_and_ends_when_told() -> None:
-    with start_command("--games", "2") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        feed, url = process.stdout.readline().split()
-        schedule, schedule_url = process.stdout.readline().split()
-        assert (feed, schedule) == ("feed", "schedule")
-        reply = httpx.get(f"{url}/scoreboard/todaysScoreboard_00.json", trust_env=False)
-        assert len(reply.json()["scoreboard"]["games"]) == 2
-        assert httpx.head(schedule_url, trust_env=False).status_code == 200
-        port = url.split(":")[2].partition("/")[0]
-        with start_command("--games", "1", "--port", port) as second:
-            out, problem = second.communicate(timeout=20)
-            assert (second.returncode, out) == (69, "")
-            assert problem.count("\n") == 1
-            assert f"127.0.0.1:{port} cannot be had" in problem
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert process.stderr.read() == ""
+    process = start_command("--games", "2")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    feed, url = process.stdout.readline().split()
+    schedule, schedule_url = process.stdout.readline().split()
+    assert (feed, schedule) == ("feed", "schedule")
+    reply = httpx.get(f"{url}/scoreboard/todaysScoreboard_00.json", trust_env=False)
+    assert len(reply.json()["scoreboard"]["games"]) == 2
+    assert httpx.head(schedule_url, trust_env=False).status_code == 200
+    port = url.split(":")[2].partition("/")[0]
+    second = start_command("--games", "1", "--port", port)
+    out, problem = second.communicate(timeout=20)
+    assert (second.returncode, out) == (69, "")
+    assert problem.count("\n") == 1
+    assert f"127.0.0.1:{port} cannot be had" in problem
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert process.stderr.read() == ""
 
 
 @pytest.mark.parametrize(
@@ -289,8 +290,8 @@ def test_the_command_says_where_it_is_and_ends_when_told() -> None:
     ],
 )
 def test_wrong_arguments_are_named(arguments: tuple[str, ...], problem: str) -> None:
-    with start_command(*arguments) as process:
-        out, err = process.communicate(timeout=20)
+    process = start_command(*arguments)
+    out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (64, "")
     assert err.count("\n") == 1
     assert problem in err

@@ -14,6 +14,7 @@ import pytest
 import structlog
 import trio
 from feed_kit import ONE, TWO, FakeFeed, entry
+from test_daemon_process import serving
 from trio.testing import MockClock
 
 import nbad
@@ -32,30 +33,19 @@ def unconfigured() -> Iterator[None]:
 
 
 def test_the_example_follows_a_night_to_its_end(tmp_path: Path) -> None:
-    feed = subprocess.Popen(
-        [sys.executable, "-m", "nbad", "feed", "--games", "2", "--seed", "3", "--speed", "1500"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert feed.stdout
-    with feed.stdout:
-        base, schedule = (feed.stdout.readline().split()[1] for _ in range(2))
+    with serving("--games", "2", "--seed", "3", "--speed", "1500") as urls:
         config = tmp_path / "nbad.toml"
         config.write_text(
-            f'[feed]\nbase_url = "{base}"\nschedule_url = "{schedule}"\n'
+            f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
             "[poll]\nlive_interval_s = 0.05\nidle_interval_s = 0.1\nmax_requests_per_s = 500.0\n"
         )
-        try:
-            ran = subprocess.run(
-                [sys.executable, str(EXAMPLE), str(config)],
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-        finally:
-            feed.terminate()
-            feed.wait()
+        ran = subprocess.run(
+            [sys.executable, str(EXAMPLE), str(config)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
     assert ran.returncode == 0, ran.stderr
     told = re.findall(r"^final +Q\d (.*?) +home wins", ran.stdout, re.MULTILINE)
     scores = Counter(tuple(map(int, re.findall(r"\d+", line)))[::-1] for line in set(told))

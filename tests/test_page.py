@@ -28,55 +28,50 @@ def free_port() -> int:
 
 def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Path) -> None:
     finals = simulate_night(3, 2).finals
-    with serving("--games", "3", "--seed", "2", "--speed", "700") as urls:
-        daemon = Daemon(tmp_path / "daemon", *urls)
+    port = free_port()  # the page comes back to the same address
+    options = ["--games", "3", "--seed", "2", "--speed", "700"]
+    with browser(tmp_path / "profile") as tab, serving(*options) as urls:
+        doors = f"[server]\nport = 0\n[http]\nport = {port}\n"
+        daemon = Daemon(tmp_path / "daemon", *urls, doors)
+        daemon.wait_for("ready")
+        tab.look(1280, 900)
+        tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+        tab.click(".card.live")
+        tab.evaluate("window.sameDocument = true")
+        tab.wait_until("document.querySelector('#open .big') !== null")
         daemon.process.kill()
         daemon.process.wait()
-        port = free_port()  # the page comes back to the same address
-        daemon.config.write_text(daemon.text.replace("[http]\nport = 0", f"[http]\nport = {port}"))
+        tab.wait_until("document.querySelector('#link').dataset.state === 'bad'")
         daemon.start()
-        daemon.wait_for("ready")
-        with browser(tmp_path / "profile") as tab:
-            tab.look(1280, 900)
-            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
-            tab.wait_until("document.querySelectorAll('.card.live').length > 0")
-            tab.evaluate("window.sameDocument = true; document.querySelector('.live').click()")
-            tab.wait_until("document.querySelector('#open .big') !== null")
-            daemon.process.kill()
-            daemon.process.wait()
-            tab.wait_until("document.querySelector('#link').dataset.state === 'bad'")
-            daemon.start()
-            tab.wait_until("document.querySelector('#link').dataset.state === 'ok'")
-            ended = "[...document.querySelectorAll('.clock')].every(c => c.textContent[0] === 'F')"
-            tab.wait_until(ended)
-            expected = {game_id: [away, home] for game_id, (home, away) in finals.items()}
-            # The scorers may correct a score after the end: the page follows.
-            tab.wait_until(
-                f"(() => {{ const shown = {_SCORES}, true_ = {json.dumps(expected)}; return "
-                "Object.keys(true_).every((id) => String(shown[id]) === String(true_[id])) })()"
-            )
-            assert tab.evaluate("Object.keys(" + _SCORES + ").length") == 3
-            assert tab.evaluate("window.sameDocument") is True
-            # The curve of the whole game, though half of it was before this page's connection.
-            assert tab.evaluate(
-                "document.querySelector('#open .win').getAttribute('d').length > 500"
-            )
-            opened = tab.evaluate("location.hash.slice(1)")
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}") as answer:
-                scoring = json.load(answer)["scoring"]
-            assert tuple(scoring[-1][1:3]) == finals[opened]
-            ahead = [home > away for _, home, away, _ in scoring if home != away]
-            changes = sum(one != other for one, other in pairwise(ahead))
-            tab.wait_until(
-                "[...document.querySelectorAll('#open dt')].find((d) => d.textContent === "
-                f"'Lead changes').nextSibling.textContent === '{changes}'"
-            )
-            assert tab.evaluate("document.querySelectorAll('#open .lead').length") == changes
-            told = tab.evaluate(
-                "[...document.querySelectorAll('.moments li span')].map((s) => s.textContent)"
-            )
-            assert told
-            assert all(re.match(r"(Q\d|\d?OT) [\d:]+ \w.*\w", text) for text in told), told
+        tab.wait_until("document.querySelector('#link').dataset.state === 'ok'")
+        ended = "[...document.querySelectorAll('.clock')].every(c => c.textContent[0] === 'F')"
+        tab.wait_until(ended)
+        expected = {game_id: [away, home] for game_id, (home, away) in finals.items()}
+        # The scorers may correct a score after the end: the page follows.
+        tab.wait_until(
+            f"(() => {{ const shown = {_SCORES}, true_ = {json.dumps(expected)}; return "
+            "Object.keys(true_).every((id) => String(shown[id]) === String(true_[id])) })()"
+        )
+        assert tab.evaluate("Object.keys(" + _SCORES + ").length") == 3
+        assert tab.evaluate("window.sameDocument") is True
+        # The curve of the whole game, though half of it was before this page's connection.
+        assert tab.evaluate("document.querySelector('#open .win').getAttribute('d').length > 500")
+        opened = tab.evaluate("location.hash.slice(1)")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}") as answer:
+            scoring = json.load(answer)["scoring"]
+        assert tuple(scoring[-1][1:3]) == finals[opened]
+        ahead = [home > away for _, home, away, _ in scoring if home != away]
+        changes = sum(one != other for one, other in pairwise(ahead))
+        tab.wait_until(
+            "[...document.querySelectorAll('#open dt')].find((d) => d.textContent === "
+            f"'Lead changes').nextSibling.textContent === '{changes}'"
+        )
+        assert tab.evaluate("document.querySelectorAll('#open .lead').length") == changes
+        told = tab.evaluate(
+            "[...document.querySelectorAll('.moments li span')].map((s) => s.textContent)"
+        )
+        assert told
+        assert all(re.match(r"(Q\d|\d?OT) [\d:]+ \w.*\w", text) for text in told), told
         assert daemon.end() == 0
 
 
@@ -107,21 +102,16 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
 
 
 def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("s3cret\n")
+    doors = f'[server]\nport = 0\ntokens_file = "{tmp_path / "tokens"}"\n[http]\nport = 0\n'
     with serving("--games", "2", "--seed", "3", "--speed", "60") as urls:
-        daemon = Daemon(tmp_path / "daemon", *urls)
-        assert daemon.wait_for("ready")
-        assert daemon.end() == 0
-        (tmp_path / "tokens").write_text("s3cret\n")
-        doors = f'[server]\ntokens_file = "{tmp_path / "tokens"}"'
-        daemon.config.write_text(daemon.text.replace("[server]", doors))
-        daemon.start()
+        daemon = Daemon(tmp_path / "daemon", *urls, doors)
         daemon.wait_for("ready")
         port = next(e["port"] for e in daemon.events("listening") if e["service"] == "http")
         with browser(tmp_path / "profile") as tab:
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             tab.wait_until("document.querySelector('#link')?.textContent === 'reconnecting…'")
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/?token=s3cret")
-            tab.wait_until("document.querySelector('#link')?.dataset.state === 'ok'")
-            tab.evaluate("document.querySelector('.card').click()")
+            tab.click(".card")
             assert tab.evaluate("location.search") == "?token=s3cret"
         assert daemon.end() == 0

@@ -17,6 +17,7 @@ import orjson
 import pytest
 import trio
 import trio.testing
+from process_kit import start
 from test_daemon_process import Daemon, follow, serving
 
 from nbad.channels import open_bounded, open_latest
@@ -246,7 +247,7 @@ def test_record_is_killed_and_what_it_kept_is_whole(tmp_path: Path) -> None:
         )
         command = [sys.executable, "-m", "nbad", "record", "--config", str(config)]
         kept = tmp_path / "kept"
-        recorder = subprocess.Popen([*command, "--out", str(kept)], stdout=subprocess.DEVNULL)
+        recorder = start([*command, "--out", str(kept)], stdout=subprocess.DEVNULL)
         give_up = time.monotonic() + 30
         while sum(file.stat().st_size for file in kept.glob("*.rec")) < 20_000:
             assert time.monotonic() < give_up

@@ -13,6 +13,7 @@ import sys
 import termios
 from pathlib import Path
 
+from process_kit import start
 from test_daemon_process import Daemon, serving
 
 _NBAD = [sys.executable, "-m", "nbad", "watch"]
@@ -31,7 +32,7 @@ def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: P
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         env["TERM"] = "xterm-256color"
-        watch = subprocess.Popen(
+        watch = start(
             [*_NBAD, url], stdin=theirs, stdout=theirs, stderr=theirs, env=env,
             start_new_session=True,
         )  # fmt: skip
@@ -62,7 +63,7 @@ def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: P
 def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
     with serving("--games", "3", "--seed", "2", "--speed", "300") as urls:
         daemon = Daemon(tmp_path, *urls)
-        watch = subprocess.Popen([*_NBAD, stream_url(daemon)], stdout=subprocess.PIPE, text=True)
+        watch = start([*_NBAD, stream_url(daemon)], stdout=subprocess.PIPE, text=True)
         assert watch.stdout
         lines = [watch.stdout.readline() for _ in range(10)]
         assert all(re.match(r"\d{10} \S.* @ ", line) for line in lines)
