@@ -42,7 +42,7 @@ class Tab:
             command["sessionId"] = self._session
         self._connection.send(json.dumps(command))
         while True:
-            answer = json.loads(self._connection.recv(timeout=60))
+            answer = json.loads(self._connection.recv(timeout=90))
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]

@@ -58,13 +58,23 @@ class Daemon:
             signal.sigtimedwait([], 0.02)
         return found[-1]
 
+    def port(self, service: str) -> int:
+        """Where it serves the stream, or http."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            self.wait_for("listening")
+            for event in reversed(self.events("listening")):
+                if event["service"] == service:
+                    return int(event["port"])
+            assert time.monotonic() < give_up, f"{service} does not listen"
+            self.pause()
+
     def pause(self) -> None:
         signal.sigtimedwait([], 0.05)
 
     def stream(self) -> ClientConnection:
         self.wait_for("ready")
-        port = self.wait_for("listening")["port"]
-        return connect(f"ws://127.0.0.1:{port}/v1/stream", max_size=None)
+        return connect(f"ws://127.0.0.1:{self.port('stream')}/v1/stream", max_size=None)
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)

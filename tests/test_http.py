@@ -35,8 +35,7 @@ def answers(url: str) -> bool:
 
 def http_url(daemon: Daemon) -> str:
     daemon.wait_for("ready")
-    ports = [e["port"] for e in daemon.events("listening") if e["service"] == "http"]
-    return f"http://127.0.0.1:{ports[-1]}"
+    return f"http://127.0.0.1:{daemon.port('http')}"
 
 
 def until_status(url: str, status: int) -> Any:

@@ -8,9 +8,10 @@ import socket
 import urllib.request
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from browser_kit import CHROMIUM, browser
+from browser_kit import CHROMIUM, Tab, browser
 from test_daemon_process import Daemon, serving
 
 from nbad.feed.simulator import simulate_night
@@ -79,7 +80,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
     with serving("--games", "4", "--seed", "3", "--speed", "60") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls)
         daemon.wait_for("ready")
-        port = next(e["port"] for e in daemon.events("listening") if e["service"] == "http")
+        port = daemon.port("http")
         with browser(tmp_path / "profile") as tab:
             tab.look(360, 780, mobile=True)
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
@@ -101,13 +102,99 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
         assert daemon.end() == 0
 
 
+# Stands in for the stream: what is sent does not come from the daemon that serves the page.
+FAKE = """window.WebSocket = class {
+  constructor() {
+    setTimeout(() => MESSAGES.forEach((m) => this.onmessage({ data: JSON.stringify(m) })));
+  }
+  close() {}
+}"""
+
+
+def told_by(tab: Tab, url: str, *messages: dict[str, Any]) -> None:
+    """Open the page anew, with a stream that sends these after its welcome."""
+    welcome = {"type": "welcome", "epoch": "e", "heartbeat_s": 10}
+    source = FAKE.replace("MESSAGES", json.dumps([welcome, *messages]))
+    known = tab.call("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
+    tab.call("Page.navigate", url="about:blank")
+    tab.call("Page.navigate", url=url)
+    tab.wait_until("['ok', 'bad'].includes(document.querySelector('#link')?.dataset.state)")
+    tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=known)
+
+
+def game(number: int, status: str, period: int = 0, **others: Any) -> dict[str, Any]:
+    sides = {
+        which: {"team_id": 1, "tricode": code, "name": name, "score": score}
+        for which, code, name, score in (
+            ("away", "AAA", "The Awfully Long Named Visitors", others.pop("away", 0)),
+            ("home", "HHH", "Homes", others.pop("home", 0)),
+        )
+    }
+    margin = {"p10": -9.6, "p50": -0.4, "p90": 8.6}
+    forecast = {"home_win": 0.495, "margin": margin, "total": dict.fromkeys(margin, 220.0)}
+    return {
+        "game_id": f"002250000{number}", "status": status, "period": period, "clock_s": 75.0,
+        "start_utc": "2026-01-15T00:00:00Z", **sides, "event": None, "corrected": False,
+        "differential": sides["home"]["score"] - sides["away"]["score"],
+        "forecast": forecast | {"model": "m"}, **others,
+    }  # fmt: skip
+
+
+def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
+    port = daemon.port("http")
+    url = f"http://127.0.0.1:{port}/"
+    empty = "document.querySelector('#empty').textContent"
+    with browser(tmp_path / "profile") as tab:
+        tab.call("Page.enable")
+        tab.look(360, 780, mobile=True)
+        tab.call("Page.navigate", url=url)
+        tab.wait_until("document.querySelector('#link')?.textContent === 'waiting for the feed…'")
+        assert tab.evaluate(empty) == "Waiting for the first games…"
+        night = {"type": "snapshot", "epoch": "e", "seq": 1}
+        told_by(tab, url, night | {"games": []})
+        assert tab.evaluate(empty).startswith("No games tonight")
+        games = [
+            game(0, "postponed", forecast=None),
+            game(1, "scheduled"),
+            game(2, "live", 6, away=120, home=118, corrected=True),
+            game(3, "final", 5, away=101, home=99),
+            game(4, "live", 4, away=90, home=90, forecast=None),
+        ]
+        down = {"type": "heartbeat", "seq": 1, "feed": "down", "feed_age_s": 60}
+        told_by(tab, url, night | {"games": games}, down)
+        assert tab.evaluate("document.querySelector('#link').textContent").startswith("feed down")
+        tab.wait_until("document.querySelectorAll('.card').length === 5")
+        shown = tab.evaluate(
+            "[...document.querySelectorAll('#games > li')].map((li) => li.innerText.split('\\n'))"
+        )
+        assert tab.evaluate("document.documentElement.scrollWidth") == 360
+        texts = {lines[0]: lines[1:] for lines in shown}
+        assert set(texts) - {"Postponed", "2OT 1:15", "Final/OT", "Q4 1:15"}  # the time of a start
+        # A postponed game has neither score nor forecast, a final no forecast but its result.
+        names = ["AAA", "The Awfully Long Named Visitors", "HHH", "Homes"]
+        assert texts["Postponed"] == names
+        assert texts["Final/OT"][0] == "200 points"
+        assert texts["Final/OT"][-1] == "AAA won by 2"
+        assert not any("%" in text for text in texts["Final/OT"])
+        # Chances that are rounded still make 100.
+        assert texts["2OT 1:15"][0] == "corrected"
+        assert {"50%", "Margin: Even (AAA −9 to +10)"} <= set(texts["2OT 1:15"])
+        # In play, though without a forecast: before those that are over.
+        assert [lines[0] for lines in shown].index("Q4 1:15") == 1
+        tab.click("[data-game='0022500000'] .card")
+        tab.wait_until("document.querySelector('#open .play').textContent === 'Postponed'")
+    assert daemon.end() == 0
+
+
 def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("s3cret\n")
     doors = f'[server]\nport = 0\ntokens_file = "{tmp_path / "tokens"}"\n[http]\nport = 0\n'
     with serving("--games", "2", "--seed", "3", "--speed", "60") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls, doors)
         daemon.wait_for("ready")
-        port = next(e["port"] for e in daemon.events("listening") if e["service"] == "http")
+        port = daemon.port("http")
         with browser(tmp_path / "profile") as tab:
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             tab.wait_until("document.querySelector('#link')?.textContent === 'reconnecting…'")

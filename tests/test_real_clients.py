@@ -36,7 +36,7 @@ def test_websockets_in_python(tmp_path: Path) -> None:
         daemon = Daemon(tmp_path, *urls)
         with daemon.stream():
             pass
-        port = next(e["port"] for e in daemon.events("listening") if e["service"] == "stream")
+        port = daemon.port("stream")
         while view(games) != finals:
             with connect(f"ws://127.0.0.1:{port}/v1/stream{since}", max_size=None) as stream:
                 for _ in range(STAY):
@@ -100,7 +100,7 @@ def test_node(tmp_path: Path) -> None:
         daemon = Daemon(tmp_path, *urls)
         with daemon.stream():
             pass
-        port = next(e["port"] for e in daemon.events("listening") if e["service"] == "stream")
+        port = daemon.port("stream")
         url = f"ws://127.0.0.1:{port}/v1/stream"
         done = subprocess.run(
             [*command, "-e", NODE, url, str(STAY), wanted],

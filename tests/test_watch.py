@@ -21,7 +21,7 @@ _NBAD = [sys.executable, "-m", "nbad", "watch"]
 
 def stream_url(daemon: Daemon) -> str:
     daemon.wait_for("ready")
-    return f"ws://127.0.0.1:{daemon.wait_for('listening')['port']}/v1/stream"
+    return f"ws://127.0.0.1:{daemon.port('stream')}/v1/stream"
 
 
 def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 // Curves as SVG text: made of numbers only, so nothing of the feed is ever parsed as markup.
 
-import { REGULATION_S, gameTime, periodName } from "/state.js";
+import { REGULATION_S, periodName } from "/state.js";
 
 const W = 300;
 
@@ -38,22 +38,27 @@ function halves(points, middle, id) {
 export function card(game, id) {
   const end = span(game);
   const points = thin(game.series, end, 150).map((p) => [(p[0] / end) * W, (1 - p[1]) * 56]);
-  return `<svg viewBox="0 0 ${W} 56" height="56" preserveAspectRatio="none" aria-hidden="true">` +
-    `<path class="mid" d="M0 28H${W}"/>${halves(points, 28, id)}<path class="win" d="${line(points)}"/></svg>`;
+  let marks = "";
+  for (let s = 720; s < end; s += s < REGULATION_S ? 720 : 300) marks += `M${((s / end) * W).toFixed(1)} 0V56`;
+  // A line of no length, with round ends: a dot that is round however the card is stretched.
+  const now = points.length && game.status !== "final" ? `<path class="now" d="${line([points.at(-1)])}h0"/>` : "";
+  return `<svg viewBox="0 0 ${W} 56" height="56" preserveAspectRatio="none" aria-hidden="true"><path class="quarter" d="${marks}"/>` +
+    `<path class="mid" d="M0 28H${W}"/>${halves(points, 28, id)}<path class="win" d="${line(points)}"/>${now}</svg>`;
 }
 
 /** The chance over the whole game, with changes of the lead and the numbered moments. */
 export function large(game, width, leads, moments) {
   const end = span(game);
-  const left = 34;
-  const x = (s) => left + (s / end) * (width - left - 8);
-  const y = (p) => 10 + (1 - p) * 190;
+  const height = width > 560 ? 240 : 190;
+  const middle = 10 + height / 2;
+  const x = across(end, width);
+  const y = (p) => 10 + (1 - p) * height;
   const points = thin(game.series, end, 600).map((p) => [x(p[0]), y(p[1])]);
-  const labels = [1, 0.75, 0.5, 0.75, 1].map((p, i) => `<text x="0" y="${14 + i * 47.5}">${p * 100}%</text>`);
-  return `<svg class="big" viewBox="0 0 ${width} 226" height="226" role="img" aria-label="Win probability over the game">` +
-    `${quarters(end, x, 10, 200)}<path class="mid" d="M${left} 105H${width - 8}"/>${labels.join("")}` +
-    `${halves(points, 105, "large")}<path class="win" d="${line(points)}"/>` +
-    leads.map((p) => `<circle class="lead" cx="${x(p[0]).toFixed(1)}" cy="105" r="3.4"/>`).join("") +
+  const labels = [1, 0.75, 0.5, 0.75, 1].map((p, i) => `<text x="0" y="${14 + (i * height) / 4}">${p * 100}%</text>`);
+  return svg(width, height + 36, "Win probability over the game") +
+    `${quarters(end, x, 10, 10 + height)}<path class="mid" d="M${LEFT} ${middle}H${width - RIGHT}"/>${labels.join("")}` +
+    `${halves(points, middle, "large")}<path class="win" d="${line(points)}"/>` +
+    leads.map((p) => `<circle class="lead" cx="${x(p[0]).toFixed(1)}" cy="${middle}" r="3.4"/>`).join("") +
     moments.map((m, i) => `<circle class="moment" cx="${x(m.at).toFixed(1)}" cy="${y(m.win).toFixed(1)}" r="8"/>` +
       `<text class="num" x="${x(m.at).toFixed(1)}" y="${(y(m.win) + 3.6).toFixed(1)}">${i + 1}</text>`).join("") + "</svg>";
 }
@@ -61,19 +66,26 @@ export function large(game, width, leads, moments) {
 /** The final margin's median and its band from p10 to p90, as it was forecast all along. */
 export function margin(game, width) {
   const end = span(game);
-  const left = 34;
-  const x = (s) => left + (s / end) * (width - left - 8);
+  const height = width > 560 ? 150 : 120;
+  const middle = 10 + height / 2;
+  const x = across(end, width);
   const most = Math.max(20, ...game.series.map((p) => Math.max(Math.abs(p[2]), Math.abs(p[4]))));
-  const y = (m) => 65 - (m / most) * 55;
+  const y = (m) => middle - (m / most) * (height / 2);
   const series = thin(game.series, end, 400);
   const top = series.map((p) => [x(p[0]), y(p[4])]);
   const bottom = series.map((p) => [x(p[0]), y(p[2])]);
   const fan = top.length > 1 ? `${line(top)}${line(bottom.reverse()).replace("M", "L")}Z` : "";
-  return `<svg class="big" viewBox="0 0 ${width} 132" height="132" role="img" aria-label="Forecast of the final margin over the game">` +
-    `${quarters(end, x, 8, 122)}<path class="mid" d="M${left} 65H${width - 8}"/>` +
-    `<text x="0" y="14">+${most.toFixed(0)}</text><text x="0" y="69">0</text><text x="0" y="124">−${most.toFixed(0)}</text>` +
+  const labels = [most, 0, most].map((m, i) => `<text x="0" y="${14 + (i * height) / 2}">${m.toFixed(0)}</text>`);
+  return svg(width, height + 36, "Forecast of the final margin over the game") +
+    `${quarters(end, x, 10, 10 + height)}<path class="mid" d="M${LEFT} ${middle}H${width - RIGHT}"/>${labels.join("")}` +
     `<path class="fan" d="${fan}"/><path class="p50" d="${line(series.map((p) => [x(p[0]), y(p[3])]))}"/></svg>`;
 }
+
+const LEFT = 36;
+const RIGHT = 8;
+const across = (end, width) => (s) => LEFT + (s / end) * (width - LEFT - RIGHT);
+const svg = (width, height, label) =>
+  `<svg class="big" viewBox="0 0 ${width} ${height}" height="${height}" role="img" aria-label="${label}">`;
 
 function quarters(end, x, top, bottom) {
   let marks = "";
@@ -90,4 +102,3 @@ export function spark(values) {
   return `<svg viewBox="0 0 120 26" height="26" preserveAspectRatio="none" aria-hidden="true"><path d="${line(points)}"/></svg>`;
 }
 
-export { gameTime };

@@ -75,7 +75,7 @@ function withMoment(game, now) {
 
 /** How much a game is worth watching now, 0…2: close, late, and moving. */
 export function excitement(game) {
-  if (!game.forecast) return -2;
+  if (!game.forecast) return game.status === "live" ? 0 : -2;
   if (game.status === "scheduled") return -0.5;
   if (game.status === "final") return -1 + Math.min(0.4, swing(game.series, 600));
   const p = game.forecast.home_win;

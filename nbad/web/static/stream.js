@@ -2,6 +2,10 @@
 
 const SLOWEST_MS = 8000;
 
+/** The time of day then: unlike "for 10 s" it stays, and is not read out again and again. */
+const ago = (seconds) =>
+  new Date(Date.now() - seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
 /** `take(message)` for each message; `since()` the position; `tell(state, text)` how the line is. */
 export function follow({ take, since, tell, about }) {
   let failures = 0;
@@ -40,15 +44,17 @@ export function follow({ take, since, tell, about }) {
       if (message.type === "welcome") {
         failures = 0;
         silence = message.heartbeat_s * 2500;
-        tell("ok", "live");
+        // A daemon that has not seen the feed yet sends no snapshot: nothing is known.
+        if (since()) tell("ok", "live");
+        else tell("wait", "waiting for the feed…");
       } else if (message.type === "heartbeat") {
-        if (message.feed === "ok") tell("ok", "live");
-        else tell("bad", `feed ${message.feed} for ${Math.round(message.feed_age_s)} s`);
+        if (message.feed !== "ok") tell("bad", `feed ${message.feed} since ${ago(message.feed_age_s)}`);
+        else if (since()) tell("ok", "live");
       } else if (message.type === "reconnect") {
         planned = message.after_s * 1000;
       } else {
-        if (message.type === "batch") tell("ok", "live");
         take(message);
+        if (since()) tell("ok", "live");
       }
     };
     socket.onclose = () => {
