@@ -98,7 +98,7 @@ function quarters(end, x, top, bottom) {
 
 export function spark(values) {
   const most = Math.max(...values, 0.001);
-  const points = values.map((v, i) => [(i / 59) * 120, 25 - (v / most) * 23]);
+  const points = values.map((v, i) => [((60 - values.length + i) / 59) * 120, 25 - (v / most) * 23]);
   return `<svg viewBox="0 0 120 26" height="26" preserveAspectRatio="none" aria-hidden="true"><path d="${line(points)}"/></svg>`;
 }
 
