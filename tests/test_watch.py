@@ -13,8 +13,11 @@ import sys
 import termios
 from pathlib import Path
 
+import pytest
 from process_kit import start
 from test_daemon_process import Daemon, serving
+
+from nbad.commands.telling import bar, where
 
 _NBAD = [sys.executable, "-m", "nbad", "watch"]
 
@@ -79,3 +82,28 @@ def test_no_daemon_is_said_on_one_line() -> None:
     assert done.returncode == 69
     assert done.stderr.count("\n") == 1
     assert "is the daemon running" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("game", "told"),
+    [
+        (("live", 4, 65.9), "Q4  1:05"),
+        (("live", 5, 300.0), "OT  5:00"),
+        (("live", 6, 0.0), "2OT  0:00"),
+        (("final", 4, 0.0), "final"),
+        (("final", 7, 0.0), "final/3OT"),
+        (("postponed", 0, 0.0), "postponed"),
+    ],
+)
+def test_where_a_game_stands_takes_nine_columns(game: tuple[str, int, float], told: str) -> None:
+    assert where(*game, "2026-01-15T00:30:00Z") == told
+    assert len(told) <= 9
+
+
+def test_a_tip_off_is_told_in_the_time_of_this_machine() -> None:
+    assert re.fullmatch(r"at \d\d:30", where("scheduled", 0, 0.0, "2026-01-15T00:30:00Z"))
+    assert where("scheduled", 0, 0.0, "") == "scheduled"
+
+
+def test_a_bar_tells_eighths_of_a_column() -> None:
+    assert [bar(share, 8) for share in (0, 0.5, 0.54, 1)] == ["", "████", "████▍", "████████"]

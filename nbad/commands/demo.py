@@ -17,6 +17,7 @@ import orjson
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, open_websocket_url
 
+from nbad.commands.telling import bar, where
 from nbad.exits import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.feed.server import FeedAddress, FeedClock, serve_feed
 from nbad.feed.simulator import MAX_GAMES, simulate_night
@@ -154,23 +155,19 @@ def _over(games: dict[str, Any], finals: dict[str, tuple[int, int]]) -> bool:
 
 def _line(game: Any) -> str:
     home, away, forecast = game["home"], game["away"], game["forecast"]
-    where = game["status"]
-    if where == "live":
-        minutes, seconds = divmod(int(game["clock_s"]), 60)
-        where = f"Q{game['period']} {minutes:2}:{seconds:02}"
+    stands = where(game["status"], game["period"], game["clock_s"], game["start_utc"])
     score = f"{away['tricode']} {away['score']:3} @ {home['tricode']} {home['score']:3}"
     if forecast is None:
-        return f"  {where:10} {score}\n"
+        return f"  {stands:10} {score}\n"
     # Of the favourite: a chance over a half, and a margin that is mostly his.
     p, margin = forecast["home_win"], forecast["margin"]
     favourite, sign = (home, 1) if p >= 0.5 else (away, -1)
     if game["status"] == "final":
-        return f"  {where:10} {score}  {favourite['tricode']} won by {abs(game['differential'])}\n"
+        return f"  {stands:10} {score}  {favourite['tricode']} won by {abs(game['differential'])}\n"
     chance = max(p, 1 - p)
     low, high = sorted((sign * margin["p10"], sign * margin["p90"]))
-    bar = "█" * round(chance * 20)
     return (
-        f"  {where:10} {score}  {favourite['tricode']} {chance:6.1%} {bar:20}"
+        f"  {stands:10} {score}  {favourite['tricode']} {chance:6.1%} {bar(chance, 20):20}"
         f"  by {low:+5.1f} to {high:+5.1f}\n"
     )
 

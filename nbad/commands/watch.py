@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from nbad.commands.telling import bar, where
 from nbad.exits import FAILED, OK, UNAVAILABLE, USAGE, end
 
 if TYPE_CHECKING:
@@ -154,12 +155,14 @@ def table(watched: Watched, rows: int) -> Table:
         swing = chances[-1] - chances[0] if chances else 0.0
         colour = "green" if swing > 0.05 else "red" if swing < -0.05 else ""
         score = f"{game.away.tricode} {game.away.score:3} @ {game.home.tricode} {game.home.score:3}"
-        cells = [where(game), score, "", "", sparkline(chances), ""]
+        cells = [stands(game), score, "", "", sparkline(chances), ""]
         if game.forecast:
             team, chance, low, high = _favourite(game)
-            cells[2] = f"{team} {chance:6.1%}"
-            cells[3] = "█" * round(chance * _BAR)
-            cells[5] = f"{low:+.0f} to {high:+.0f}"
+            if game.status == "final":
+                cells[2], cells[5] = f"{team} won", f"{abs(game.differential)}"
+            else:
+                cells[2], cells[3] = f"{team} {chance:6.1%}", bar(chance, _BAR)
+                cells[5] = f"{low:+.0f} to {high:+.0f}"
         grid.add_row(*(Text(cell, style=colour if i == 4 else "") for i, cell in enumerate(cells)))
     return grid
 
@@ -167,20 +170,19 @@ def table(watched: Watched, rows: int) -> Table:
 def plain_line(game: Game) -> str:
     """A game on one line, for pipes."""
     score = f"{game.away.tricode} {game.away.score:3} @ {game.home.tricode} {game.home.score:3}"
-    line = f"{game.game_id} {where(game):9} {score}"
+    line = f"{game.game_id} {stands(game):9} {score}"
     if game.forecast:
         team, chance, low, high = _favourite(game)
-        line += f"  {team} {chance:6.1%}  by {low:+.1f} to {high:+.1f}"
+        if game.status == "final":
+            line += f"  {team} won by {abs(game.differential)}"
+        else:
+            line += f"  {team} {chance:6.1%}  by {low:+.1f} to {high:+.1f}"
     return line
 
 
-def where(game: Game) -> str:
+def stands(game: Game) -> str:
     """Where a game stands, in at most 9 columns."""
-    if game.status != "live":
-        return game.status
-    period = f"Q{game.period}" if game.period <= 4 else f"OT{game.period - 4}"
-    minutes, seconds = divmod(int(game.clock_s), 60)
-    return f"{period} {minutes:2}:{seconds:02}"
+    return where(game.status, game.period, game.clock_s, game.start_utc)
 
 
 def sparkline(chances: Iterable[float]) -> str:
