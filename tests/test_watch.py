@@ -81,7 +81,7 @@ def test_no_daemon_is_said_on_one_line() -> None:
     )
     assert done.returncode == 69
     assert done.stderr.count("\n") == 1
-    assert "is the daemon running" in done.stderr
+    assert "Connection refused; is the daemon running" in done.stderr
 
 
 @pytest.mark.parametrize(

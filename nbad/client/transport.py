@@ -64,7 +64,7 @@ class Transport:
                     raise
                 return transport
         except (OSError, trio.BrokenResourceError) as error:
-            raise DroppedError(f"cannot connect: {error.__cause__ or error}") from error
+            raise DroppedError(f"cannot connect: {_cause(error)}") from error
         except trio.TooSlowError:
             raise DroppedError(f"no answer within {timeout_s:g} s") from None
 
@@ -155,3 +155,11 @@ class Transport:
         except trio.Cancelled:
             await trio.aclose_forcefully(self._stream)
             raise
+
+
+def _cause(error: BaseException) -> str:
+    """What is behind an error, in the system's words: Trio gathers those of every address."""
+    cause: BaseException = error.__cause__ or error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return getattr(cause, "strerror", None) or str(cause)
