@@ -162,4 +162,4 @@ def _cause(error: BaseException) -> str:
     cause: BaseException = error.__cause__ or error
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
-    return getattr(cause, "strerror", None) or str(cause)
+    return str(getattr(cause, "strerror", None) or cause)
