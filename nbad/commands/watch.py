@@ -146,8 +146,8 @@ def table(watched: Watched, rows: int) -> Table:
     hidden = len(shown) - rows
     more = f" · {hidden} more" if hidden > 0 else ""
     # A line that would be broken costs the last game its own.
-    title = Text(f"nbad · {watched.line}{more}", no_wrap=True, overflow="ellipsis")
-    grid = Table(box=box.SIMPLE_HEAD, title=title, padding=(0, 1), pad_edge=False)
+    caption = Text(f"nbad · {watched.line}{more}", no_wrap=True, overflow="ellipsis")
+    grid = Table(box=box.SIMPLE_HEAD, title=caption, padding=(0, 1), pad_edge=False)
     for title in ("", "game", "favourite", "", "of late", "wins by"):
         grid.add_column(title, no_wrap=True)
     for game in shown[:rows]:
