@@ -1,17 +1,17 @@
 # Socket activation: the daemon comes with the first who connects, and no restart refuses anybody.
 . "$(dirname "$0")/kit.sh"
 
-for socket in nbad:9901 nbad-http:9902; do
+for socket in nbad:$STREAM nbad-http:$HTTP; do
   install -d "/etc/systemd/system/${socket%:*}.socket.d"
   printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:%s\n' "${socket#*:}" \
     >"/etc/systemd/system/${socket%:*}.socket.d/port.conf"
 done
 quick_unit
 serve_feed --games 4 --speed 60
-configure 0.25 # its ports are not the sockets'
+configure 0.25
 systemctl start nbad.socket nbad-http.socket
 fact before "$(shown ActiveState)"
-"$PYTHON" "$(dirname "$0")/newcomers.py" ws://127.0.0.1:9901/v1/stream http://127.0.0.1:9902/livez \
+"$PYTHON" "$(dirname "$0")/newcomers.py" "ws://127.0.0.1:$STREAM/v1/stream" "http://127.0.0.1:$HTTP/livez" \
   >"$BOX_OUT/newcomers" 2>"$BOX_OUT/newcomers.errors" &
 newcomers=$!
 until_true activation at_least ready 1

@@ -5,8 +5,15 @@ mount --bind "$BOX_OUT/opt" /opt
 make --directory /opt/nbad install
 systemctl log-target journal # the box starts without systemd's own words
 
-FEED=http://127.0.0.1:9900
 PYTHON=/opt/nbad/.venv/bin/python
+# The box shares the machine's network: with fixed ports two of these tests, or whatever else runs
+# here, would be in each other's way.
+read -r FEED_PORT STREAM HTTP TWIN_STREAM TWIN_HTTP <<PORTS
+$("$PYTHON" -c 'import socket
+taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+print(*(each.getsockname()[1] for each in taken))')
+PORTS
+FEED=http://127.0.0.1:$FEED_PORT
 
 configure() { # the [poll] live_interval_s, and lines that are added
   cat >/etc/nbad/nbad.toml <<TOML
@@ -17,15 +24,15 @@ timeout_s = 1.0
 [poll]
 live_interval_s = $1
 [server]
-port = 9901
+port = $STREAM
 [http]
-port = 9902
+port = $HTTP
 ${2:-}
 TOML
 }
 
 serve_feed() { # options of nbad feed
-  printf '[Service]\nExecStart=/opt/nbad/.venv/bin/nbad feed --port 9900 %s\n' "$*" \
+  printf '[Service]\nExecStart=/opt/nbad/.venv/bin/nbad feed --port %s %s\n' "$FEED_PORT" "$*" \
     >/etc/systemd/system/feed.service
   systemctl daemon-reload
   systemctl start feed

@@ -38,12 +38,12 @@ fact killed_by "$(journal | grep -o "Failed with result '[a-z]*'" | tail -1)"
 
 # One that is never killed, to be compared with.
 systemd-run --quiet --unit twin --setenv LD_LIBRARY_PATH=/opt/python/lib \
-  --setenv NBAD_SERVER__PORT=9903 --setenv NBAD_HTTP__PORT=9904 \
+  --setenv NBAD_SERVER__PORT=$TWIN_STREAM --setenv NBAD_HTTP__PORT=$TWIN_HTTP \
   /opt/nbad/.venv/bin/nbad run --config /etc/nbad/nbad.toml
 kill -KILL "$(shown MainPID)"
 until_true 'second restart' restarted 2
-until_true twin "$PYTHON" -c "import urllib.request as u; u.urlopen('http://127.0.0.1:9904/readyz')" 2>/dev/null
-fact same_forecasts "$("$PYTHON" "$HERE/same.py" http://127.0.0.1:9902 http://127.0.0.1:9904 2>&1)"
+until_true twin "$PYTHON" -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$TWIN_HTTP/readyz')" 2>/dev/null
+fact same_forecasts "$("$PYTHON" "$HERE/same.py" "http://127.0.0.1:$HTTP" "http://127.0.0.1:$TWIN_HTTP" 2>&1)"
 systemctl status nbad --no-pager --lines 0 >"$BOX_OUT/status" || true
 systemctl stop nbad
 fact stopped "$(shown Result) $(shown ExecMainStatus)"
