@@ -95,6 +95,7 @@ def test_the_unit_lives_as_promised(installed: Path) -> None:
     assert facts["after_watchdog"] == "active"
     assert facts["same_forecasts"].endswith(" points"), facts["same_forecasts"]
     assert int(facts["same_forecasts"].split()[0]) > 0
+    assert facts["told_as_errors"] == "reload_rejected"  # by the priority, to the journal
     assert facts["stopped"] == "success 0"
     lines = (installed / "journal").read_text().splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]

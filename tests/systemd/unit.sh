@@ -44,6 +44,8 @@ kill -KILL "$(shown MainPID)"
 until_true 'second restart' restarted 2
 until_true twin "$PYTHON" -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$TWIN_HTTP/readyz')" 2>/dev/null
 fact same_forecasts "$("$PYTHON" "$HERE/same.py" "http://127.0.0.1:$HTTP" "http://127.0.0.1:$TWIN_HTTP" 2>&1)"
+fact told_as_errors "$(journalctl --unit nbad --priority err --output cat --no-pager \
+  | grep -o '"event": *"[a-z_]*"' | sort -u | grep -o '[a-z_]*"$' | tr -d '"' | xargs)"
 systemctl status nbad --no-pager --lines 0 >"$BOX_OUT/status" || true
 systemctl stop nbad
 fact stopped "$(shown Result) $(shown ExecMainStatus)"
