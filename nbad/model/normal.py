@@ -22,7 +22,7 @@ def normal_cdf(z: Column) -> Column:
 
 def normal_quantile(p: Column) -> Column:
     """Φ⁻¹, by Acklam's central and tail fits (relative error below 1.2e-9)."""
-    p = np.clip(p, 1e-9, 1 - 1e-9)
+    p = within(p, 1e-9, 1 - 1e-9)
     a = (-39.69683028665376, 220.9460984245205, -275.9285104469687,
          138.3577518672690, -30.66479806614716, 2.506628277459239)  # fmt: skip
     b = (-54.47609879822406, 161.5858368580409, -155.6989798598866,
@@ -31,15 +31,16 @@ def normal_quantile(p: Column) -> Column:
          -2.549732539343734, 4.374664141464968, 2.938163982698783)  # fmt: skip
     d = (0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416, 1.0)
     q = p - 0.5
-    central = np.polyval(a, q * q) * q / np.polyval(b, q * q)
+    square = q * q
+    central = _polynomial(a, square) * q / _polynomial(b, square)
     tail = np.sqrt(-2 * np.log(np.minimum(p, 1 - p)))
-    outer = np.polyval(c, tail) / np.polyval(d, tail)
+    outer = _polynomial(c, tail) / _polynomial(d, tail)
     return np.where(np.abs(q) <= 0.47575, central, np.where(q < 0, outer, -outer))
 
 
 def logit(p: Column) -> Column:
     """Log-odds; probabilities are kept 1e-9 from certainty, so the result is finite."""
-    p = np.clip(p, 1e-9, 1 - 1e-9)
+    p = within(p, 1e-9, 1 - 1e-9)
     odds: Column = np.log(p / (1 - p))
     return odds
 
@@ -47,3 +48,17 @@ def logit(p: Column) -> Column:
 def sigmoid(x: Column) -> Column:
     """Probability of log-odds."""
     return 1.0 / (1.0 + np.exp(-x))
+
+
+def within(x: Column, low: float, high: float) -> Column:
+    """``np.clip``, which for a few rows takes three times as long."""
+    column: Column = np.minimum(np.maximum(x, low), high)
+    return column
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Column) -> Column:
+    """``np.polyval``, which for a few rows takes twice as long."""
+    value = coefficients[0] * x + coefficients[1]
+    for coefficient in coefficients[2:]:
+        value = value * x + coefficient
+    return value
