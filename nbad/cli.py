@@ -23,10 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
     parser = _Parser(prog="nbad", description="Live NBA scores in, live NBA predictions out.")
     parser.add_argument("--version", action="version", version=f"nbad {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
     for module in (demo, run, watch, check, stats, bench, feed, record, train, evaluate):
         module.add_parser(subparsers)
-    args = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    args, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+    if unknown:  # told by the command, whose --help knows what there is
+        subparsers.choices[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     code: int = args.run(args)
     return code
 

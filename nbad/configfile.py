@@ -104,7 +104,8 @@ def _from_environment(value: str) -> Any:
 def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
-    where = origin.get(".".join(location[:2]), where)
+    in_section = (came for name, came in origin.items() if name.startswith(f"{location[0]}."))
+    where = origin.get(".".join(location[:2])) or next(in_section, where)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
         return f"{where}: {key}: expected a known key, was unknown; the nearest is {near[0]}"

@@ -17,7 +17,7 @@ from nbad.configfile import ConfigError, differences
 from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.feed.recorder import Recorder
 from nbad.inforce import read
-from nbad.messages import InForce, Tick
+from nbad.messages import FeedState, InForce, Tick
 from nbad.observe import logs
 from nbad.observe.garbage import Collector
 from nbad.observe.statistics import Statistics
@@ -101,16 +101,26 @@ async def _run(
 
 def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
-    pipeline that is stuck feeds no watchdog. And what its stages took."""
+    pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
+    feed = FeedState.OK
 
     def served(tick: Tick) -> None:
-        nonlocal ready
+        nonlocal ready, feed
         now = trio.current_time()
         live.served(tick)
         total = (now - tick.started) * 1e3
         hub = live.hub
         status = f"{hub.night.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
+        if tick.feed is not FeedState.OK:
+            status += f", feed {tick.feed} for {tick.feed_age_s:.0f} s"
+        if tick.feed is not feed:
+            turn = {"state": tick.feed, "was": feed, "age_s": round(tick.feed_age_s, 1)}
+            if tick.feed is FeedState.OK:
+                log.info("feed_state", **turn)
+            else:
+                log.warning("feed_state", **turn)
+            feed = tick.feed
         if ready:
             notifier.status(status)
         else:

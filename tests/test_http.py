@@ -100,6 +100,8 @@ def test_readiness_follows_the_feed(tmp_path: Path) -> None:
             if sample.name == "nbad_feed_errors_total"
         }
         assert errors["timeout"] > 0
+        turns = [(turn["level"], turn["state"]) for turn in daemon.events("feed_state")]
+        assert turns == [("warning", "down"), ("info", "ok")]
         assert daemon.end() == 0
 
 

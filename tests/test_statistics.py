@@ -93,7 +93,7 @@ def test_a_log_gives_the_same_figures(tmp_path: Path) -> None:
     ("source", "code", "said"),
     [
         ("/nowhere/log", 64, "expected a log to read"),
-        ("http://127.0.0.1:9", 1, "expected a daemon's statistics"),
+        ("http://127.0.0.1:9", 69, "expected a daemon's statistics"),
         ("/dev/null", 1, "expected a log of `nbad run`"),
     ],
 )

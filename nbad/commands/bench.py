@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 
 from nbad.commands.run import add_config
 from nbad.config import BudgetsMs
-from nbad.configfile import find
-from nbad.exits import FAILED, OK, USAGE, end
+from nbad.configfile import ConfigError, find, load
+from nbad.exits import CONFIG, FAILED, OK, USAGE, end
 
 _BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
 _RIVALS = ("tuned", "tuned at once", "plain")
@@ -46,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit codes: 0 every stage within its budget, 1 one over it or not measured, 64."""
+    """Exit codes: 0 every stage within its budget, 1 one over it or not measured, 64, 78."""
     import trio
 
     from nbad.bench.contest import ContestError, leaves
@@ -60,6 +61,11 @@ def run(args: argparse.Namespace) -> int:
         return end("bench", USAGE, f"expected slates of 1 to {LARGEST} games, and 1 poll or more")
     if args.subscribers < 0:
         return end("bench", USAGE, f"--subscribers: expected 0 or more, was {args.subscribers}")
+    if args.live:  # the daemon that is measured would only say it on its own log
+        try:
+            load(find(args.config), os.environ)
+        except ConfigError as error:
+            return end("bench", CONFIG, "; ".join(error.problems))
     results: list[dict[str, Any]] = []
     problems: list[str] = []
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from nbad.exits import FAILED, OK, USAGE, end
+from nbad.exits import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.observe.statistics import STAGES, Statistics
 
 _URL = "http://127.0.0.1:8780"
@@ -42,11 +42,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit codes: 0, 64 no such file, 1 no answer, or no stage in the log."""
+    """Exit codes: 0, 64 no such file, 69 no daemon there, 1 no stage in the log."""
     source: str = args.source
     try:
         if source.startswith(("http://", "https://")):
-            figures = from_daemon(source)
+            try:
+                figures = from_daemon(source)
+            except ValueError as error:
+                return end("stats", UNAVAILABLE, str(error))
         elif source == "-":
             figures = from_log(sys.stdin.buffer)
         else:

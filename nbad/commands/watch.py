@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import trio
 
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit codes: 0 ended by Ctrl-C, 64 no such URL, 69 no daemon there, 1 not let in."""
     from nbad.client import DroppedError, RefusedError
 
-    if not args.url.startswith(("ws://", "wss://")):
+    if not _is_stream(args.url):
         return end("watch", USAGE, f"expected ws://HOST:PORT/v1/stream, was {args.url!r}")
     plain = args.plain or not sys.stdout.isatty()
     try:
@@ -88,6 +89,14 @@ def run(args: argparse.Namespace) -> int:
     except RefusedError as error:
         return end("watch", FAILED, f"{args.url}: {error}")
     return OK
+
+
+def _is_stream(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no port number
+        return False
 
 
 async def _follow(url: str, watched: Watched) -> AsyncGenerator[tuple[Game, ...], None]:

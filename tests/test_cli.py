@@ -1,0 +1,45 @@
+"""How a command that was called wrongly ends: its code, and one line that says what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def nbad(*arguments: str, **environ: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "nbad", *arguments],
+        capture_output=True, text=True, check=False, timeout=60, env=os.environ | environ,
+    )  # fmt: skip
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 64, "see nbad --help"),
+        (("nope",), 64, "see nbad --help"),
+        (("run", "--nope"), 64, "nbad run: unrecognized arguments: --nope; see nbad run --help"),
+        (("watch", "http://127.0.0.1:1/"), 64, "expected ws://HOST:PORT/v1/stream"),
+        (("watch", "ws://:bad/"), 64, "expected ws://HOST:PORT/v1/stream"),
+        (("stats", "http://127.0.0.1:9"), 69, "is the daemon running"),
+        (("run", "--config", "/nowhere.toml"), 78, "/nowhere.toml: expected a readable file"),
+        (("bench", "--live", "--config", "/nowhere.toml"), 78, "expected a readable file"),
+    ],
+)
+def test_a_wrong_call_is_told(arguments: tuple[str, ...], code: int, said: str) -> None:
+    assert nbad(*arguments)[0] == code
+    assert said in nbad(*arguments)[1]
+
+
+def test_an_unknown_section_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "nbad.toml"
+    config.touch()
+    code, said = nbad("check", "--config", str(config), NBAD_NOPE__X="1")
+    assert code == 78
+    assert said.startswith("NBAD_NOPE__X: nope: expected a known key")
