@@ -103,7 +103,7 @@ def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[T
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
-    feed = FeedState.OK
+    feed: FeedState | None = None
 
     def served(tick: Tick) -> None:
         nonlocal ready, feed
@@ -114,7 +114,7 @@ def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[T
         status = f"{hub.night.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if tick.feed is not FeedState.OK:
             status += f", feed {tick.feed} for {tick.feed_age_s:.0f} s"
-        if tick.feed is not feed:
+        if tick.feed is not (feed or FeedState.OK):
             turn = {"state": tick.feed, "was": feed, "age_s": round(tick.feed_age_s, 1)}
             if tick.feed is FeedState.OK:
                 log.info("feed_state", **turn)

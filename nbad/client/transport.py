@@ -12,6 +12,8 @@ import wsproto
 from wsproto import events
 from wsproto.utilities import LocalProtocolError, ProtocolError, RemoteProtocolError
 
+from nbad.causes import cause
+
 PROTOCOL = "nbad.v1"
 MAX_BYTES = 64 << 20  # a snapshot of a whole night with its series is some hundred KB
 _READ_BYTES = 1 << 16
@@ -64,7 +66,7 @@ class Transport:
                     raise
                 return transport
         except (OSError, trio.BrokenResourceError) as error:
-            raise DroppedError(f"cannot connect: {_cause(error)}") from error
+            raise DroppedError(f"cannot connect: {cause(error)}") from error
         except trio.TooSlowError:
             raise DroppedError(f"no answer within {timeout_s:g} s") from None
 
@@ -155,11 +157,3 @@ class Transport:
         except trio.Cancelled:
             await trio.aclose_forcefully(self._stream)
             raise
-
-
-def _cause(error: BaseException) -> str:
-    """What is behind an error, in the system's words: Trio gathers those of every address."""
-    cause: BaseException = error.__cause__ or error
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return str(getattr(cause, "strerror", None) or cause)

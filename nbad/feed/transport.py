@@ -18,6 +18,8 @@ import httpx
 import trio
 from isal import igzip_lib
 
+from nbad.causes import cause
+
 _READ = 262_144
 # A scoreboard or a play-by-play is at most a megabyte, a season's schedule ten.
 _LARGEST_BODY = 64 * 1024 * 1024
@@ -126,8 +128,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                         raise
                     stream = secure
             except (OSError, trio.BrokenResourceError) as error:
-                cause = error.__cause__ or error
-                raise httpx.ConnectError(f"{host}:{port}: {cause}") from None
+                raise httpx.ConnectError(f"{host}:{port}: {cause(error)}") from None
         return _Connection(stream, socket)
 
 
