@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ from nbad.stream.socket import FrameStream
 # somebody else's change. To look for more: pytest --hypothesis-profile default.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
+
+# What a shell starts in its background ignores SIGINT, and hands that on to all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 TEXT = 0x81

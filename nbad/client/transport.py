@@ -157,11 +157,3 @@ class Transport:
         except trio.Cancelled:
             await trio.aclose_forcefully(self._stream)
             raise
-
-
-def _cause(error: BaseException) -> str:
-    """What is behind an error, in the system's words: Trio gathers those of every address."""
-    cause: BaseException = error.__cause__ or error
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return str(getattr(cause, "strerror", None) or cause)
