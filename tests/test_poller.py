@@ -137,6 +137,27 @@ async def test_down_is_told_and_recovered_from(settings: Settings, autojump_cloc
     assert states[-1] is FeedState.OK
 
 
+async def test_one_bad_answer_among_good_ones_is_no_news(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed, asked = FakeFeed(entry(ONE)), itertools.count()
+    feed.on["scoreboard"] = lambda _: httpx.Response(403) if next(asked) % 3 else None
+    states = {tick.tick.feed for tick in await run(settings, feed, 30.0)}
+    assert next(asked) > 20
+    assert states == {FeedState.OK}
+
+
+async def test_a_board_that_cannot_be_read_is_none(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed, begun = FakeFeed(entry(ONE)), trio.current_time()
+    other = httpx.Response(200, content=b'{"other":{}}', headers={"content-type": "x/json"})
+    feed.on["scoreboard"] = lambda _: other if trio.current_time() - begun > 2 else None
+    last = (await run(settings, feed, 20.0))[-1].tick
+    assert last.feed is FeedState.DOWN
+    assert last.feed_age_s > 15
+
+
 async def test_asleep_until_shortly_before_tip_off(
     settings: Settings, autojump_clock: object
 ) -> None:

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 # At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
 _BEAT_S = 10.0
 _STALE_S = 120.0
+# One bad answer among good ones is no news: the feed is down once it gave no good one for so long.
+_DOWN_S = 5.0
 # A board from before what is known is believed once nothing else was said for so long.
 _CONFIRM_S = 30.0
 _SCHEDULE_EVERY_S = 6 * 3600.0
@@ -223,11 +225,12 @@ def _judge_feed(state: _State, tick: Tick) -> None:
     # At half-time nothing changes, and nothing is amiss.
     live = any(game.line.status is Status.LIVE for game in state.games.values())
     tick.idle = not any(game.line.status.in_play for game in state.games.values())
-    if state.board_failed:
+    answered = state.answered_at
+    if state.board_failed and (answered is None or now - answered > _DOWN_S):
         tick.feed = FeedState.DOWN
     elif live and now - state.changed_at > _STALE_S:
         tick.feed = FeedState.STALE
-    tick.feed_age_s = now - state.answered_at if state.answered_at is not None else 0.0
+    tick.feed_age_s = now - answered if answered is not None else 0.0
 
 
 async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, Answer | None]:
@@ -240,23 +243,23 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
             raise FeedError(  # noqa: TRY301
                 "timeout", f"{url}: no answer, retries included, within {_BEAT_S:g} s"
             )
-        state.board_failed = False
-        state.answered_at = trio.current_time()
-        if answer is None:
-            state.regressed_at = None
-            return None, None
-        board = parse_scoreboard(answer.body)
+        board = parse_scoreboard(answer.body) if answer is not None else None
     except (FeedError, BadData) as error:
         state.board_failed = True
         state.failures += 1
         log.warning("feed_error", what="scoreboard", kind=_kind(error), error=str(error))
         return None, None
+    now = state.answered_at = trio.current_time()
+    state.board_failed = False
+    if answer is None or board is None:
+        state.regressed_at = None
+        return None, None
     modified = answer.last_modified
     if modified and state.board_modified and modified < state.board_modified:
         # An edge of the CDN that lags: what it says was said before. Or the date known was wrong.
         if state.regressed_at is None:
-            state.regressed_at = state.answered_at
-        if state.answered_at - state.regressed_at < _CONFIRM_S:
+            state.regressed_at = now
+        if now - state.regressed_at < _CONFIRM_S:
             state.failures += 1
             log.warning("feed_regressed", what="scoreboard", kind="regressed", modified=modified)
             return None, None
