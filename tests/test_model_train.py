@@ -115,6 +115,10 @@ def test_unseen_games_are_forecast_by_the_model_itself(
         float(row["margin_p10"]) <= margin <= float(row["margin_p90"])
         for row, margin in zip(rows, margins, strict=True)
     ]
+    of = np.array([int(row["elapsed_s"]) // 60 for row in rows]) == 30
+    thirtieth = figures["by_minute"][30]
+    assert thirtieth["minute"] == 30
+    assert thirtieth["model"]["brier"] == pytest.approx(np.mean((p[of] - won[of]) ** 2), abs=1e-5)
     covered = figures["distributions"]["all"]["margin"]["coverage_80"]
     assert covered == pytest.approx(np.mean(inside), abs=0.01)
 
@@ -144,7 +148,7 @@ def test_seen_games_are_not_forecast_by_what_has_seen_them(
     assert "45 games by cross-validation of its recipe" in shown
     for name in ("prior alone", "Brownian, no rating", "logistic regression", "naive LightGBM"):
         assert name in shown
-    for part in ("all", "Q1", "Q4", "margin CRPS", "80 % interval covers"):
+    for part in ("all", "Q1", "Q4", "by minute", "margin CRPS", "80 % interval covers"):
         assert part in shown
     assert plot.read_bytes().startswith(b"\x89PNG")
 

@@ -117,6 +117,11 @@ def table(figures: dict[str, Any]) -> str:
             line = (f"{name:7} MAE {s['mae']:.2f}  pinball {s['pinball']:.3f}  CRPS {s['crps']:.3f}"
                     f"  80 % interval covers {s['coverage_80']:.1%}")  # fmt: skip
             lines.append(line + "".join(f"  ({key} {s[key]:.3f})" for key in s if " of " in key))
+    lines += ["", f"{'the model by minute':27}{'Brier':>8}{'log loss':>10}{'ECE':>8}{'right':>8}"]
+    for by_minute in figures["by_minute"]:
+        s = by_minute["model"]
+        lines.append(f"{by_minute['minute']:<27}{s['brier']:8.4f}{s['log_loss']:10.4f}"
+                     f"{s['ece']:8.2%}{s['accuracy']:8.1%}")  # fmt: skip
     lines += ["", "model − other, Brier (95 % by bootstrap over games)"]
     for name, difference in figures["differences"].items():
         lines.append("{:27}{:+.4f} ({:+.4f} … {:+.4f})".format(name, *difference["all"]["brier"]))

@@ -40,8 +40,8 @@ def card(figures: dict[str, Any], facts: dict[str, Any], games: Sequence[Recorde
         "## What it is",
         "",
         "- Team strengths: Gaussian posteriors (Kalman filters) from earlier results alone.",
-        "- The final margin: normal, its mean reverting from the score to what was expected,",
-        "  and a tie at the end leads to an overtime.",
+        "- The final margin: normal, its mean reverting from the score to what was expected, its",
+        "  spread growing with the game's tempo, and a tie at the end leads to an overtime.",
         f"  {_pairs(facts['prior'])}",
         f"- A LightGBM booster of {facts['rounds']} small trees corrects the log-odds of a win,"
         f" from: {', '.join(COLUMNS)}.",

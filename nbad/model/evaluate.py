@@ -21,7 +21,6 @@ from nbad.model.recorded import RecordedGame
 from nbad.model.replay import Progress, Rows, replay
 from nbad.model.scores import (
     brier,
-    calibration_error,
     crps,
     distribution_scores,
     interval,
@@ -191,15 +190,8 @@ def _by_minute(evaluation: Evaluation) -> list[dict[str, Any]]:
     minutes = []
     for minute in range(48):
         of = evaluation.rows.at // 60 == minute
-        p = evaluation.home_win[MODEL][of]
         minutes.append(
-            {"minute": minute, "ece": calibration_error(p, won[of])}
-            | {
-                name: {
-                    "brier": float(brier(q[of], won[of]).mean()),
-                    "log_loss": float(log_loss(q[of], won[of]).mean()),
-                }
-                for name, q in evaluation.home_win.items()
-            }
+            {"minute": minute}
+            | {name: scores(p[of], won[of]) for name, p in evaluation.home_win.items()}
         )
     return minutes

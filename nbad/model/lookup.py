@@ -1,9 +1,9 @@
 """A booster of a few columns as a table: the very numbers it predicts, looked up.
 
 Trees only compare each column with their thresholds, so between two neighbouring thresholds of
-every column they always say the same. A small booster has some hundreds of such cells: it is asked
-once for each when the model is loaded, and then never again. For the few rows of a tick that takes
-a tenth of the time of a call into LightGBM (docs/performance.md).
+every column they always say the same. A small booster has tens of such cells, or hundreds: it is
+asked once for each when the model is loaded, and then never again. For the few rows of a tick that
+takes a tenth of the time of a call into LightGBM (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-# Of 8 bytes each. The bundled model has some 800 cells.
+# Of 8 bytes each. The bundled model has 27 cells.
 _MOST_CELLS = 1_000_000
 
 
