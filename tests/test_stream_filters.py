@@ -111,3 +111,5 @@ async def test_filters_without_a_game_in_the_batch_hold_up_nobody_else(
             batch = next(stage.hub.night.after(0, EVERYTHING))
             with trio.testing.assert_checkpoints():
                 await stage.hub.broadcast(batch)
+            with trio.testing.assert_checkpoints():  # the first snapshots, after a restart
+                await stage.hub.release()

@@ -140,7 +140,7 @@ async def _emit(
     departures = hub.night.departures
     batch = hub.night.apply(forecasts, messages, timing_ms)
     if hub.night.ready and not was_ready:
-        hub.release()
+        await hub.release()
     if batch is not None:
         await hub.broadcast(batch)
     if hub.night.departures != departures:

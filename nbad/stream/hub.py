@@ -174,11 +174,13 @@ class Hub:
             # The Close frame is behind all that its socket holds: it may read that first.
             subscriber.close(TOO_SLOW, "too slow", within_s=STALL_S)
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Send those who came before the feed was first seen their snapshot."""
-        for subscriber in self._all():
+        for index, subscriber in enumerate(self._all(), 1):
             if subscriber.position.mode is Mode.SNAPSHOT:
                 subscriber.stream.kick()
+            if index % SENDS_PER_TURN == 0:
+                await trio.lowlevel.checkpoint()
 
     async def renew(self) -> None:
         """Send everyone a snapshot, waiting for nobody: games left the night."""
