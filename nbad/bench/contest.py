@@ -27,6 +27,8 @@ _WARM_UP = 5
 # A slate counts while this share of its games changed: one or the other is always in a time-out.
 _SHARE = 0.8
 _PATIENCE_S = 60.0
+# A slate is in play for some 45 s of the wall's time; more ticks than this are taken in more runs.
+_MOST = 40
 STAGES = ("poll", "parse", "pattern", "predict", "emit", "total")
 
 Cost = dict[str, float]
@@ -49,6 +51,17 @@ async def measure(contestant: Contestant, games: int, ticks: int, subscribers: i
 
     :class:`ContestError` where it cannot be run.
     """
+    taken: list[Cost] = []
+    while len(taken) < ticks:
+        more = await _run_once(contestant, games, min(ticks - len(taken), _MOST), subscribers)
+        if not more:
+            raise ContestError(f"{contestant.name}: expected ticks of {games} games, was none")
+        taken += more
+    return taken
+
+
+async def _run_once(contestant: Contestant, games: int, ticks: int, subscribers: int) -> list[Cost]:
+    """At most ``ticks`` ticks, by a process that is started for them."""
     night = slate(games)
     async with trio.open_nursery() as nursery:
         clock = FeedClock(night.starts_at, SPEED)
@@ -68,8 +81,6 @@ async def measure(contestant: Contestant, games: int, ticks: int, subscribers: i
                 taken = await _take(costs, games, ticks, joined)
                 crowd.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
-    if not taken:
-        raise ContestError(f"{contestant.name}: expected ticks of {games} games, was none")
     return taken
 
 
@@ -97,7 +108,7 @@ async def _take(
     and the pipeline wait for its reader."""
     taken: list[Cost] = []
     seen = 0
-    with trio.move_on_after(_PATIENCE_S + ticks * INTERVAL_S * 4):
+    with trio.move_on_after(_PATIENCE_S):
         async for cost in costs:
             seen += joined.is_set()
             if seen > _WARM_UP and cost["games"] >= _SHARE * games:
