@@ -135,6 +135,13 @@ class FeedClient:
         ``heed`` is told of every answer of either kind.
         :class:`FeedError` where it could not be had, all retries done.
         """
+        try:
+            return await self._once(url, heed)
+        except _PassingError as error:
+            return await self._again(url, heed, error)
+
+    async def _again(self, url: str, heed: Heed | None, error: _PassingError) -> Answer | None:
+        """Retry what failed once with ``error``. Apart, as most requests need none of it."""
         feed = self.config.feed
         retries = stamina.retry_context(
             on=_PassingError,
@@ -146,6 +153,8 @@ class FeedClient:
         )
         async for attempt in retries:
             with attempt:
+                if attempt.num == 1:  # it was made
+                    raise error
                 return await self._once(url, heed)
         raise AssertionError("stamina ended without a result or an error")
 
