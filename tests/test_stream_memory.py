@@ -9,12 +9,14 @@ import tracemalloc
 from typing import Any, cast
 
 import trio
-from stream_kit import HOST, head, make_game, running
-from trio.testing import MockClock
+from stream_kit import HOST, head, make_game, masked, running
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from nbad.config import Config
 from nbad.messages import Forecasts, InForce, Tick
 from nbad.stream.night import Night
+from nbad.stream.socket import FrameStream
+from nbad.stream.subscriber import Subscriber
 
 GAMES = 10
 BATCHES = 60
@@ -70,3 +72,28 @@ async def test_a_subscriber_costs_at_most_24_kb(autojump_clock: MockClock) -> No
             finally:
                 tracemalloc.stop()
     assert took / 1024 / SUBSCRIBERS < KB_EACH
+
+
+async def test_who_left_is_freed_without_the_collector(autojump_clock: MockClock) -> None:
+    """While games are on it looks at nothing old, and an app's users come and go all night."""
+
+    def held() -> int:
+        return sum(isinstance(thing, (FrameStream, Subscriber)) for thing in gc.get_objects())
+
+    async with running() as stage:
+        await stage.tick(make_game(0))
+        gc.collect()
+        gc.disable()
+        try:
+            for goodbye in (b"", masked(0x8, b"\x03\xe8")):
+                raw = await stage.upgrade()
+                await raw.frame()
+                assert held() == 2
+                await raw.send(goodbye)
+                await raw.stream.aclose()
+                while stage.hub.count:  # noqa: ASYNC110 - it offers no event
+                    await trio.sleep(0.01)
+                await wait_all_tasks_blocked()
+                assert held() == 0
+        finally:
+            gc.enable()

@@ -33,6 +33,10 @@ PIECE_BYTES = 16_000
 BURST = 16
 
 
+def _nothing() -> None:
+    """A source that has no frame to send."""
+
+
 @dataclass(slots=True, eq=False, repr=False)  # there are ten thousand: no dictionary each
 class FrameStream(trio.abc.Stream):
     """See the module. ``source`` gives the next data frame to send, None where there is none.
@@ -46,7 +50,7 @@ class FrameStream(trio.abc.Stream):
     _nursery: trio.Nursery
     _head: bytes
     _early: bytes = b""
-    source: Callable[[], bytes | None] = lambda: None
+    source: Callable[[], bytes | None] = _nothing
     heard_at: float = field(default_factory=trio.current_time, init=False)
     broken: str = field(default="", init=False)
     lingers: bool = field(default=False, init=False)
@@ -194,6 +198,8 @@ class FrameStream(trio.abc.Stream):
             reset_on_close(self._transport)
         self._released = True
         self._fd = None
+        # The subscriber holds us: who left is freed at once, not when garbage is next collected.
+        self.source = _nothing
 
     def abort(self, why: str) -> None:
         """Cut the TCP connection: unsent bytes are dropped, the peer sees a reset."""
