@@ -124,6 +124,28 @@ def test_what_only_looks_alike_is_read_as_what_it_is(other: bytes) -> None:
     assert outcome(other % actions, last)[0] == outcome(other % actions, None)[0]
 
 
+def test_what_is_appended_to_another_list_is_no_action() -> None:
+    first, second = (json.dumps(a, separators=(",", ":")) for a in games()[0][:2])
+    other = '{"game":{"gameId":"0022000001","actions":[%s]},"x":{"y":[{"z":1}%s]}}'
+    last = read((other % (first, "")).encode())
+    grown = (other % (first, f",{second}")).encode()
+    assert len(read(grown).said) == 1
+    assert outcome(grown, last)[0] == outcome(grown, None)[0]
+
+
+def test_what_looks_like_an_action_may_be_within_one() -> None:
+    """One that begins as none does and one that holds another: as many as there are, and amiss."""
+    said = [json.dumps(a, separators=(",", ":")) for a in games()[0][:4]]
+    said[1] = said[1].replace("{", "{ ", 1)
+    said[2] = f'{said[2][:-1]},"x":{{"actionNumber":7}}}}'
+    whole = '{"game":{"gameId":"0022000001","actions":[%s]}}'
+    last = read((whole % ",".join(said)).encode())
+    for at in range(4):
+        edited = [each.replace('"period":1', '"period":2') for each in said[at:]]
+        body = (whole % ",".join(said[:at] + edited)).encode()
+        assert outcome(body, last)[0] == outcome(body, None)[0]
+
+
 def test_only_the_new_actions_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[Any] = []
 

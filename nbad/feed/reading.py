@@ -29,8 +29,8 @@ class Reading:
     """A document and what it says: ``plays`` in the order in which they happened.
 
     ``said`` are the plays as the document lists them; ``newest`` is their largest number or more.
-    ``start`` is where its first action begins; 0
-    where the document has not the form that lets it be taken apart.
+    ``start`` is where the first of its actions begins, which then reach to its end but for
+    :data:`_END`; 0 where the document is of another form and cannot be taken apart.
     """
 
     body: bytes
@@ -54,12 +54,14 @@ def read(body: bytes, last: Reading | None = None) -> Reading:
 
 
 def _read_all(body: bytes) -> Reading:
-    game = document(body, "a play-by-play", "game")
-    actions = items(game, "actions")
-    said = tuple(map(parse_play, actions))
     start = _start(body)
-    if not start or not _takes_apart(body, start, actions) or _head(body, start) is None:
+    game = _head(body, start) if start else None
+    actions = _actions(body, start) if game is not None else None
+    if actions is None:
         start = 0
+        game = document(body, "a play-by-play", "game")
+        actions = items(game, "actions")
+    said = tuple(map(parse_play, actions))
     newest = max((play.number for play in said), default=-1)
     return Reading(body, game_id(game), in_order(said), said, start, newest)
 
@@ -72,19 +74,15 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     known, at = _known(body, start, last)
     if not known:
         return None
-    try:
-        actions = orjson.loads(b"[%b]" % body[at : -len(_END)])
-    except orjson.JSONDecodeError:
-        return None
-    game = _head(body, start)
-    if game is None:
+    actions = _actions(body, at)
+    game = _head(body, start) if actions is not None else None
+    if actions is None or game is None:
         return None
     new = tuple(map(parse_play, actions))
     said = known + new
     plays = said if _goes_on(last, len(known), new) else in_order(said)
-    kept = start if _takes_apart(body, at, actions) else 0
     newest = max(last.newest, *(play.number for play in new), -1)
-    return Reading(body, game_id(game), plays, said, kept, newest)
+    return Reading(body, game_id(game), plays, said, start, newest)
 
 
 def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play, ...], int]:
@@ -99,10 +97,11 @@ def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play, ...], in
         same = _common(before, memoryview(body)[start:])
     # The action that holds the first difference, or comes right before it, is read anew.
     boundary = last.body.rfind(_ACTION, last.start, last.start + same)
-    if boundary <= last.start:
+    # What looks like an action may be within one: then what follows is no list.
+    again = _actions(last.body, boundary) if boundary > last.start else None
+    if again is None:
         return (), start
-    count = len(last.said) - last.body.count(_ACTION, boundary)
-    return last.said[:count], boundary - last.start + start
+    return last.said[: len(last.said) - len(again)], boundary - last.start + start
 
 
 def in_order(said: tuple[Play, ...]) -> tuple[Play, ...]:
@@ -135,14 +134,13 @@ def _start(body: bytes) -> int:
     return match.end() if match and body.endswith(_END) else 0
 
 
-def _takes_apart(body: bytes, at: int, actions: list[Any]) -> bool:
-    """Whether :data:`_ACTION` marks the beginning of each action from ``at`` on, and nothing else.
-
-    Inside a string it cannot stand, its quotes would be escaped.
-    """
-    return body.count(_ACTION, at) == len(actions) and all(
-        next(iter(action)) == "actionNumber" for action in actions
-    )
+def _actions(body: bytes, at: int) -> list[Any] | None:
+    """The actions from ``at`` to the end; None where what lies there is not just a list of them."""
+    try:
+        actions: list[Any] = orjson.loads(b"[%b]" % body[at : -len(_END)])
+    except orjson.JSONDecodeError:
+        return None
+    return actions
 
 
 def _head(body: bytes, start: int) -> Any:
