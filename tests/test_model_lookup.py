@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import lightgbm
 import numpy as np
 import pytest
 
-from nbad.model.forecaster import BUNDLED, COLUMNS, TREES
+from nbad.model.forecaster import BUNDLED, COLUMNS, FACTS, TREES, Forecaster, ModelError
 from nbad.model.lookup import Lookup
 
 
@@ -56,3 +59,11 @@ def test_trees_without_a_split_say_one_thing() -> None:
 def test_a_booster_too_large_for_a_table_is_refused() -> None:
     with pytest.raises(ValueError, match="expected trees of at most 1000000 cells, was"):
         Lookup(grown(6))
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_trees_of_another_model_are_refused(columns: int, tmp_path: Path) -> None:
+    shutil.copy(BUNDLED / FACTS, tmp_path)
+    (tmp_path / TREES).write_text(grown(columns).model_to_string())
+    with pytest.raises(ModelError, match=rf"{TREES}: expected trees of 2 columns, was {columns}"):
+        Forecaster.load(tmp_path)

@@ -104,12 +104,18 @@ class Forecaster:
                     f"{folder}/{FACTS}: expected the features of this version of nbad,"
                     " was another list: train it anew with `nbad train`"
                 )
+            booster = lightgbm.Booster(model_str=trees.decode())
+            if booster.num_feature() != len(COLUMNS):
+                raise ModelError(
+                    f"{folder}/{TREES}: expected trees of {len(COLUMNS)} columns,"
+                    f" was {booster.num_feature()}: it is of another model than {FACTS}"
+                )
             digest = hashlib.sha256(facts_bytes + trees).hexdigest()[:8]
             forecaster = cls(
                 f"{facts['name']}-{digest}",
                 Prior(**facts["prior"]),
                 Totals(**facts["totals"]),
-                lightgbm.Booster(model_str=trees.decode()),
+                booster,
             )
             forecaster.trained_on = frozenset(facts["trained_on"].split())
             forecaster.try_out()
