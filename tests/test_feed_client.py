@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -54,6 +55,18 @@ async def test_only_what_was_accepted_is_asked_for_by_its_validators() -> None:
         client.accept(answer)
         assert await client.get(url) is None
     assert [b'If-None-Match: "a"' in request for request in server.requests] == [False, False, True]
+
+
+async def test_a_header_that_comes_twice_is_heeded_whole() -> None:
+    twice = JSON.replace(b"ETag", b"Cache-Control: max-age=3\r\ncache-control: public\r\nETag")
+    heeded: list[Mapping[str, str]] = []
+
+    def heed(asked: float, arrived: float, headers: Mapping[str, str], *, changed: bool) -> None:
+        heeded.append(headers)
+
+    async with serving(Server(twice)) as url, FeedClient(config(), Ceiling()) as client:
+        await client.get(url, heed)
+    assert [headers["cache-control"] for headers in heeded] == ["max-age=3, public"]
 
 
 async def test_no_cookie_of_the_feed_comes_back() -> None:

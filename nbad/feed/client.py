@@ -191,11 +191,7 @@ class FeedClient:
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
             raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
         status = response.status_code
-        # Read once: httpx looks through all of them for each that is asked for.
-        headers = {
-            name.lower().decode("latin-1"): value.decode("latin-1")
-            for name, value in response.headers.raw
-        }
+        headers = _read_once(response.headers)
         if heed is not None and status in (200, 304):
             heed(asked, trio.current_time(), headers, changed=status == 200)
         if status == 304:
@@ -239,6 +235,16 @@ def _transport(config: Config) -> httpx.AsyncBaseTransport:
     if config.feed.http2 or getproxies():
         return _Httpx(http2=config.feed.http2)
     return LeanTransport()
+
+
+def _read_once(headers: httpx.Headers) -> dict[str, str]:
+    """Headers by their lower-case names: httpx looks through all for each that is asked for."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers.raw:
+        name, value = raw_name.lower().decode("latin-1"), raw_value.decode("latin-1")
+        # One that comes twice is a list (RFC 9110 5.3): nginx says Cache-Control so.
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def http_date_s(value: str | None) -> float | None:
