@@ -13,7 +13,7 @@ import pytest
 import trio
 import trustme
 
-from nbad.feed.transport import LeanTransport
+from nbad.feed.transport import LeanTransport, decoded
 
 KINDS: dict[str, Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]] = {
     "httpx": lambda context: httpx.AsyncHTTPTransport(verify=context or False),
@@ -240,3 +240,10 @@ async def test_a_size_that_is_a_lie_is_an_error() -> None:
         async with serving(Server(head + body)) as url, client:
             with pytest.raises(httpx.DecodingError, match="expected gzip"):
                 await client.get(url)
+
+
+def test_what_follows_the_end_of_gzip_is_passed_over() -> None:
+    body = gzip.compress(b"x" * 9999)
+    assert decoded(body + bytes(8), "gzip") == b"x" * 9999
+    with pytest.raises(httpx.DecodingError, match="was cut or more"):
+        decoded(body[:-20] + bytes(8), "gzip")

@@ -214,6 +214,9 @@ def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) ->
     size = min(int.from_bytes(body[-4:], "little") + 1, _LARGEST_BODY)
     try:
         plain: bytes = decoder.decompress(body, size)
+        if not decoder.eof and len(plain) < _LARGEST_BODY:
+            # Not its end after all: padding may follow, which is passed over.
+            plain += decoder.decompress(b"", _LARGEST_BODY - len(plain))
     except igzip_lib.IsalError as error:  # type: ignore[misc] # its stub calls it an instance
         raise httpx.DecodingError(f"expected gzip, was {error}", request=request) from None
     if not decoder.eof:
