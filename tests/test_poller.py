@@ -147,6 +147,16 @@ async def test_one_bad_answer_among_good_ones_is_no_news(
     assert states == {FeedState.OK}
 
 
+async def test_one_bad_answer_while_no_game_is_on_is_no_news(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed, asked = FakeFeed(entry(ONE, 1, "", start=1000.0)), itertools.count()
+    feed.on["scoreboard"] = lambda _: httpx.Response(403) if next(asked) == 1 else None
+    ticks = [tick.tick for tick in await run(settings, feed, 900.0)]
+    assert next(asked) > 2
+    assert {tick.feed for tick in ticks} == {FeedState.OK}
+
+
 async def test_a_board_that_cannot_be_read_is_none(
     settings: Settings, autojump_clock: object
 ) -> None:

@@ -119,7 +119,13 @@ class Forecaster:
             )
             forecaster.trained_on = frozenset(facts["trained_on"].split())
             forecaster.try_out()
-        except (ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            lightgbm.basic.LightGBMError,
+        ) as error:
             raise ModelError(
                 f"{folder}: expected a model that loads, was broken: {error}"
             ) from None

@@ -55,6 +55,8 @@ class Lookup:
 def _splits(node: dict[str, Any]) -> Iterator[tuple[int, float]]:
     """The column and the threshold of every split of a tree."""
     if "split_feature" not in node:
+        if "leaf_coeff" in node:
+            raise ValueError("expected leaves of one number each, was linear trees")
         return
     if node["decision_type"] != "<=" or node["missing_type"] != "None":
         raise ValueError(f"expected splits of numbers, was {node['decision_type']}")

@@ -61,7 +61,7 @@ class _State:
     tip_offs: tuple[str, ...] = ()
     answered_at: float | None = None
     changed_at: float = 0.0
-    board_failed: bool = False
+    failing_since: float | None = None
     failures: int = 0
     pace: Pace = field(default_factory=Pace)
     ticks: int = 0
@@ -132,8 +132,8 @@ def _due(state: _State, tick: Tick, now: float) -> float:
     config = tick.in_force.config
     quiet = trio.current_time() - state.changed_at
     pause = pause_s(lines, state.tip_offs, now, quiet, config)
-    if state.board_failed:  # who cannot see the night must not sleep through it
-        pause = min(pause, config.poll.idle_interval_s)
+    if state.failing_since is not None:  # who cannot see the night must not sleep through it
+        pause = min(pause, _DOWN_S)
     if any(line.status.in_play for line in lines):
         return state.pace.next_at(tick.started, pause)
     return tick.started + pause
@@ -228,7 +228,8 @@ def _judge_feed(state: _State, tick: Tick) -> None:
     live = any(game.line.status is Status.LIVE for game in state.games.values())
     tick.idle = not any(game.line.status.in_play for game in state.games.values())
     answered = state.answered_at
-    if state.board_failed and (answered is None or now - answered > _DOWN_S):
+    failing = state.failing_since
+    if failing is not None and (answered is None or now - failing >= _DOWN_S):
         tick.feed = FeedState.DOWN
     elif live and now - state.changed_at > _STALE_S:
         tick.feed = FeedState.STALE
@@ -238,6 +239,7 @@ def _judge_feed(state: _State, tick: Tick) -> None:
 async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, Answer | None]:
     """The scoreboard, where it changed."""
     url = scoreboard_url(client.config.feed)
+    asked = trio.current_time()
     try:
         with trio.move_on_after(_BEAT_S) as patience:
             answer = await client.get(url, state.pace.saw)
@@ -247,12 +249,13 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
             )
         board = parse_scoreboard(answer.body) if answer is not None else None
     except (FeedError, BadData) as error:
-        state.board_failed = True
+        if state.failing_since is None:
+            state.failing_since = asked
         state.failures += 1
         log.warning("feed_error", what="scoreboard", kind=_kind(error), error=str(error))
         return None, None
     now = state.answered_at = trio.current_time()
-    state.board_failed = False
+    state.failing_since = None
     if answer is None or board is None:
         state.regressed_at = None
         return None, None
