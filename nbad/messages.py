@@ -75,8 +75,7 @@ class Tick:
     ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
     it had work; ``errors`` how often something went wrong in it, and was lived with.
     ``idle`` is whether no game is in play; ``feed_age_s`` the time since the feed last answered
-    well. ``channels`` holds how each
-    stage found the channel that it took the tick from, by stage.
+    well. ``channels`` holds how each stage found the channel that it took the tick from, by stage.
     """
 
     number: int

@@ -61,14 +61,10 @@ def message(line: Any, history: GameHistory, forecast: Forecast, plays: int) -> 
     }
 
 
-def bundled_booster() -> lightgbm.Booster:
-    return lightgbm.Booster(model_file=str(BUNDLED / TREES))
-
-
-def forecaster_asking(predict: Callable[[Any], Any]) -> Forecaster:
-    """The bundled model with its trees as LightGBM predicts them, in place of nbad's table."""
+def forecaster_through(ask: Callable[[lightgbm.Booster], Callable[[Any], Any]]) -> Forecaster:
+    """The bundled model, its trees asked as ``ask`` has it, in place of looked up as nbad does."""
     forecaster = Forecaster.load()
-    forecaster._scores = predict  # type: ignore[assignment]
+    forecaster._scores = ask(lightgbm.Booster(model_file=str(BUNDLED / TREES)))  # type: ignore[assignment]
     return forecaster
 
 

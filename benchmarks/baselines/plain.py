@@ -6,36 +6,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import requests
-from common import (
-    Stages,
-    Tick,
-    bundled_booster,
-    forecaster_asking,
-    message,
-    new_history,
-    serve,
-)
+from common import Stages, Tick, forecaster_through, message, new_history, serve
 from fastapi import WebSocket
 from lightgbm import Booster, LGBMRegressor
 
 from nbad.feed.playbyplay import parse_play
 
 
-def wrapped(booster: Booster) -> LGBMRegressor:
-    """The bundled model's booster as scikit-learn's users have it."""
+def wrapped(booster: Booster) -> Callable[[Any], Any]:
+    """The bundled model's booster as scikit-learn's users ask it."""
     model = LGBMRegressor()
     model._Booster = booster
     model.fitted_ = True
     model._n_features = model._n_features_in = booster.num_feature()
-    return model
+    return partial(model.predict, raw_score=True)
 
 
 def make(base_url: str, subscribers: set[WebSocket]) -> Tick:
-    model = wrapped(bundled_booster())
-    forecaster = forecaster_asking(lambda rows: model.predict(rows, raw_score=True))
+    forecaster = forecaster_through(wrapped)
 
     async def fetch(path: str) -> str:
         response = await asyncio.to_thread(requests.get, f"{base_url}/{path}", timeout=5)

@@ -6,21 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 import requests
 from cachetools import TTLCache
-from common import (
-    Stages,
-    Tick,
-    bundled_booster,
-    forecaster_asking,
-    message,
-    new_history,
-    serve,
-)
+from common import Stages, Tick, forecaster_through, message, new_history, serve
 from fastapi import WebSocket
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
@@ -68,9 +61,8 @@ class Broadcaster:
 
 def make(base_url: str, subscribers: set[WebSocket], broadcast_s: float = BROADCAST_S) -> Tick:
     broadcaster = Broadcaster(subscribers, broadcast_s)
-    booster = bundled_booster()
-    forecaster = forecaster_asking(
-        lambda rows: np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
+    forecaster = forecaster_through(
+        lambda booster: partial(booster.predict, raw_score=True, num_threads=1)
     )
     session = requests.Session()
     retries = Retry(total=3, backoff_factor=0.25, status_forcelist=(429, 500, 502, 503, 504))

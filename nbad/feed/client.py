@@ -162,7 +162,7 @@ class FeedClient:
         """Remember that ``answer`` was good: from now on ask only for what is newer."""
         headers = self._headers.copy()
         headers.update(answer.validators)
-        # The same URL object: to read one anew takes longer than all the rest of a request.
+        # The same URL object: to read one anew is most of what making a request takes.
         url = self._request(answer.url).url
         self._requests[answer.url] = httpx.Request("GET", url, headers=headers)
 

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
-_ANY = 1_000_000
-
-
 # Descriptors that the connections leave to the rest of the process: the feed, its log, HTTP.
 OWN_DESCRIPTORS = 256
+# Connections where the system sets no limit: as many as max_subscribers can ask for.
+_ANY = 1_000_000
 
 
 class AddressError(OSError):
