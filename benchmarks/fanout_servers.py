@@ -29,13 +29,13 @@ def tell(port: int) -> None:
 
 
 def games(score: int) -> tuple[Any, ...]:
-    from nbad.messages import Forecast, Game, Line, Quantiles, Status, Team, Update
+    from nbad.domain import BoardEntry, Forecast, Game, Quantiles, Status, Team, Update
 
     forecast = Forecast(0.5, Quantiles(-9.0, 1.0, 9.0), Quantiles(200.0, 215.0, 230.0), "m")
     home, away = Team(1, "BOS", "Boston Celtics"), Team(2, "NYK", "New York Knicks")
     start = "2026-01-20T00:30:00Z"
     lines = [
-        Line(f"{number:010}", Status.LIVE, 2, 300.0, start, home, away, score, 0)
+        BoardEntry(f"{number:010}", Status.LIVE, 2, 300.0, start, home, away, score, 0)
         for number in range(GAMES)
     ]
     grid = tuple(float(value) for value in range(80))
@@ -229,14 +229,15 @@ def nbad(*, timed: bool = False) -> None:
     import structlog
 
     from nbad.channels import open_bounded
-    from nbad.config import Config, Server
-    from nbad.messages import Forecasts, InForce, Tick
-    from nbad.settings import Settings
+    from nbad.observe.timing import Tick
+    from nbad.settings.current import Runtime, Settings
+    from nbad.settings.schema import Config, Server
+    from nbad.stages.envelopes import Forecasts
     from nbad.stages.server import serve_stream
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     server = Server(port=0, max_subscribers=100_000, heartbeat_s=3600, ping_interval_s=3600)
-    settings = Settings(InForce(Config(server=server), cast(Any, None)))
+    settings = Settings(Runtime(Config(server=server), cast(Any, None)))
     gc.collect()  # as the daemon has it
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)

@@ -19,22 +19,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nbad.bench.slate import slate
-from nbad.config import Config
-from nbad.diet import without_unused
-from nbad.messages import Fetched, InForce, Payload, Tick
+from nbad.bench.scenario import slate
+from nbad.model.unused_imports import without_unused
+from nbad.observe.timing import Tick
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
+from nbad.stages.envelopes import Fetched, Payload
 
 with without_unused():
     from nbad.model.forecaster import Forecaster
 
 from nbad.feed.scoreboard import parse_scoreboard
-from nbad.feed.simulator import GamesNight
 from nbad.feed.transport import decoded
 from nbad.observe.garbage import Collector
-from nbad.stages.parser import GameBook
-from nbad.stages.patterns import PatternBook
-from nbad.stages.predictor import SeriesBook
-from nbad.stream.night import Night
+from nbad.simulator import GamesNight
+from nbad.stages.parser import GameTracker
+from nbad.stages.patterns import PatternTracker
+from nbad.stages.predictor import SeriesTracker
+from nbad.stream.journal import StreamJournal
 
 # The first ticks fold whole games, and fill caches.
 _WARM_UP = 10
@@ -50,9 +52,9 @@ class Pipeline:
     """The stages without the channels between them."""
 
     def __init__(self) -> None:
-        self.in_force = InForce(Config(), Forecaster.load())
-        self.games, self.patterns, self.series = GameBook(), PatternBook(), SeriesBook()
-        self.night = Night("bench")
+        self.runtime = Runtime(Config(), Forecaster.load())
+        self.games, self.patterns, self.series = GameTracker(), PatternTracker(), SeriesTracker()
+        self.journal = StreamJournal("bench")
 
     def tick(self, number: int, board: bytes, plays: dict[str, bytes]) -> tuple[list[float], int]:
         """What each of :data:`STEPS` took, in ms, and how many games the frame holds."""
@@ -67,14 +69,14 @@ class Pipeline:
         lines = parse_scoreboard(board)
         mark()
         payloads = tuple(Payload(game_id, body, 0.0, None) for game_id, body in bodies.items())
-        tick = Tick(number, 0.0, self.in_force)
+        tick = Tick(number, 0.0, self.runtime)
         updates, _ = self.games.take(Fetched(tick, lines, None, 0.0, payloads))
         mark()
         patterns = self.patterns.fold(updates)
         mark()
         forecasts = self.series.forecast(patterns)
         mark()
-        self.night.apply(forecasts, self.night.encode(forecasts.games), {})
+        self.journal.apply(forecasts, self.journal.encode(forecasts.games), {})
         mark()
         costs = [(after - before) * 1e3 for before, after in itertools.pairwise(marks)]
         return [*costs, sum(costs), (time.thread_time() - cpu) * 1e3], len(forecasts.games)

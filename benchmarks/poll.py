@@ -23,10 +23,10 @@ import trio
 from nba_api.live.nba.endpoints import playbyplay, scoreboard
 from nba_api.live.nba.library.http import NBALiveHTTP
 
-from nbad.config import Config, Feed, Poll
-from nbad.feed.client import Ceiling, FeedClient
+from nbad.feed.client import FeedClient, RateLimiter
 from nbad.feed.endpoints import HEADERS
 from nbad.feed.transport import LeanTransport
+from nbad.settings.schema import Config, Feed, Poll
 
 Get = Callable[[str, dict[str, str]], Awaitable[tuple[int, dict[str, str]]]]
 ASK = HEADERS | {"Accept-Encoding": "gzip"}
@@ -51,7 +51,7 @@ def through_transport(transport: httpx.AsyncBaseTransport) -> Get:
 
 
 def through_feed_client(feed: FeedClient) -> Get:
-    """As the daemon asks: with its ceiling, its deadline and its retries."""
+    """As the daemon asks: with its limiter, its deadline and its retries."""
 
     async def get(url: str, extra: dict[str, str]) -> tuple[int, dict[str, str]]:
         answer = await feed.get(url)
@@ -106,8 +106,8 @@ async def measure(base: str, ticks: int, games: int) -> None:
         httpx.AsyncClient(headers=ASK) as default,
         httpx.AsyncClient(headers=ASK, transport=LeanTransport()) as lean,
         LeanTransport() as bare_lean,
-        FeedClient(config, Ceiling()) as knowing,
-        FeedClient(config, Ceiling()) as unknowing,
+        FeedClient(config, RateLimiter()) as knowing,
+        FeedClient(config, RateLimiter()) as unknowing,
         httpcore.AsyncConnectionPool() as pool,
     ):
         rows: dict[str, Get] = {

@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from nbad.feed.server import FeedAddress, FeedClock, serve_feed
-from nbad.feed.simulator import simulate_night
+from nbad.simulator import simulate_night
+from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
 
 _SPEED = 20.0  # of the games: every tick changes most of them
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -21,8 +21,8 @@ from pathlib import Path
 import trio
 import trio_websocket
 
-from nbad.feed.server import FeedClock, serve_feed
-from nbad.feed.simulator import GamesNight, simulate_night
+from nbad.simulator import GamesNight, simulate_night
+from nbad.simulator.server import FeedClock, serve_feed
 
 _DAY_S = 86_400.0
 
@@ -34,7 +34,7 @@ class Season:
     clock: FeedClock
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.night, name)
+        return getattr(self.journal, name)
 
 
 async def subscribe(port: int, seen: dict[str, int]) -> None:

@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from nbad.feed.server import FeedAddress, FeedClock, serve_feed
-from nbad.feed.simulator import simulate_night
+from nbad.simulator import simulate_night
+from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
 
 # After tip-off, on the wall clock: the fourth quarter.
 _LATE_S = 7_000.0

@@ -31,19 +31,19 @@ import trio
 from hotpath import Documents, Pipeline, all_changed
 from nba_api.stats.static import players
 
-from nbad.bench.slate import slate
-from nbad.config import Config, Feed, Poll
-from nbad.feed.client import Ceiling, FeedClient
+from nbad.bench.scenario import slate
+from nbad.domain import Play
+from nbad.feed.client import FeedClient, RateLimiter
 from nbad.feed.endpoints import play_by_play_url
-from nbad.feed.reading import read
-from nbad.feed.statics import Statics
+from nbad.feed.incremental import read
+from nbad.feed.names import Names
 from nbad.feed.transport import decoded
-from nbad.messages import Play
 from nbad.model.forecaster import BUNDLED, COLUMNS, TREES
-from nbad.model.lookup import Lookup
+from nbad.model.table import ScoreTable
 from nbad.observe.garbage import Collector
+from nbad.settings.schema import Config, Feed, Poll
 from nbad.stream import wire
-from nbad.stream.night import RING
+from nbad.stream.journal import RING
 
 GAMES = 15
 SUBSCRIBERS = 200
@@ -83,7 +83,7 @@ def parsing(rounds: int, said: list[Documents]) -> None:
 
 
 def caching(rounds: int) -> None:
-    statics = Statics()
+    names = Names()
     active = players.get_active_players()[:: 1 + len(players.get_active_players()) // 200]
     plays = [
         Play(1, 1, 1, 600.0, 0, 0, "2pt", "", 0, 0, "", "", "", player["id"], "")
@@ -91,7 +91,7 @@ def caching(rounds: int) -> None:
     ]
     found = in_turn(
         rounds,
-        lambda: [statics.player(play) for play in plays],
+        lambda: [names.player(play) for play in plays],
         lambda: [players.find_player_by_id(play.person_id) for play in plays],
     )
     tell(f"{len(plays)} players' names from the cache", "from nba_api's list", found)
@@ -101,7 +101,7 @@ def predicting(rounds: int) -> None:
     booster = lightgbm.Booster(model_file=str(BUNDLED / TREES))
     rows = np.random.default_rng(1).normal(0, 1, (GAMES, len(COLUMNS)))
     ask = partial(booster.predict, raw_score=True, num_threads=1)
-    table = Lookup(booster)
+    table = ScoreTable(booster)
     tell("the booster looked up, 15 games", "one call of LightGBM",
          in_turn(rounds, lambda: table(rows), lambda: ask(rows)))  # fmt: skip
     tell("one call of LightGBM, 15 games", "a call per game",
@@ -187,10 +187,13 @@ async def polling(rounds: int, base: str, game_ids: list[str]) -> None:
             await client.get(url)
 
     async def anew() -> None:
-        async with FeedClient(config, Ceiling()) as client:
+        async with FeedClient(config, RateLimiter()) as client:
             await at_once(client)
 
-    async with FeedClient(config, Ceiling()) as kept, FeedClient(config, Ceiling()) as knowing:
+    async with (
+        FeedClient(config, RateLimiter()) as kept,
+        FeedClient(config, RateLimiter()) as knowing,
+    ):
         for url in urls:
             answer = await knowing.get(url)
             assert answer is not None

@@ -12,22 +12,23 @@ import structlog
 import trio
 
 from nbad import __version__
-from nbad.activation import ActivationError, Inherited, take_inherited
-from nbad.configfile import ConfigError, differences
-from nbad.exits import CONFIG, FAILED, OK, UNAVAILABLE, end
-from nbad.feed.recorder import Recorder
-from nbad.inforce import read
-from nbad.messages import FeedState, InForce, Tick
+from nbad.cli.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.domain import FeedState
+from nbad.net.listeners import AddressError
 from nbad.observe import logs
 from nbad.observe.garbage import Collector
+from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
-from nbad.observe.systemd import Notifier
-from nbad.settings import Settings
+from nbad.observe.timing import Tick
+from nbad.recording.recorder import Recorder
+from nbad.settings.current import Runtime, Settings
+from nbad.settings.load import ConfigError, differences
+from nbad.settings.runtime import read
 from nbad.stages.server import open_hub, serve_stream
-from nbad.stream.listening import AddressError
-from nbad.web.live import Live
-from nbad.web.metrics import Metrics
+from nbad.systemd.activation import ActivationError, Inherited, take_inherited
+from nbad.systemd.notify import Notifier
 from nbad.web.serve import serve_http
+from nbad.web.status import Live
 from nbad.wiring import run_stages
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ _DRAIN_S = 4.0
 def run_daemon(path: Path | None) -> int:
     """Run until told to end; return the exit code, the reason for any but 0 on standard error."""
     try:
-        in_force = read(path)
+        runtime = read(path)
     except ConfigError as error:
         for problem in error.problems[:-1]:
             end("run", CONFIG, problem)
@@ -50,16 +51,16 @@ def run_daemon(path: Path | None) -> int:
         return end("run", CONFIG, str(error))
     metrics = Metrics()
     try:
-        logs.configure(in_force.config.log, metrics.count)
+        logs.configure(runtime.config.log, metrics.count)
     except OSError as error:
         return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
     try:
-        trio.run(_run, path, in_force, metrics, inherited, Collector())
+        trio.run(_run, path, runtime, metrics, inherited, Collector())
     except BaseExceptionGroup as group:
         cause = _first(group)
         if isinstance(cause, AddressError):
             section = cause.section
-            server = getattr(in_force.config, section)
+            server = getattr(runtime.config, section)
             what = f"{server.host}:{server.port} cannot be had ({cause})"
             hint = f"set another [{section}] host or port, or 0 for a free one"
             return end("run", UNAVAILABLE, f"{what}; {hint}")
@@ -70,23 +71,23 @@ def run_daemon(path: Path | None) -> int:
 
 async def _run(
     path: Path | None,
-    in_force: InForce,
+    runtime: Runtime,
     metrics: Metrics,
     inherited: Inherited,
     collector: Collector,
 ) -> None:
-    settings = Settings(in_force)
+    settings = Settings(runtime)
     hub = open_hub(settings)
     live = Live(hub, Statistics(), metrics)
     notifier = Notifier()
     source = trio.CancelScope()
-    log.info("starting", version=__version__, pid=os.getpid(), model=in_force.forecaster.name)
+    log.info("starting", version=__version__, pid=os.getpid(), model=runtime.forecaster.name)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, path, settings, source, notifier, metrics)
+            nursery.start_soon(_handle_signals, signals, path, settings, source, notifier, metrics)
             # Before the pipeline: /readyz says why it is not ready yet.
             await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
-            served = _herald(notifier, live, collector)
+            served = _on_tick_served(notifier, live, collector)
             recorder = Recorder(settings)
             recording = await nursery.start(recorder.run)
             serve = partial(
@@ -99,7 +100,7 @@ async def _run(
     log.info("stopped")
 
 
-def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[Tick], None]:
+def _on_tick_served(notifier: Notifier, live: Live, collector: Collector) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
@@ -111,7 +112,7 @@ def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[T
         live.served(tick)
         total = (now - tick.started) * 1e3
         hub = live.hub
-        status = f"{hub.night.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
+        status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if tick.feed is not FeedState.OK:
             status += f", feed {tick.feed} for {tick.feed_age_s:.0f} s"
         if tick.feed is not (feed or FeedState.OK):
@@ -126,14 +127,14 @@ def _herald(notifier: Notifier, live: Live, collector: Collector) -> Callable[[T
         else:
             ready = True
             notifier.ready(status)
-            log.info("ready", tick=tick.number, games=live.hub.night.games)
+            log.info("ready", tick=tick.number, games=live.hub.journal.games)
         notifier.watchdog()
         collector.rest(idle=tick.idle)
 
     return served
 
 
-async def _obey(
+async def _handle_signals(
     signals: object,
     path: Path | None,
     settings: Settings,
@@ -181,7 +182,7 @@ async def reload(path: Path | None, settings: Settings, metrics: Metrics) -> boo
     changes = differences(old.config, new.config)
     if old.forecaster.name != new.forecaster.name:
         changes["model"] = {"old": old.forecaster.name, "new": new.forecaster.name}
-    settings.put_in_force(new)
+    settings.replace(new)
     log.info("reloaded", changes=changes)
     return True
 

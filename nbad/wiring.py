@@ -24,8 +24,8 @@ import trio
 
 from nbad.channels import Receiver, open_bounded, open_latest
 from nbad.feed.client import Tap
-from nbad.messages import Forecasts, Patterns, Updates
-from nbad.settings import Settings
+from nbad.settings.current import Settings
+from nbad.stages.envelopes import Forecasts, Patterns, Updates
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns
 from nbad.stages.poller import merge_fetched, poll

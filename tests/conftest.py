@@ -15,7 +15,7 @@ from hypothesis import settings
 from jsonschema import Draft202012Validator
 from process_kit import end_all
 
-from nbad.stream.socket import FrameStream
+from nbad.stream.frame_stream import FrameStream
 
 # The same examples in each run: a law that does not hold is to fail where it was broken, not in
 # somebody else's change. To look for more: pytest --hypothesis-profile default.

@@ -15,28 +15,28 @@ from trio.testing import MockClock
 from trio_websocket import WebSocketConnection, open_websocket
 
 from nbad.channels import open_bounded
-from nbad.config import Config, Server
-from nbad.doors import load_doors
-from nbad.messages import (
+from nbad.domain import (
+    BoardEntry,
     FeedState,
     Forecast,
-    Forecasts,
     Game,
-    InForce,
-    Line,
     Play,
     Point,
     Quantiles,
     Status,
     Team,
-    Tick,
     Update,
 )
+from nbad.observe.timing import Tick
+from nbad.settings.access import load_access
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config, Server
+from nbad.stages.envelopes import Forecasts
 from nbad.stages.server import open_hub, serve_stream
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
-    from nbad.settings import Settings
+    from nbad.settings.current import Settings
 
 HOST = "127.0.0.1"
 KEY = base64.b64encode(b"0123456789abcdef").decode()
@@ -48,29 +48,29 @@ def make_clock() -> MockClock:
     return MockClock(autojump_threshold=0.01)
 
 
-def in_force(config: Config) -> InForce:
-    """The configuration with its doors, and no model: the stage needs none."""
+def runtime(config: Config) -> Runtime:
+    """The configuration with its access, and no model: the stage needs none."""
     problems: list[str] = []
-    doors = load_doors(config.server, problems)
+    access = load_access(config.server, problems)
     assert not problems
-    return InForce(config, cast(Any, None), doors)
+    return Runtime(config, cast(Any, None), access)
 
 
 class FakeSettings:
     """Settings that a test changes."""
 
     def __init__(self, config: Config) -> None:
-        self.current = in_force(config)
+        self.current = runtime(config)
         self._changed = trio.Event()
 
     def change(self, **server: Any) -> None:
         config = self.current.config
         changed = config.server.model_copy(update=server)
-        self.current = in_force(config.model_copy(update={"server": changed}))
+        self.current = runtime(config.model_copy(update={"server": changed}))
         self._changed.set()
         self._changed = trio.Event()
 
-    async def wait_changed(self) -> InForce:
+    async def wait_changed(self) -> Runtime:
         await self._changed.wait()
         return self.current
 
@@ -79,7 +79,7 @@ def make_game(
     number: int, home: int = 0, away: int = 0, plays: Iterable[Play] = (), pad: int = 0
 ) -> Game:
     """Game ``number`` (from 0) of a night, its teams fixed by the number; ``pad`` fattens it."""
-    line = Line(
+    line = BoardEntry(
         game_id=f"00225{number:05}",
         status=Status.LIVE,
         period=2,
@@ -97,9 +97,9 @@ def make_game(
     return Game(update, (0, 2, 1), forecast, (Point(0.0, forecast), Point(30.0, forecast)))
 
 
-def make_tick(in_force: InForce, number: int = 1, feed: FeedState = FeedState.OK) -> Tick:
+def make_tick(runtime: Runtime, number: int = 1, feed: FeedState = FeedState.OK) -> Tick:
     timing = {"poll": 31.0, "parse": 1.5, "pattern": 0.4, "predict": 0.9}
-    return Tick(number, trio.current_time(), in_force, feed, 0.25, timing_ms=timing)
+    return Tick(number, trio.current_time(), runtime, feed, 0.25, timing_ms=timing)
 
 
 class Stage:

@@ -19,7 +19,7 @@ from test_daemon_process import serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from nbad.activation import ActivationError, Inherited, take_inherited
+from nbad.systemd.activation import ActivationError, Inherited, take_inherited
 
 FIRST_FD = 200
 
@@ -35,7 +35,7 @@ os.execv(sys.executable, [sys.executable, "-m", "nbad", *sys.argv[3:]])
 
 
 @pytest.fixture
-def doors() -> Iterator[tuple[socket.socket, socket.socket]]:
+def listening() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two listening sockets, also found at ``FIRST_FD`` and the next."""
     with (
         socket.create_server(("127.0.0.1", 0)) as stream,
@@ -55,19 +55,19 @@ def passed(*socks: socket.socket, names: str, pid: int | None = None) -> Inherit
     return take_inherited(env, FIRST_FD)
 
 
-def test_sockets_are_told_apart_by_name(doors: tuple[socket.socket, socket.socket]) -> None:
-    inherited = passed(*doors, names="http:stream")
-    assert [sock.getsockname() for sock in inherited.http] == [doors[0].getsockname()]
-    assert [sock.getsockname() for sock in inherited.stream] == [doors[1].getsockname()]
+def test_sockets_are_told_apart_by_name(listening: tuple[socket.socket, socket.socket]) -> None:
+    inherited = passed(*listening, names="http:stream")
+    assert [sock.getsockname() for sock in inherited.http] == [listening[0].getsockname()]
+    assert [sock.getsockname() for sock in inherited.stream] == [listening[1].getsockname()]
     assert not os.get_inheritable(FIRST_FD)
     for sock in (*inherited.http, *inherited.stream):
         sock.close()
 
 
 def test_what_is_meant_for_another_process_is_left(
-    doors: tuple[socket.socket, socket.socket],
+    listening: tuple[socket.socket, socket.socket],
 ) -> None:
-    assert passed(*doors, names="stream:http", pid=1) == Inherited()
+    assert passed(*listening, names="stream:http", pid=1) == Inherited()
     assert take_inherited({}) == Inherited()
     os.close(FIRST_FD)
     os.close(FIRST_FD + 1)
@@ -78,10 +78,10 @@ def test_what_is_meant_for_another_process_is_left(
     [("nbad.socket", "FileDescriptorName="), ("", "expected stream or http, was ''")],
 )
 def test_a_name_that_says_nothing_is_an_error(
-    doors: tuple[socket.socket, socket.socket], names: str, said: str
+    listening: tuple[socket.socket, socket.socket], names: str, said: str
 ) -> None:
     with pytest.raises(ActivationError, match=said):
-        passed(doors[0], names=names)
+        passed(listening[0], names=names)
     os.close(FIRST_FD)
 
 
@@ -98,13 +98,13 @@ def test_what_is_no_listening_tcp_socket_is_an_error(tmp_path: Path) -> None:
 
 
 def test_who_comes_while_no_daemon_runs_waits_for_the_next(
-    doors: tuple[socket.socket, socket.socket], tmp_path: Path
+    listening: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     config, log = tmp_path / "nbad.toml", tmp_path / "nbad.log"
-    fds = [door.fileno() for door in doors]
+    fds = [door.fileno() for door in access]
     command = [sys.executable, "-c", ACTIVATE, "stream:http", ",".join(map(str, fds))]
     command += ["run", "--config", str(config)]
-    address = "{}:{}".format(*doors[0].getsockname())
+    address = "{}:{}".format(*listening[0].getsockname())
     with serving("--games", "2", "--speed", "20") as urls:
         config.write_text(
             f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
@@ -124,7 +124,7 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
             with connect(f"ws://{address}/v1/stream", open_timeout=60, max_size=None) as client:
                 welcomes.append(json.loads(client.recv(30)))
 
-        with socket.create_connection(doors[1].getsockname(), 60) as waiting:
+        with socket.create_connection(listening[1].getsockname(), 60) as waiting:
             waiting.sendall(b"GET /livez HTTP/1.1\r\nHost: nbad\r\n\r\n")
             newcomer = threading.Thread(target=come)
             newcomer.start()
@@ -137,4 +137,4 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
         assert daemon.wait(5) == 0
     heard = [json.loads(line) for line in log.read_bytes().splitlines()]
     ports = {e["service"]: e["port"] for e in heard if e["event"] == "listening"}
-    assert ports == {"stream": doors[0].getsockname()[1], "http": doors[1].getsockname()[1]}
+    assert ports == {"stream": listening[0].getsockname()[1], "http": listening[1].getsockname()[1]}

@@ -11,8 +11,8 @@ import orjson
 import pytest
 from test_daemon_process import serving
 
-from nbad.bench.contest import figures, percentile
-from nbad.bench.slate import slate
+from nbad.bench.runner import figures, percentile
+from nbad.bench.scenario import slate
 
 _BENCH = [sys.executable, "-m", "nbad", "bench"]
 

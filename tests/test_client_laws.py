@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream_kit import HOST, Stage, make_clock, make_game, running
 
 from nbad.client import Dropped, Feed, Game, Heartbeat, connect
-from nbad.stream.night import Interest
+from nbad.stream.journal import Interest
 
 # The epoch of a server that was started anew since: going on from there is of no use.
 FORGOTTEN = "x"
@@ -79,7 +79,7 @@ async def read(feed: Feed) -> object:
 async def settle(stage: Stage, feed: Feed) -> None:
     """Read until the server says that it has sent all, and that this was its newest batch."""
     message = await read(feed)
-    while not isinstance(message, Heartbeat) or message.seq != stage.hub.night.seq:
+    while not isinstance(message, Heartbeat) or message.seq != stage.hub.journal.seq:
         message = await read(feed)
 
 
@@ -93,7 +93,7 @@ def truth(stage: Stage, chosen: dict[str, Any]) -> dict[str, Any]:
         frozenset(chosen.get("games", [])),
         frozenset(team.upper() for team in chosen.get("teams", [])),
     )
-    frame = stage.hub.night.snapshot(interest)
+    frame = stage.hub.journal.snapshot(interest)
     games = orjson.loads(frame[frame.index(b"{") :])["games"]
     return {
         game["game_id"]: Game.model_validate(game).model_dump(exclude={"series"}) for game in games

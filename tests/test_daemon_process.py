@@ -18,7 +18,7 @@ from process_kit import start
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from nbad.feed.simulator import simulate_night
+from nbad.simulator import simulate_night
 
 _NBAD = [sys.executable, "-m", "nbad"]
 _PATIENCE_S = 60.0
@@ -27,16 +27,16 @@ LIVE = Path(__file__).parent.parent.parent / "shared" / "data" / "live"
 
 
 class Daemon:
-    """A running ``nbad run`` with its configuration and its log, where ``doors`` says."""
+    """A running ``nbad run`` with its configuration and its log, where ``server`` says."""
 
-    def __init__(self, folder: Path, feed: str, schedule: str, doors: str = ANY_PORTS) -> None:
+    def __init__(self, folder: Path, feed: str, schedule: str, server: str = ANY_PORTS) -> None:
         folder.mkdir(exist_ok=True)
         self.config, self.log = folder / "nbad.toml", folder / "nbad.log"
         self.text = (
             f'[feed]\nbase_url = "{feed}"\nschedule_url = "{schedule}"\n'
             "timeout_s = 0.6\nbackoff_s = 0.02\n"
             "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\nrefresh_interval_s = 0.3\n"
-            f"max_requests_per_s = 500.0\n{doors}"
+            f"max_requests_per_s = 500.0\n{server}"
             f'[log]\nfile = "{self.log}"\n'
         )
         self.config.write_text(self.text)

@@ -14,7 +14,7 @@ from process_kit import start
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from nbad.feed.simulator import simulate_night
+from nbad.simulator import simulate_night
 
 
 def listen(stream: ClientConnection, seen: Counter[str], games: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from nba_api.live.nba.endpoints import playbyplay, scoreboard
 from nba_api.live.nba.library import http
 
-from nbad.config import Config
 from nbad.feed.endpoints import HEADERS, play_by_play_url, scoreboard_url
+from nbad.settings.schema import Config
 
 FEED = Config().feed
 GAME = "0022500001"

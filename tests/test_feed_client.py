@@ -10,8 +10,8 @@ import pytest
 import trio
 from test_transport import OK, Server, serving
 
-from nbad.config import Config, Feed
-from nbad.feed.client import Ceiling, FeedClient, FeedError
+from nbad.feed.client import FeedClient, FeedError, RateLimiter
+from nbad.settings.schema import Config, Feed
 
 BODY = gzip.compress(b'{"x":1}')
 JSON = (
@@ -31,7 +31,7 @@ async def test_through_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -
     proxy = Server(JSON)
     async with serving(proxy) as url:
         monkeypatch.setenv("HTTP_PROXY", url.removesuffix("/x?y=1"))
-        async with FeedClient(config(), Ceiling()) as client:
+        async with FeedClient(config(), RateLimiter()) as client:
             answer = await client.get("http://feed.test/board.json")
     assert answer is not None
     assert answer.body == b'{"x":1}'
@@ -40,7 +40,7 @@ async def test_through_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_http2_is_offered_and_1_1_taken_where_that_is_all_there_is() -> None:
     server = Server(JSON)
-    async with serving(server) as url, FeedClient(config(http2=True), Ceiling()) as client:
+    async with serving(server) as url, FeedClient(config(http2=True), RateLimiter()) as client:
         answer = await client.get(url)
     assert answer is not None
     assert answer.body == b'{"x":1}'
@@ -48,7 +48,7 @@ async def test_http2_is_offered_and_1_1_taken_where_that_is_all_there_is() -> No
 
 async def test_only_what_was_accepted_is_asked_for_by_its_validators() -> None:
     server = Server(JSON, JSON, NOT_MODIFIED)
-    async with serving(server) as url, FeedClient(config(), Ceiling()) as client:
+    async with serving(server) as url, FeedClient(config(), RateLimiter()) as client:
         assert await client.get(url) is not None  # perhaps cut: not accepted
         answer = await client.get(url)
         assert answer is not None
@@ -61,18 +61,18 @@ async def test_a_header_that_comes_twice_is_heeded_whole() -> None:
     twice = JSON.replace(b"ETag", b"Cache-Control: max-age=3\r\ncache-control: public\r\nETag")
     heeded: list[Mapping[str, str]] = []
 
-    def heed(asked: float, arrived: float, headers: Mapping[str, str], *, changed: bool) -> None:
+    def observe(asked: float, arrived: float, headers: Mapping[str, str], *, changed: bool) -> None:
         heeded.append(headers)
 
-    async with serving(Server(twice)) as url, FeedClient(config(), Ceiling()) as client:
-        await client.get(url, heed)
+    async with serving(Server(twice)) as url, FeedClient(config(), RateLimiter()) as client:
+        await client.get(url, observe)
     assert [headers["cache-control"] for headers in heeded] == ["max-age=3, public"]
 
 
 async def test_no_cookie_of_the_feed_comes_back() -> None:
     crumbs = JSON.replace(b"ETag", b"Set-Cookie: who=me\r\nETag")
     server = Server(crumbs, crumbs)
-    async with serving(server) as url, FeedClient(config(), Ceiling()) as client:
+    async with serving(server) as url, FeedClient(config(), RateLimiter()) as client:
         for _ in range(2):
             await client.get(url)
     assert b"ookie" not in b"".join(server.requests)
@@ -84,7 +84,7 @@ async def test_one_deadline_for_connecting_and_answering(autojump_clock: object)
             await trio.sleep_forever()
             raise AssertionError
 
-    client = FeedClient(config(timeout_s=5.0), Ceiling(), Silent())
+    client = FeedClient(config(timeout_s=5.0), RateLimiter(), Silent())
     began = trio.current_time()
     with pytest.raises(FeedError, match=r"no answer within 5\.0 s"):
         await client.get("http://feed.test/")

@@ -22,10 +22,10 @@ from nba_api.live.nba.endpoints import boxscore, playbyplay, scoreboard
 from nba_api.live.nba.library.http import NBALiveHTTP
 from process_kit import start
 
-from nbad.feed.answer import SCHEDULE, SCOREBOARD, Gzip, answer
-from nbad.feed.faults import Faults
-from nbad.feed.server import FeedAddress, FeedClock, ManualClock, serve_feed
-from nbad.feed.simulator import GamesNight, simulate_night
+from nbad.simulator import GamesNight, simulate_night
+from nbad.simulator.answer import SCHEDULE, SCOREBOARD, Gzip, answer
+from nbad.simulator.faults import Faults
+from nbad.simulator.server import FeedAddress, FeedClock, ManualClock, serve_feed
 
 LIVE_GAME = 3  # the place of a game that is live when the night opens
 
@@ -246,7 +246,7 @@ def test_nba_api_reads_it(night: GamesNight, live_feed: tuple[FeedAddress, Manua
 
 def start_command(*arguments: str) -> subprocess.Popen[str]:
     script = (
-        "import argparse, sys; from nbad.commands import feed; p = argparse.ArgumentParser(); "
+        "import argparse, sys; from nbad.cli import feed; p = argparse.ArgumentParser(); "
         "feed.add_parser(p.add_subparsers()); a = p.parse_args(); sys.exit(a.run(a))"
     )
     return start(

@@ -12,10 +12,10 @@ import orjson
 import pytest
 import trio
 
-from nbad.feed.answer import SCOREBOARD
-from nbad.feed.faults import Faults, parse_fault, parse_faults
-from nbad.feed.server import FeedAddress, ManualClock, serve_feed
-from nbad.feed.simulator import GamesNight, simulate_night
+from nbad.simulator import GamesNight, simulate_night
+from nbad.simulator.answer import SCOREBOARD
+from nbad.simulator.faults import Faults, parse_fault, parse_faults
+from nbad.simulator.server import FeedAddress, ManualClock, serve_feed
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import os
 stat = os.fstat(1)
 os.environ["JOURNAL_STREAM"] = os.environ.get("FAKE") or f"{stat.st_dev}:{stat.st_ino}"
 import structlog
-from nbad.config import Log
+from nbad.settings.schema import Log
 from nbad.observe import logs
 logs.configure(Log())
 log = structlog.get_logger()

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nbad.feed.reading import read
-from nbad.feed.simulator import simulate_night
-from nbad.messages import Forecast, Play
+from nbad.domain import Forecast, Play
+from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster
-from nbad.model.rating import Expectation
 from nbad.pattern.features import FEATURES, INDEX
 from nbad.pattern.history import GameHistory
+from nbad.pattern.rating import Expectation
+from nbad.simulator import simulate_night
 
 Row = NDArray[np.float64]
 

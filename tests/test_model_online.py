@@ -10,28 +10,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nbad.config import Config
-from nbad.feed.reading import read
-from nbad.feed.simulator import simulate_night
-from nbad.messages import (
-    Fetched,
-    InForce,
-    Line,
-    Payload,
-    Result,
-    Schedule,
-    Scoreboard,
-    Status,
-    Team,
-    Tick,
-)
+from nbad.domain import BoardEntry, Result, Schedule, Scoreboard, Status, Team
+from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster
-from nbad.model.readers import read_cdn, read_games
-from nbad.model.recorded import RecordedGame
-from nbad.model.replay import WINDOW_S, expectations, replay
+from nbad.observe.timing import Tick
 from nbad.pattern.history import GameHistory
-from nbad.stages.parser import GameBook
-from nbad.stages.patterns import PatternBook
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
+from nbad.simulator import simulate_night
+from nbad.stages.envelopes import Fetched, Payload
+from nbad.stages.parser import GameTracker
+from nbad.stages.patterns import PatternTracker
+from nbad.training.readers import read_cdn, read_games
+from nbad.training.recorded import RecordedGame
+from nbad.training.replay import WINDOW_S, expectations, replay
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = DATA / "live" / "playbyplay_0022000001.json"
@@ -70,14 +62,14 @@ def real() -> tuple[RecordedGame, list[bytes]]:
 
 def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArray, list[Point]]]:  # type: ignore[type-arg]
     """The daemon's parser and pattern builder: of each body, the row now and the series so far."""
-    book, patterns = GameBook(), PatternBook()
-    in_force = InForce(Config(), Forecaster.load())
+    book, patterns = GameTracker(), PatternTracker()
+    runtime = Runtime(Config(), Forecaster.load())
     start = next(play.actual for play in read(said[-1]).plays if play.actual)
     teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
-    line = Line(game.game_id, Status.LIVE, 1, 720.0, start, *teams, 0, 0)
+    line = BoardEntry(game.game_id, Status.LIVE, 1, 720.0, start, *teams, 0, 0)
     series: list[Point] = []
     for number, body in enumerate(said):
-        tick = Tick(number, float(number), in_force)
+        tick = Tick(number, float(number), runtime)
         board = Scoreboard(start[:10], (line,)) if number == 0 else None
         payload = Payload(game.game_id, body, 60.0 * number, None)
         updates, trouble = book.take(Fetched(tick, board, None, 60.0 * number, (payload,)))
@@ -171,13 +163,13 @@ def test_the_schedule_rates_as_training_does() -> None:
         Result(game.game_id, tip_off(game), game.home_id, game.away_id, *game.final)
         for game in games
     )
-    book, force = PatternBook(), InForce(Config(), Forecaster.load())
+    book, force = PatternTracker(), Runtime(Config(), Forecaster.load())
     for number in (0, 8, 60, 119):
         game, teams = games[number], (Team(0, "", ""), Team(0, "", ""))
         teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
-        line = Line(game.game_id, Status.SCHEDULED, 0, 0.0, tip_off(game), *teams, 0, 0)
+        line = BoardEntry(game.game_id, Status.SCHEDULED, 0, 0.0, tip_off(game), *teams, 0, 0)
         fetched = Fetched(Tick(number, 0.0, force), Scoreboard("", (line,)))
-        updates, _ = GameBook().take(fetched)
+        updates, _ = GameTracker().take(fetched)
         made = book.fold(replace(updates, schedule=Schedule(results, ())))
         expected = expectations(games)[number]
         blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)

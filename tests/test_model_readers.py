@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from nbad.domain import Play
 from nbad.feed.client import Arrival
-from nbad.feed.recording import Writer
-from nbad.feed.simulator import simulate_night
-from nbad.messages import Play
-from nbad.model.rating import Expectation
-from nbad.model.readers import read_games
-from nbad.model.recorded import RecordedGame, game_days
-from nbad.model.statsform import read_csv
 from nbad.pattern.history import GameHistory
 from nbad.pattern.possession import possession_after
+from nbad.pattern.rating import Expectation
+from nbad.recording.format import Writer
+from nbad.simulator import simulate_night
+from nbad.training.readers import read_games
+from nbad.training.recorded import RecordedGame, game_days
+from nbad.training.statsform import read_csv
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 HEAD = (

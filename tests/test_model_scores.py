@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nbad.model.normal import normal_cdf, normal_quantile
-from nbad.model.scores import calibration_error, crps, interval, log_loss, pinball, reliability
+from nbad.training.scores import calibration_error, crps, interval, log_loss, pinball, reliability
 
 
 def test_the_normal_distribution() -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from nbad.cli import main
-from nbad.commands.evaluate import COLUMNS
-from nbad.feed.simulator import simulate_night
+from nbad.cli.evaluate import COLUMNS
 from nbad.model.forecaster import Forecaster
-from nbad.model.readers import read_games
-from nbad.model.recorded import RecordedGame
-from nbad.model.replay import replay
-from nbad.model.train import save
+from nbad.simulator import simulate_night
+from nbad.training.readers import read_games
+from nbad.training.recorded import RecordedGame
+from nbad.training.replay import replay
+from nbad.training.train import save
 
 GAMES = 45
 

@@ -11,10 +11,11 @@ import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
-from nbad.config import Config
-from nbad.messages import Channel, InForce, Tick
 from nbad.model.forecaster import Forecaster
-from nbad.web.metrics import Metrics
+from nbad.observe.metrics import Metrics
+from nbad.observe.timing import Channel, Tick
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
 
 FOLDER = Path(__file__).parent.parent / "monitoring"
 GUIDE = FOLDER.parent / "docs" / "operations.md"
@@ -25,7 +26,7 @@ _NAME = re.compile(r"nbad_[a-z_]+")
 async def exposition() -> bytes:
     metrics = Metrics()
     metrics.count({"level": "warning", "event": "feed_error", "kind": "refused"})
-    tick = Tick(1, trio.current_time(), InForce(Config(), Forecaster.load()))
+    tick = Tick(1, trio.current_time(), Runtime(Config(), Forecaster.load()))
     tick.timing_ms["poll"] = tick.timing_ms["total"] = 3.0
     tick.errors["poll"] = 1
     tick.channels["parse"] = Channel(0, 0.001, 2)
@@ -56,7 +57,7 @@ async def test_the_guide_names_every_metric_and_every_alert() -> None:
 
 async def test_totals_kept_elsewhere_are_counters() -> None:
     metrics = Metrics()
-    tick = Tick(1, trio.current_time(), InForce(Config(), Forecaster.load()))
+    tick = Tick(1, trio.current_time(), Runtime(Config(), Forecaster.load()))
     for superseded, conflated in ((2, 0), (2, 5), (3, 5)):
         tick.channels["parse"] = Channel(0, 0.001, superseded)
         metrics.served(tick, 3, 2, conflated)

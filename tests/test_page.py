@@ -14,7 +14,7 @@ import pytest
 from browser_kit import CHROMIUM, Tab, browser
 from test_daemon_process import Daemon, serving
 
-from nbad.feed.simulator import simulate_night
+from nbad.simulator import simulate_night
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -32,8 +32,8 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
     port = free_port()  # the page comes back to the same address
     options = ["--games", "3", "--seed", "2", "--speed", "700"]
     with browser(tmp_path / "profile") as tab, serving(*options) as urls:
-        doors = f"[server]\nport = 0\n[http]\nport = {port}\n"
-        daemon = Daemon(tmp_path / "daemon", *urls, doors)
+        server = f"[server]\nport = 0\n[http]\nport = {port}\n"
+        daemon = Daemon(tmp_path / "daemon", *urls, server)
         daemon.wait_for("ready")
         tab.look(1280, 900)
         tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
@@ -190,9 +190,9 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
 
 def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("s3cret\n")
-    doors = f'[server]\nport = 0\ntokens_file = "{tmp_path / "tokens"}"\n[http]\nport = 0\n'
+    server = f'[server]\nport = 0\ntokens_file = "{tmp_path / "tokens"}"\n[http]\nport = 0\n'
     with serving("--games", "2", "--seed", "3", "--speed", "60") as urls:
-        daemon = Daemon(tmp_path / "daemon", *urls, doors)
+        daemon = Daemon(tmp_path / "daemon", *urls, server)
         daemon.wait_for("ready")
         port = daemon.port("http")
         with browser(tmp_path / "profile") as tab:

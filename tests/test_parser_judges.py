@@ -5,14 +5,17 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from nbad.config import Config
+from nbad.domain import Play, Scoreboard, Update
+from nbad.feed.decode import BadData
+from nbad.feed.incremental import read
 from nbad.feed.playbyplay import compare
-from nbad.feed.reading import read
-from nbad.feed.simulator import simulate_night
-from nbad.feed.values import BadData
-from nbad.messages import Fetched, InForce, Payload, Play, Scoreboard, Tick, Update
 from nbad.model.forecaster import Forecaster
-from nbad.stages.parser import GameBook
+from nbad.observe.timing import Tick
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
+from nbad.simulator import simulate_night
+from nbad.stages.envelopes import Fetched, Payload
+from nbad.stages.parser import GameTracker
 
 GAME = "0022500001"
 
@@ -42,22 +45,22 @@ def body(*actions: dict[str, object]) -> bytes:
 
 
 def board() -> Scoreboard:
-    from nbad.feed.scoreboard import parse_line
+    from nbad.feed.scoreboard import parse_entry
 
     teams = {
         side: {"teamId": number, "teamTricode": side[:3].upper(), "score": 0}
         for number, side in enumerate(("homeTeam", "awayTeam"), 1)
     }
     entry = {"gameId": GAME, "gameStatus": 2, "period": 1, "gameTimeUTC": "2026-01-15T02:00:00Z"}
-    return Scoreboard("2026-01-15", (parse_line(entry | teams),))
+    return Scoreboard("2026-01-15", (parse_entry(entry | teams),))
 
 
 class Feed:
     """A feed that says one body after another, each at its second."""
 
     def __init__(self, forecaster: Forecaster) -> None:
-        self.book = GameBook()
-        self.force = InForce(Config(), forecaster)
+        self.book = GameTracker()
+        self.force = Runtime(Config(), forecaster)
         self.now = 0.0
 
     def says(self, said: bytes | None, *, modified: float | None = None, after: float = 1.0):  # type: ignore[no-untyped-def]
@@ -74,7 +77,7 @@ ONE, TWO, THREE = action(1, 2, 0), action(2, 2, 3), action(3, 4, 3)
 
 def score(update: Update | None) -> tuple[int, int]:
     assert update is not None
-    return update.line.home_score, update.line.away_score
+    return update.entry.home_score, update.entry.away_score
 
 
 def test_an_older_snapshot_is_not_published(forecaster: Forecaster) -> None:

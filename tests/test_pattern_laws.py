@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbad.feed.reading import read
-from nbad.feed.simulator import simulate_night
-from nbad.messages import Line, Play, Result, Status, Team
+from nbad.domain import BoardEntry, Play, Result, Status, Team
+from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster, ModelError
-from nbad.model.rating import Expectation, Ratings
 from nbad.pattern.clock import elapsed_s, remaining_s
 from nbad.pattern.features import FEATURES, GRID, INDEX
 from nbad.pattern.history import GameHistory, Row
-from nbad.stages.patterns import Fold
+from nbad.pattern.rating import Expectation, Ratings
+from nbad.simulator import simulate_night
+from nbad.stages.patterns import Checkpoints
 
 
 @cache
@@ -51,7 +51,7 @@ def test_any_chunks_fold_alike(cuts: list[int]) -> None:
 @pytest.mark.parametrize("status", [Status.FINAL, Status.HALFTIME])
 def test_what_the_board_says_leaves_the_fold_as_it_is(status: Status) -> None:
     cut = next(n for n, p in enumerate(plays()) if p.period == 4 and p.clock_s < 100)
-    line = Line(
+    line = BoardEntry(
         "0022500001", status, 4, 0.0, "2026-01-20T00:30:00Z",
         Team(1, "BOS", "Boston"), Team(2, "LAL", "Los Angeles"), 130, 90,
     )  # fmt: skip
@@ -67,8 +67,8 @@ def test_what_the_board_says_leaves_the_fold_as_it_is(status: Status) -> None:
 
 
 def test_a_final_that_is_taken_back_is_in_play_again() -> None:
-    def line(status: Status, clock_s: float) -> Line:
-        return Line(
+    def line(status: Status, clock_s: float) -> BoardEntry:
+        return BoardEntry(
             "0022500001", status, 4, clock_s, "2026-01-20T00:30:00Z",
             Team(1, "BOS", "Boston"), Team(2, "LAL", "Los Angeles"), 99, 98,
         )  # fmt: skip
@@ -222,7 +222,7 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path) -> None:  # type: ignore
 @given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 600)), min_size=1, max_size=12))
 def test_a_correction_folds_as_if_it_had_always_been_so(steps: list[tuple[int, int]]) -> None:
     """Each step: how many plays are as before, how many there are; those after are others."""
-    fold = Fold(history())
+    fold = Checkpoints(history())
     told: list[tuple[float, Row]] = []
     said: tuple[Play, ...] = ()
     for number, (unchanged, length) in enumerate(steps):

@@ -12,10 +12,12 @@ import trio
 from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
 
 from nbad.channels import open_latest
-from nbad.config import Config, Feed, Poll
-from nbad.messages import FeedState, Fetched, InForce, Payload, Tick
+from nbad.domain import FeedState
 from nbad.model.forecaster import Forecaster
-from nbad.settings import Settings
+from nbad.observe.timing import Tick
+from nbad.settings.current import Runtime, Settings
+from nbad.settings.schema import Config, Feed, Poll
+from nbad.stages.envelopes import Fetched, Payload
 from nbad.stages.poller import merge_fetched, poll
 
 
@@ -28,7 +30,7 @@ def forecaster() -> Forecaster:
 def settings(forecaster: Forecaster) -> Settings:
     feed = Feed(base_url="http://feed/live", schedule_url="http://feed/schedule.json")
     config = Config(feed=feed, poll=Poll(max_requests_per_s=1000.0))
-    return Settings(InForce(config, forecaster))
+    return Settings(Runtime(config, forecaster))
 
 
 async def run(settings: Settings, feed: FakeFeed, seconds: float) -> list[Fetched]:
@@ -323,7 +325,7 @@ async def test_the_ceiling_holds_for_all_requests(
     settings: Settings, autojump_clock: object
 ) -> None:
     slow = settings.current.config.model_copy(update={"poll": Poll(max_requests_per_s=2.0)})
-    settings.put_in_force(InForce(slow, settings.current.forecaster))
+    settings.replace(Runtime(slow, settings.current.forecaster))
     feed = FakeFeed(*(entry(f"00225000{n:02}") for n in range(1, 11)))
     await run(settings, feed, 20.0)
     assert len(feed.requests) <= 2 * 20 + 3

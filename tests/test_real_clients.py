@@ -18,7 +18,7 @@ from browser_kit import CHROMIUM, browser
 from test_daemon_process import Daemon, serving
 from websockets.sync.client import connect
 
-from nbad.feed.simulator import simulate_night
+from nbad.simulator import simulate_night
 
 T = TypeVar("T")
 GAMES, SEED = 4, 6

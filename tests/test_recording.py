@@ -21,16 +21,16 @@ from process_kit import start
 from test_daemon_process import Daemon, follow, serving
 
 from nbad.channels import open_bounded, open_latest
-from nbad.config import Config, Feed
-from nbad.feed.answer import Gzip, answer
 from nbad.feed.client import Arrival
-from nbad.feed.recorded_night import RecordedNight
-from nbad.feed.recorder import Recorder
-from nbad.feed.recording import Recording, Writer, night_of
-from nbad.feed.simulator import simulate_night
-from nbad.messages import Forecasts, InForce, Patterns, Updates
 from nbad.model.forecaster import Forecaster
-from nbad.settings import Settings
+from nbad.recording.format import Recording, Writer, night_of
+from nbad.recording.recorder import Recorder
+from nbad.recording.source import RecordedSource
+from nbad.settings.current import Runtime, Settings
+from nbad.settings.schema import Config, Feed
+from nbad.simulator import simulate_night
+from nbad.simulator.answer import Gzip, answer
+from nbad.stages.envelopes import Forecasts, Patterns, Updates
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns
 from nbad.stages.poller import merge_fetched, poll
@@ -117,12 +117,18 @@ class Replay(httpx.AsyncBaseTransport):
         self.gzip = Gzip()
 
     def now(self) -> float:
-        return float(self.night.starts_at) + trio.current_time() - self.origin
+        return float(self.journal.starts_at) + trio.current_time() - self.origin
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await trio.lowlevel.checkpoint()
         reply = answer(
-            self.night, "GET", request.url.path, dict(request.headers), self.now(), self.gzip, None
+            self.night,
+            "GET",
+            request.url.path,
+            dict(request.headers),
+            self.now(),
+            self.gzip,
+            None,
         )
         return httpx.Response(reply.status, headers=list(reply.headers), content=reply.body)
 
@@ -155,14 +161,14 @@ def record_night(folder: Path) -> dict[str, tuple[int, int]]:
 
 async def play(recording: Path) -> list[bytes]:
     """Every batch of the whole pipeline on a replay, without its wall-clock times."""
-    night = RecordedNight(Recording(recording))
+    night = RecordedSource(Recording(recording))
     base = "http://feed/static/json"
     config = Config(
         feed=Feed(
             base_url=f"{base}/liveData", schedule_url=f"{base}/staticData/scheduleLeagueV2.json"
         )
     )
-    settings = Settings(InForce(config, Forecaster.load()))
+    settings = Settings(Runtime(config, Forecaster.load()))
     to_parse, fetched = open_latest(merge_fetched)
     to_build, updates = open_bounded(1, Updates)
     to_predict, patterns = open_bounded(1, Patterns)
@@ -205,8 +211,8 @@ async def test_a_disk_that_fails_does_not_stop_the_pipeline(tmp_path: Path) -> N
     folder = tmp_path / "taken"
     folder.write_text("a file where a folder should be")
     record = Config().record.model_copy(update={"path": folder})
-    in_force = InForce(Config().model_copy(update={"record": record}), Forecaster.load())
-    recorder = Recorder(Settings(in_force))
+    runtime = Runtime(Config().model_copy(update={"record": record}), Forecaster.load())
+    recorder = Recorder(Settings(runtime))
     async with trio.open_nursery() as nursery:
         end = await nursery.start(recorder.run)
         for arrival in arrivals(3):
@@ -256,4 +262,4 @@ def test_record_is_killed_and_what_it_kept_is_whole(tmp_path: Path) -> None:
         recorder.wait()
     recording = Recording(kept)
     assert all(orjson.loads(recording.body(entry)) for entry in recording.entries)
-    assert not math.isnan(RecordedNight(recording).starts_at)
+    assert not math.isnan(RecordedSource(recording).starts_at)

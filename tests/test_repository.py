@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nbad.config import Config
+from nbad.settings.schema import Config
 
 ROOT = Path(__file__).parent.parent
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbad.feed.night import Resource
-from nbad.feed.simulator import GamesNight, simulate_night
-from nbad.feed.simulator.events import At, Event
-from nbad.feed.simulator.game_info import clock_seconds, clock_text, moment_of, utc_text
-from nbad.feed.simulator.league import make_league
-from nbad.feed.simulator.play import play_game
-from nbad.feed.simulator.tally import points_of
+from nbad.simulator import GamesNight, simulate_night
+from nbad.simulator.events import At, Event
+from nbad.simulator.game_info import clock_seconds, clock_text, moment_of, utc_text
+from nbad.simulator.league import make_league
+from nbad.simulator.play import play_game
+from nbad.simulator.source import Resource
+from nbad.simulator.tally import points_of
 
 
 @cache

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from nbad.feed.simulator import GamesNight, replay_game
-from nbad.feed.simulator.game_info import moment_of
+from nbad.simulator import GamesNight, replay_game
+from nbad.simulator.game_info import moment_of
 
 LIVE = Path(__file__).parent.parent.parent / "shared" / "data" / "live"
 GAME = "0022000001"

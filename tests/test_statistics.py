@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbad.commands.stats import from_log
+from nbad.cli.stats import from_log
 from nbad.observe.statistics import StageStatistics, Statistics, Summary
 
 DURATIONS = st.lists(st.floats(0.001, 90_000.0), min_size=1, max_size=300)

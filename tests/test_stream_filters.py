@@ -8,7 +8,7 @@ from stream_kit import HOST, make_clock, make_game, running
 from trio.testing import MockClock
 
 from nbad.client import Dropped, connect
-from nbad.stream.night import EVERYTHING
+from nbad.stream.journal import EVERYTHING
 from nbad.stream.requests import MAX_NAMES
 
 
@@ -108,8 +108,8 @@ async def test_filters_without_a_game_in_the_batch_hold_up_nobody_else(
             for each in (one, other):
                 await each.expect("welcome")
                 await each.expect("snapshot")
-            batch = next(stage.hub.night.after(0, EVERYTHING))
+            batch = next(stage.hub.journal.after(0, EVERYTHING))
             with trio.testing.assert_checkpoints():
                 await stage.hub.broadcast(batch)
             with trio.testing.assert_checkpoints():  # the first snapshots, after a restart
-                await stage.hub.release()
+                await stage.hub.send_first_snapshots()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stream_kit import make_clock, masked, running
 from trio.testing import MockClock
 
-from nbad.stream.fragments import MAX_FRAGMENTS, Fragments
+from nbad.stream.fragment_limit import MAX_FRAGMENTS, Fragments
 
 TEXT, MORE, PING, CLOSE = 0x1, 0x0, 0x9, 0x8
 

@@ -6,8 +6,8 @@ import trio
 from stream_kit import HOST, KEY, head, make_clock, running
 from trio.testing import memory_stream_pair
 
+from nbad.stream.cursor import Since
 from nbad.stream.handshake import GoneError, Head, RefusedError, read_head
-from nbad.stream.position import Since
 
 
 @pytest.fixture

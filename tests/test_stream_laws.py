@@ -1,6 +1,6 @@
 """The protocol as a state machine: in any order of events, the view ends equal to the night.
 
-Over the pure parts that the daemon and the client are made of: the night, a subscriber's position,
+Over the pure parts that the daemon and the client are made of: the night, a subscriber's cursor,
 the frames, and the client's own fold, which takes a batch that is lost or comes twice for a fault.
 Between them is only a socket that is at times full, and a wire that may be cut.
 """
@@ -18,13 +18,15 @@ from stream_kit import make_game
 
 from nbad.client.messages import BY_TYPE, Game, Snapshot
 from nbad.client.view import View
-from nbad.config import Config
-from nbad.messages import Forecasts, InForce, Tick
-from nbad.stream.night import EVERYTHING, Interest, Night
-from nbad.stream.position import Mode, Position
+from nbad.observe.timing import Tick
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
+from nbad.stages.envelopes import Forecasts
+from nbad.stream.cursor import Cursor, Mode
+from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
 from nbad.stream.requests import parse_since
 
-IN_FORCE = InForce(Config(), cast(Any, None))
+IN_FORCE = Runtime(Config(), cast(Any, None))
 TIMING = dict.fromkeys(("poll", "parse", "pattern", "predict", "emit", "total"), 1.0)
 QUEUE = 1
 RING = 8
@@ -48,8 +50,8 @@ class Protocol(RuleBasedStateMachine):
     def start(self, closes: bool) -> None:
         self.closes = closes  # [server] slow = "close"
         self.lives = self.ticks = 0
-        self.night = Night("life0", ring=RING)
-        self.position: Position | None = None
+        self.journal = StreamJournal("life0", ring=RING)
+        self.cursor: Cursor | None = None
         self.full = False
         self.wire: deque[tuple[bytes, Interest]] = deque()
         self.asked: deque[Interest | None] = deque()
@@ -75,35 +77,35 @@ class Protocol(RuleBasedStateMachine):
         games = tuple(make_game(number, score) for number, score in changed.items())
         dropped = () if gone is None or gone in changed else (f"00225{gone:05}",)
         forecasts = Forecasts(Tick(self.ticks, 0.0, IN_FORCE), games, dropped)
-        departures = self.night.departures
-        batch = self.night.apply(forecasts, self.night.encode(games), TIMING)
-        position = self.position
-        if batch and position and position.mode is Mode.LIVE and position.cursor < batch.seq:
-            frame = self.night.frame(batch, position.interest)
-            if frame and not self.full and not position.waiting:
+        removals = self.journal.removals
+        batch = self.journal.apply(forecasts, self.journal.encode(games), TIMING)
+        cursor = self.cursor
+        if batch and cursor and cursor.mode is Mode.LIVE and cursor.seq < batch.seq:
+            frame = self.journal.frame(batch, cursor.interest)
+            if frame and not self.full and not cursor.waiting:
                 self.send(frame)
-                position.cursor = batch.seq
-            elif frame and position.wait(batch.seq) > QUEUE and self.closes:
-                self.position = None  # 4008, behind all that the socket took
-        if self.position and self.night.departures != departures:
-            self.position.renew()
+                cursor.seq = batch.seq
+            elif frame and cursor.wait(batch.seq) > QUEUE and self.closes:
+                self.cursor = None  # 4008, behind all that the socket took
+        if self.cursor and self.journal.removals != removals:
+            self.cursor.request_snapshot()
         self.flush()
 
     @rule()
     def restart(self) -> None:
         self.lives += 1
-        self.night = Night(f"life{self.lives}", ring=RING)
+        self.journal = StreamJournal(f"life{self.lives}", ring=RING)
         self.lose()
 
     @precondition(lambda self: self.asked)
     @rule()
-    def heed(self) -> None:
+    def observe(self) -> None:
         asked = self.asked.popleft()
-        if self.position:
+        if self.cursor:
             if asked is None:
-                self.position.pause()
+                self.cursor.pause()
             else:
-                self.position.subscribe(asked, None)
+                self.cursor.subscribe(asked, None)
         self.flush()
 
     # The way between.
@@ -115,26 +117,26 @@ class Protocol(RuleBasedStateMachine):
 
     @rule()
     def lose(self) -> None:
-        self.position = None
+        self.cursor = None
         self.wire.clear()
         self.asked.clear()
 
     def flush(self, most: int = 10_000, *, forced: bool = False) -> None:
         """What a socket takes that is not full, or, ``forced``, of one that was."""
-        while most and self.position and (forced or not self.full):
-            frame = self.position.pull(QUEUE)
+        while most and self.cursor and (forced or not self.full):
+            frame = self.cursor.pull(QUEUE)
             if frame is None:
                 return
             self.send(frame)
             most -= 1
 
     def send(self, frame: bytes) -> None:
-        assert self.position
-        self.wire.append((frame, self.position.interest))
+        assert self.cursor
+        self.wire.append((frame, self.cursor.interest))
 
     # The client's side.
 
-    @precondition(lambda self: not self.position)
+    @precondition(lambda self: not self.cursor)
     @rule()
     def come(self) -> None:
         """Go on from what was seen; under another filter that says nothing, as documented."""
@@ -142,8 +144,8 @@ class Protocol(RuleBasedStateMachine):
         self.asked.clear()
         self.view.filtered = bool(self.wanted)
         since = self.view.since if self.seen == self.wanted else None
-        self.position = Position(self.night)
-        self.position.subscribe(self.wanted, parse_since(since) if since else None)
+        self.cursor = Cursor(self.journal)
+        self.cursor.subscribe(self.wanted, parse_since(since) if since else None)
         self.flush()
 
     @rule(interest=st.one_of(st.none(), interests))
@@ -169,28 +171,30 @@ class Protocol(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """Let all that is under way arrive: the client sees what a newcomer would be told."""
-        if not self.position:
+        if not self.cursor:
             self.come()
         while self.asked:
-            self.heed()
-        if cast(Position, self.position).mode is Mode.PAUSED:
+            self.observe()
+        if cast(Cursor, self.cursor).mode is Mode.PAUSED:
             self.ask(self.wanted)
-            self.heed()
-        if not self.night.ready:
+            self.observe()
+        if not self.journal.ready:
             self.tick({0: 1})
         self.drain(1, still=False)
         self.read(10_000)
-        assert self.position  # nothing waited, so that nothing was too slow
+        assert self.cursor  # nothing waited, so that nothing was too slow
         self.view.filtered = bool(self.wanted)
-        assert self.view.epoch == self.night.epoch
+        assert self.view.epoch == self.journal.epoch
         assert self.seen == self.wanted
-        assert self.view.seq == self.night.seq or (self.wanted and self.view.seq < self.night.seq)
+        assert self.view.seq == self.journal.seq or (
+            self.wanted and self.view.seq < self.journal.seq
+        )
         assert {name: bare(game) for name, game in self.view.games.items()} == {
             name: bare(game) for name, game in self.truth().items()
         }
 
     def truth(self) -> dict[str, Game]:
-        frame = self.night.snapshot(self.wanted)
+        frame = self.journal.snapshot(self.wanted)
         raw = orjson.loads(frame[{126: 4, 127: 10}.get(frame[1], 2) :])
         return {game.game_id: game for game in Snapshot.model_validate(raw).games}
 

@@ -14,8 +14,8 @@ from stream_kit import HOST, head, make_clock, make_game, masked, running
 from structlog.testing import capture_logs
 from trio.testing import MockClock, lockstep_stream_pair
 
-from nbad.stream.listening import raise_descriptors
-from nbad.stream.socket import FrameStream
+from nbad.net.listeners import raise_descriptors
+from nbad.stream.frame_stream import FrameStream
 from nbad.stream.wire import encode_error, text_frame
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA

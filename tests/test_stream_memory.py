@@ -12,10 +12,12 @@ import trio
 from stream_kit import HOST, head, make_game, masked, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from nbad.config import Config
-from nbad.messages import Forecasts, InForce, Tick
-from nbad.stream.night import Night
-from nbad.stream.socket import FrameStream
+from nbad.observe.timing import Tick
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
+from nbad.stages.envelopes import Forecasts
+from nbad.stream.frame_stream import FrameStream
+from nbad.stream.journal import StreamJournal
 from nbad.stream.subscriber import Subscriber
 
 GAMES = 10
@@ -25,13 +27,13 @@ KB_EACH = 24.0
 
 
 def test_the_ring_holds_little_more_than_its_bytes() -> None:
-    in_force = InForce(Config(), cast(Any, None))
-    night = Night("e")
+    runtime = Runtime(Config(), cast(Any, None))
+    night = StreamJournal("e")
     held = 0
 
     def play(number: int) -> int:
         games = tuple(make_game(game, number) for game in range(GAMES))
-        forecasts = Forecasts(Tick(number, 0.0, in_force), games)
+        forecasts = Forecasts(Tick(number, 0.0, runtime), games)
         batch = night.apply(forecasts, night.encode(games), {})
         assert batch
         return len(batch.frame) + sum(len(message.body) for message in batch.messages)

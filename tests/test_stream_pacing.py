@@ -9,7 +9,7 @@ import trio
 from stream_kit import HOST
 from trio.testing import MockClock
 
-from nbad.stream.pacing import paced
+from nbad.net.pacing import paced
 
 
 @pytest.mark.parametrize("ports", [1, 2])

@@ -24,8 +24,9 @@ from websockets.sync.client import connect
 
 from nbad import __version__
 from nbad.channels import open_bounded
-from nbad.config import Config, Server
-from nbad.messages import FeedState, Forecasts
+from nbad.domain import FeedState
+from nbad.settings.schema import Config, Server
+from nbad.stages.envelopes import Forecasts
 from nbad.stages.server import serve_stream
 
 

@@ -5,7 +5,7 @@ import pytest
 from stream_kit import make_game
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from nbad.messages import Play
+from nbad.domain import Play
 from nbad.stream import wire
 
 PLAY = Play(

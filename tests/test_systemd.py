@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from nbad.observe.systemd import Notifier
+from nbad.systemd.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -17,7 +17,7 @@ import pytest
 from process_kit import start
 from test_daemon_process import Daemon, serving
 
-from nbad.commands.telling import bar, where
+from nbad.cli.render import bar, where
 
 _NBAD = [sys.executable, "-m", "nbad", "watch"]
 

@@ -15,10 +15,10 @@ import lightgbm
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from nbad.messages import Forecast
+from nbad.domain import Forecast
 from nbad.model.forecaster import BUNDLED, TREES, Forecaster
-from nbad.model.rating import Expectation
 from nbad.pattern.history import GameHistory
+from nbad.pattern.rating import Expectation
 
 Tick = Callable[["Stages"], Awaitable[int]]
 
@@ -91,7 +91,7 @@ def serve(name: str, tick: Callable[[str, set[WebSocket]], Tick]) -> None:
             began = time.perf_counter()
             stages = Stages()
             games = await once(stages)
-            say(stages.line(games))
+            say(stages.entry(games))
             await asyncio.sleep(max(0.0, args.interval - (time.perf_counter() - began)))
 
     @asynccontextmanager

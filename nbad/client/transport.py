@@ -12,7 +12,7 @@ import wsproto
 from wsproto import events
 from wsproto.utilities import LocalProtocolError, ProtocolError, RemoteProtocolError
 
-from nbad.causes import cause
+from nbad.net.errors import cause
 
 PROTOCOL = "nbad.v1"
 MAX_BYTES = 64 << 20  # a snapshot of a whole night with its series is some hundred KB

@@ -1,4 +1,4 @@
-"""Requests to the feed: conditional, retried, under one ceiling, and never believed unread."""
+"""Requests to the feed: conditional, retried, under one limiter, and never believed unread."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import stamina
 import structlog
 import trio
 
-from nbad.config import Config
 from nbad.feed.endpoints import HEADERS
 from nbad.feed.transport import LeanTransport
+from nbad.settings.schema import Config
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ class Arrival:
 Tap = Callable[[Arrival], None]
 
 
-class Heed(Protocol):
+class HeaderObserver(Protocol):
     """Who takes note of an answer's headers, times on Trio's clock."""
 
     def __call__(
@@ -81,7 +81,7 @@ class Heed(Protocol):
     ) -> None: ...
 
 
-class Ceiling:
+class RateLimiter:
     """At most ``rate`` requests a second in the whole process, served in the order of asking."""
 
     def __init__(self) -> None:
@@ -109,13 +109,13 @@ class FeedClient:
     def __init__(
         self,
         config: Config,
-        ceiling: Ceiling,
+        limiter: RateLimiter,
         transport: httpx.AsyncBaseTransport | None = None,
         tap: Tap | None = None,
     ) -> None:
         """``tap`` is told of every answer but a 304, before it is judged; it must not block."""
         self.config = config
-        self._ceiling = ceiling
+        self._limiter = limiter
         self._tap = tap
         self._headers = httpx.Headers(HEADERS | {"Accept-Encoding": "gzip"} | config.feed.headers)
         # What is asked next of each address: with the validators of what was accepted last.
@@ -129,18 +129,20 @@ class FeedClient:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
             await self._transport.aclose()
 
-    async def get(self, url: str, heed: Heed | None = None) -> Answer | None:
+    async def get(self, url: str, observe: HeaderObserver | None = None) -> Answer | None:
         """The document at ``url``; None where it is the one accepted last (304).
 
-        ``heed`` is told of every answer of either kind.
+        ``observe`` is told of every answer of either kind.
         :class:`FeedError` where it could not be had, all retries done.
         """
         try:
-            return await self._once(url, heed)
+            return await self._once(url, observe)
         except _PassingError as error:
-            return await self._again(url, heed, error)
+            return await self._again(url, observe, error)
 
-    async def _again(self, url: str, heed: Heed | None, error: _PassingError) -> Answer | None:
+    async def _again(
+        self, url: str, observe: HeaderObserver | None, error: _PassingError
+    ) -> Answer | None:
         """Retry what failed once with ``error``. Apart, as most requests need none of it."""
         feed = self.config.feed
         retries = stamina.retry_context(
@@ -155,7 +157,7 @@ class FeedClient:
             with attempt:
                 if attempt.num == 1:  # it was made
                     raise error
-                return await self._once(url, heed)
+                return await self._once(url, observe)
         raise AssertionError("stamina ended without a result or an error")
 
     def accept(self, answer: Answer) -> None:
@@ -172,8 +174,8 @@ class FeedClient:
             request = self._requests[url] = httpx.Request("GET", url, headers=self._headers)
         return request
 
-    async def _once(self, url: str, heed: Heed | None) -> Answer | None:
-        await self._ceiling.take(self.config.poll.max_requests_per_s)
+    async def _once(self, url: str, observe: HeaderObserver | None) -> Answer | None:
+        await self._limiter.take(self.config.poll.max_requests_per_s)
         asked = trio.current_time()
         try:
             with trio.fail_after(self.config.feed.timeout_s):
@@ -192,14 +194,14 @@ class FeedClient:
             raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
         status = response.status_code
         headers = _read_once(response.headers)
-        if heed is not None and status in (200, 304):
-            heed(asked, trio.current_time(), headers, changed=status == 200)
+        if observe is not None and status in (200, 304):
+            observe(asked, trio.current_time(), headers, changed=status == 200)
         if status == 304:
             return None
         if self._tap:
             self._tap(Arrival(url, status, dict(response.headers), body, time.time()))
         if status in _RETRIED:
-            self._ceiling.pause(retry_after_s(headers.get("retry-after"), time.time()))
+            self._limiter.pause(retry_after_s(headers.get("retry-after"), time.time()))
             raise _PassingError(f"status_{status}", f"{url}: status {status}")
         kind = headers.get("content-type", "")
         if status != 200 or "html" in kind or "xml" in kind or body.lstrip()[:1] != b"{":

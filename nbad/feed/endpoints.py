@@ -5,7 +5,7 @@ Copied, not imported: nba_api's live package brings requests and pandas into the
 
 from __future__ import annotations
 
-from nbad.config import Feed
+from nbad.settings.schema import Feed
 
 SCOREBOARD = "scoreboard/todaysScoreboard_00.json"
 PLAY_BY_PLAY = "playbyplay/playbyplay_{game_id}.json"

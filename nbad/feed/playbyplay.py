@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nbad.feed.values import MOST_PERIODS, MOST_POINTS, BadData, clock_s, identity, integer, text
-from nbad.messages import Play
+from nbad.domain import Play
+from nbad.feed.decode import MOST_PERIODS, MOST_POINTS, BadData, clock_s, identity, integer, text
 
 
 def parse_play(action: Any) -> Play:

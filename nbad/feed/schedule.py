@@ -1,10 +1,11 @@
-"""``scheduleLeagueV2.json`` → :class:`~nbad.messages.Schedule`."""
+"""``scheduleLeagueV2.json`` → :class:`~nbad.domain.Schedule`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nbad.feed.values import (
+from nbad.domain import Result, Schedule
+from nbad.feed.decode import (
     MOST_POINTS,
     BadData,
     document,
@@ -15,7 +16,6 @@ from nbad.feed.values import (
     items,
     text,
 )
-from nbad.messages import Result, Schedule
 
 # The third digit of a game id says what it is; the results of these tell how strong a team is:
 # regular season, playoffs, play-in, cup final. Not preseason (1) and not the all-star game (3).

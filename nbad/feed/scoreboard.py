@@ -1,10 +1,11 @@
-"""``todaysScoreboard_00.json`` → :class:`~nbad.messages.Scoreboard`."""
+"""``todaysScoreboard_00.json`` → :class:`~nbad.domain.Scoreboard`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nbad.feed.values import (
+from nbad.domain import BoardEntry, Scoreboard, Status, Team
+from nbad.feed.decode import (
     MOST_PERIODS,
     MOST_POINTS,
     BadData,
@@ -16,7 +17,6 @@ from nbad.feed.values import (
     items,
     text,
 )
-from nbad.messages import Line, Scoreboard, Status, Team
 
 _STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
 
@@ -24,27 +24,27 @@ _STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
 def parse_scoreboard(body: bytes) -> Scoreboard:
     """Read the night. A game that cannot be read is named in ``skipped``, with the reason.
 
-    :class:`~nbad.feed.values.BadData` where the document as a whole is none.
+    :class:`~nbad.feed.decode.BadData` where the document as a whole is none.
     """
     board = document(body, "a scoreboard", "scoreboard")
     lines, skipped = [], []
     for number, game in enumerate(items(board, "games")):
         try:
-            lines.append(parse_line(game))
+            lines.append(parse_entry(game))
         except BadData as error:
             name = game.get("gameId") if isinstance(game, dict) else None
             skipped.append(f"{name or f'game {number}'}: {error}")
     return Scoreboard(text(board, "gameDate"), tuple(lines), tuple(skipped))
 
 
-def parse_line(game: Any) -> Line:
-    """Read one game of the scoreboard; :class:`~nbad.feed.values.BadData` where it cannot be."""
+def parse_entry(game: Any) -> BoardEntry:
+    """Read one game of the scoreboard; :class:`~nbad.feed.decode.BadData` where it cannot be."""
     home, away = field(game, "homeTeam"), field(game, "awayTeam")
     code, period = integer(game, "gameStatus"), integer(game, "period", MOST_PERIODS)
     if code not in _STATUS:
         raise BadData(f"gameStatus: expected 1, 2 or 3, was {code}")
     clock = clock_s(game.get("gameClock"), "gameClock")
-    return Line(
+    return BoardEntry(
         game_id=game_id(game),
         status=_status(code, period, clock, str(game.get("gameStatusText") or "").strip().lower()),
         period=period,

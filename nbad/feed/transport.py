@@ -18,7 +18,7 @@ import httpx
 import trio
 from isal import igzip_lib
 
-from nbad.causes import cause
+from nbad.net.errors import cause
 
 _READ = 262_144
 # A scoreboard or a play-by-play is at most a megabyte, a season's schedule ten.
@@ -199,7 +199,7 @@ class _Connection:
         self._h11.receive_data(bytes(data))
 
     async def close(self) -> None:
-        """Close it without a farewell: nobody waits for one."""
+        """Close it without a try_send_close: nobody waits for one."""
         await trio.aclose_forcefully(self._stream)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from nbad.messages import Forecast, Quantiles
-from nbad.model.lookup import Lookup
+from nbad.domain import Forecast, Quantiles
 from nbad.model.normal import logit, normal_quantile, sigmoid, within
 from nbad.model.prior import Prior, effective_remaining, tempo
+from nbad.model.table import ScoreTable
 from nbad.model.totals import Totals
 from nbad.pattern.features import FEATURES, INDEX
 
@@ -54,7 +54,7 @@ def booster_inputs(matrix: Matrix) -> Matrix:
     return np.column_stack([tempo(matrix, 1), tempo(matrix, -1)])
 
 
-def _correction(scores: Lookup, inputs: Matrix) -> Matrix:
+def _correction(scores: ScoreTable, inputs: Matrix) -> Matrix:
     return within(scores(inputs), -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
 
@@ -81,7 +81,7 @@ class Forecaster:
         self.trained_on: frozenset[str] = frozenset()
         self._prior = prior
         self._totals = totals
-        self._scores = None if booster is None else Lookup(booster)
+        self._scores = None if booster is None else ScoreTable(booster)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Forecaster:

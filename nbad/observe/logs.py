@@ -13,7 +13,7 @@ import orjson
 import stamina
 import structlog
 
-from nbad.config import Log
+from nbad.settings.schema import Log
 
 Count = Callable[[Mapping[str, Any]], None]
 

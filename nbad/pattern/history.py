@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 
-from nbad.messages import Line, Play, Status
-from nbad.model.rating import Expectation
+from nbad.domain import BoardEntry, Play, Status
 from nbad.pattern.clock import REGULATION_S, elapsed_s, remaining_s
 from nbad.pattern.features import GRID_POINTS, GRID_STEP_S, WINDOWS_S
 from nbad.pattern.possession import possession_after
+from nbad.pattern.rating import Expectation
 
 _SLOT_S = 5.0
 SERIES_STEP_S = 30.0
@@ -69,7 +69,7 @@ class GameHistory:
             self.folded += 1
         return points
 
-    def observe(self, line: Line) -> GameHistory:
+    def observe(self, line: BoardEntry) -> GameHistory:
         """The game with what the scoreboard says, where it has no plays or is not in play.
 
         A copy: plays that were folded stay as they are, or the series would depend on when the

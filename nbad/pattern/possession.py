@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbad.messages import Play
+from nbad.domain import Play
 
 _SHOTS = ("2pt", "3pt", "heave")
 

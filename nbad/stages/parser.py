@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import structlog
 
 from nbad.channels import Receiver, Sender
+from nbad.domain import BoardEntry, Play, Status, Update
+from nbad.feed.decode import BadData
+from nbad.feed.incremental import Reading, read
+from nbad.feed.names import Names
 from nbad.feed.playbyplay import Comparison, compare
-from nbad.feed.reading import Reading, read
-from nbad.feed.statics import Statics
-from nbad.feed.values import BadData
-from nbad.messages import Fetched, Line, Payload, Play, Status, Update, Updates
-from nbad.observe.stage import stage
+from nbad.observe.timing import stage
+from nbad.stages.envelopes import Fetched, Payload, Updates
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ _CONFIRM_S = 30.0
 class _Known:
     """What is known of a game, and a snapshot that looked older, which is waiting to be believed"""
 
-    line: Line
+    entry: BoardEntry
     plays: tuple[Play, ...] = ()
     reading: Reading | None = None
     source_time: str = ""
@@ -33,12 +34,12 @@ class _Known:
     doubted: Payload | None = None
 
 
-class GameBook:
+class GameTracker:
     """Every game being followed. Bounded by the night: a dropped game leaves nothing behind."""
 
-    def __init__(self, statics: Statics | None = None) -> None:
+    def __init__(self, names: Names | None = None) -> None:
         self._games: dict[str, _Known] = {}
-        self._statics = statics or Statics()
+        self._names = names or Names()
 
     def take(self, fetched: Fetched) -> tuple[Updates, list[tuple[str, str]]]:
         """What changed with ``fetched``, and the games in trouble, each with the reason."""
@@ -47,14 +48,14 @@ class GameBook:
         changed: dict[str, Update] = {}
         trouble: list[tuple[str, str]] = []
         board = fetched.scoreboard
-        for line in board.lines if board else ():
+        for line in board.entries if board else ():
             known = self._games.get(line.game_id)
-            before = known.line if known else None
+            before = known.entry if known else None
             if known is None:
                 known = self._games[line.game_id] = _Known(line)
             # A game with plays is where its plays say; the board adds what they cannot.
-            known.line = _placed(self._statics.named(line), known.plays)
-            if known.line != before:
+            known.entry = _placed(self._names.named(line), known.plays)
+            if known.entry != before:
                 changed[line.game_id] = self._update(known, fetched.received_at)
         # What is new first: it may have settled a doubt that is still standing.
         self._read_all(fetched.payloads, fetched, changed, trouble)
@@ -106,7 +107,7 @@ class GameBook:
         before = "" if judged.corrected else known.source_time
         known.source_time = max((play.actual for play in new), default="")
         known.source_time = max(known.source_time, before)
-        known.line = _placed(known.line, plays)
+        known.entry = _placed(known.entry, plays)
         return self._update(known, payload.received_at, judged)
 
     def _update(
@@ -114,11 +115,11 @@ class GameBook:
     ) -> Update:
         """``judged`` is None where the plays are those of before."""
         plays = known.plays
-        player = self._statics.player(plays[-1]) if plays else ""
+        player = self._names.player(plays[-1]) if plays else ""
         unchanged = judged.unchanged if judged else len(plays)
         corrected = judged is not None and judged.corrected
         source_time = known.source_time
-        return Update(known.line, plays, unchanged, corrected, source_time, received_at, player)
+        return Update(known.entry, plays, unchanged, corrected, source_time, received_at, player)
 
 
 def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
@@ -132,14 +133,14 @@ def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
     return fetched.received_at - payload.received_at > _CONFIRM_S
 
 
-def _placed(line: Line, plays: tuple[Play, ...]) -> Line:
+def _placed(line: BoardEntry, plays: tuple[Play, ...]) -> BoardEntry:
     """``line`` with the score and the clock of the last play."""
     if not plays:
         return line
     last = plays[-1]
     over = last.kind == "game" and last.subkind == "end"
     # Made outright: replace() takes four times as long, and every line comes here every tick.
-    return Line(
+    return BoardEntry(
         line.game_id,
         # A game that left the board at midnight ends when its plays say so.
         Status.FINAL if over else line.status,
@@ -155,7 +156,7 @@ def _placed(line: Line, plays: tuple[Play, ...]) -> Line:
 
 async def parse(fetched: Receiver[Fetched], updates: Sender[Updates]) -> None:
     """Parse each tick; a game in trouble is skipped and logged, the rest go on."""
-    book = GameBook()
+    book = GameTracker()
     skipped = 0
     with fetched, updates:
         async for round_ in fetched:

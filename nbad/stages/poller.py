@@ -12,25 +12,17 @@ import structlog
 import trio
 
 from nbad.channels import Sender
-from nbad.feed.client import Answer, Ceiling, FeedClient, FeedError, Tap
+from nbad.domain import FeedState, Schedule, Scoreboard, Status
+from nbad.feed.cache_timing import CacheTiming
+from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
+from nbad.feed.decode import BadData
 from nbad.feed.endpoints import play_by_play_url, scoreboard_url
+from nbad.feed.poll_plan import TrackedGame, pause_s, prune_tracked, to_fetch, update_tracked
 from nbad.feed.schedule import parse_schedule
 from nbad.feed.scoreboard import parse_scoreboard
-from nbad.feed.values import BadData
-from nbad.messages import (
-    FeedState,
-    Fetched,
-    InForce,
-    Payload,
-    Schedule,
-    Scoreboard,
-    Status,
-    Tick,
-)
-from nbad.observe.stage import record
-from nbad.settings import Settings
-from nbad.stages.agenda import Followed, follow, leave, pause_s, to_fetch
-from nbad.stages.pace import Pace
+from nbad.observe.timing import Tick, record
+from nbad.settings.current import Runtime, Settings
+from nbad.stages.envelopes import Fetched, Payload
 
 log = structlog.get_logger()
 
@@ -52,7 +44,7 @@ _END_WITHIN = 16_384
 class _State:
     """What the poller knows between ticks. Bounded by the night."""
 
-    games: dict[str, Followed] = field(default_factory=dict)
+    games: dict[str, TrackedGame] = field(default_factory=dict)
     inbox: dict[str, Payload] = field(default_factory=dict)
     board_modified: float | None = None
     regressed_at: float | None = None
@@ -63,13 +55,13 @@ class _State:
     changed_at: float = 0.0
     failing_since: float | None = None
     failures: int = 0
-    pace: Pace = field(default_factory=Pace)
+    pace: CacheTiming = field(default_factory=CacheTiming)
     ticks: int = 0
 
-    def next_tick(self, in_force: InForce) -> Tick:
+    def next_tick(self, runtime: Runtime) -> Tick:
         """A tick that begins now, with what is in force for it."""
         self.ticks += 1
-        return Tick(self.ticks, trio.current_time(), in_force)
+        return Tick(self.ticks, trio.current_time(), runtime)
 
 
 def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
@@ -102,13 +94,13 @@ async def poll(
 ) -> None:
     """Ask the feed, tick by tick, until cancelled; trouble with it is logged and lived with."""
     state = _State(changed_at=trio.current_time())
-    ceiling = Ceiling()
+    limiter = RateLimiter()
     with fetched:
         while True:
             config = settings.current.config
             # A changed [feed] takes a new client, between two ticks.
             async with (
-                FeedClient(config, ceiling, transport, tap) as client,
+                FeedClient(config, limiter, transport, tap) as client,
                 trio.open_nursery() as nursery,
             ):
                 state.board_modified = None  # of another feed, perhaps
@@ -118,7 +110,7 @@ async def poll(
                 nursery.start_soon(_keep_schedule, client, state, patience.cancelled_caught)
                 while settings.current.config.feed == config.feed:
                     tick = state.next_tick(settings.current)
-                    client.config = tick.in_force.config
+                    client.config = tick.runtime.config
                     await fetched.send(await _tick(client, nursery, state, tick, now))
                     await _rest(fetched, settings, state, _due(state, tick, now()), now)
                 nursery.cancel_scope.cancel()
@@ -128,8 +120,8 @@ async def poll(
 
 def _due(state: _State, tick: Tick, now: float) -> float:
     """When the tick after ``tick`` is due, on Trio's clock; ``now`` in s since the epoch."""
-    lines = [game.line for game in state.games.values()]
-    config = tick.in_force.config
+    lines = [game.entry for game in state.games.values()]
+    config = tick.runtime.config
     quiet = trio.current_time() - state.changed_at
     pause = pause_s(lines, state.tip_offs, now, quiet, config)
     if state.failing_since is not None:  # who cannot see the night must not sleep through it
@@ -178,13 +170,13 @@ async def _tick(
     now = trio.current_time()
     if board:
         state.boards += 1
-        follow(state.games, board, now)
-    dropped = leave(state.games, now)
+        update_tracked(state.games, board, now)
+    dropped = prune_tracked(state.games, now)
     due = to_fetch(state.games.values(), now, client.config)
     left = len(due)
     all_in = trio.Event()
 
-    async def fetch(game: Followed) -> None:
+    async def fetch(game: TrackedGame) -> None:
         nonlocal left
         try:
             await _plays(client, state, game)
@@ -225,8 +217,8 @@ async def _tick(
 def _judge_feed(state: _State, tick: Tick) -> None:
     now = trio.current_time()
     # At half-time nothing changes, and nothing is amiss.
-    live = any(game.line.status is Status.LIVE for game in state.games.values())
-    tick.idle = not any(game.line.status.in_play for game in state.games.values())
+    live = any(game.entry.status is Status.LIVE for game in state.games.values())
+    tick.idle = not any(game.entry.status.in_play for game in state.games.values())
     answered = state.answered_at
     failing = state.failing_since
     if failing is not None and (answered is None or now - failing >= _DOWN_S):
@@ -242,7 +234,7 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
     asked = trio.current_time()
     try:
         with trio.move_on_after(_BEAT_S) as patience:
-            answer = await client.get(url, state.pace.saw)
+            answer = await client.get(url, state.pace.observe)
         if patience.cancelled_caught:
             raise FeedError(  # noqa: TRY301
                 "timeout", f"{url}: no answer, retries included, within {_BEAT_S:g} s"
@@ -275,9 +267,9 @@ async def _board(client: FeedClient, state: _State) -> tuple[Scoreboard | None, 
     return board, answer
 
 
-async def _plays(client: FeedClient, state: _State, game: Followed) -> None:
+async def _plays(client: FeedClient, state: _State, game: TrackedGame) -> None:
     """One game's play-by-play into the inbox, where it changed."""
-    line = game.line
+    line = game.entry
     game_id = line.game_id
     try:
         answer = await client.get(play_by_play_url(client.config.feed, game_id))

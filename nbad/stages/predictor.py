@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from nbad.channels import Receiver, Sender
-from nbad.messages import Forecasts, Game, Patterns, Point, Status
-from nbad.observe.stage import stage
+from nbad.domain import Game, Point, Status
+from nbad.observe.timing import stage
+from nbad.stages.envelopes import Forecasts, Patterns
 
 
-class SeriesBook:
+class SeriesTracker:
     """The forecast series of every game being followed; a dropped game leaves nothing behind."""
 
     def __init__(self) -> None:
@@ -17,10 +18,10 @@ class SeriesBook:
         """Ask the model once for all rows of the tick, and hand them out to the games."""
         for game_id in patterns.dropped:
             self._series.pop(game_id, None)
-        forecasts = patterns.tick.in_force.forecaster.forecast(patterns.matrix)
+        forecasts = patterns.tick.runtime.forecaster.forecast(patterns.matrix)
         games = []
         for pattern in patterns.games:
-            line = pattern.update.line
+            line = pattern.update.entry
             rows = forecasts[pattern.first_point_row :][: len(pattern.points)]
             completed = tuple(map(Point, pattern.points, rows))
             before = self._series.get(line.game_id, ())[: pattern.kept_points]
@@ -33,7 +34,7 @@ class SeriesBook:
 
 async def predict(patterns: Receiver[Patterns], forecasts: Sender[Forecasts]) -> None:
     """Forecast each tick's patterns."""
-    book = SeriesBook()
+    book = SeriesTracker()
     with patterns, forecasts:
         async for pattern in patterns:
             with stage("predict", pattern.tick, len(pattern.games), patterns):

@@ -18,12 +18,7 @@ import structlog
 import trio
 
 from nbad.channels import Receiver
-from nbad.messages import Forecasts, Tick
-from nbad.observe.stage import check_budget, record
-from nbad.stream.connection import attend
-from nbad.stream.hub import Hub
-from nbad.stream.joining import join
-from nbad.stream.listening import (
+from nbad.net.listeners import (
     count_room,
     keep_inherited,
     log_failed,
@@ -32,13 +27,18 @@ from nbad.stream.listening import (
     open_first,
     raise_descriptors,
 )
-from nbad.stream.night import Batch, Night
-from nbad.stream.pacing import paced
+from nbad.net.pacing import paced
+from nbad.observe.timing import Tick, check_budget, record
+from nbad.stages.coalesce import join
+from nbad.stages.envelopes import Forecasts
+from nbad.stream.connection import handle_connection
+from nbad.stream.hub import Hub
+from nbad.stream.journal import Batch, StreamJournal
 from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:
-    from nbad.config import Server
-    from nbad.settings import Settings
+    from nbad.settings.current import Settings
+    from nbad.settings.schema import Server
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ async def serve_stream(
     Reports the address taken as started. ``served`` is called after each tick. ``hub`` is for
     those who also want to see the night or count the subscribers (:func:`open_hub`). Where
     listening sockets are ``inherited``, newcomers come by them, and not by the configured address.
-    Raises :class:`~nbad.stream.listening.AddressError` where that cannot be had.
+    Raises :class:`~nbad.net.listeners.AddressError` where that cannot be had.
     """
     hub = hub or open_hub(settings)
     listeners = await open_first("server", settings.current.config.server, inherited)
@@ -84,7 +84,7 @@ async def serve_stream(
 
 def open_hub(settings: Settings) -> Hub:
     """A hub with an epoch of its own. Call it within Trio."""
-    return Hub(Night(secrets.token_hex(6)), settings)
+    return Hub(StreamJournal(secrets.token_hex(6)), settings)
 
 
 async def _emit_all(
@@ -106,7 +106,7 @@ async def _emit_all(
             except trio.EndOfChannel:
                 ended = True
         if newer is not None:
-            hub.saw(newer.tick)
+            hub.note_feed(newer.tick)
             if held is not None:
                 record("emit", held.tick, 0, 0.0)
                 served(held.tick)
@@ -130,21 +130,21 @@ async def _emit(
     depth = source.depth
     tick = forecasts.tick
     started = perf_counter()
-    messages = hub.night.encode(forecasts.games)
-    was_ready = hub.night.ready
+    messages = hub.journal.encode(forecasts.games)
+    was_ready = hub.journal.ready
     timing_ms = {
         stage: tick.timing_ms.get(stage, 0.0) for stage in ("poll", "parse", "pattern", "predict")
     }
     timing_ms["emit"] = round((perf_counter() - started) * 1e3, 3)
     timing_ms["total"] = _since_start_ms(tick)
-    departures = hub.night.departures
-    batch = hub.night.apply(forecasts, messages, timing_ms)
-    if hub.night.ready and not was_ready:
-        await hub.release()
+    removals = hub.journal.removals
+    batch = hub.journal.apply(forecasts, messages, timing_ms)
+    if hub.journal.ready and not was_ready:
+        await hub.send_first_snapshots()
     if batch is not None:
         await hub.broadcast(batch)
-    if hub.night.departures != departures:
-        await hub.renew()
+    if hub.journal.removals != removals:
+        await hub.resend_snapshots()
     record(
         "emit",
         tick,
@@ -179,8 +179,8 @@ async def _accept(
     The new address is opened before the old one is let go; where it cannot be had, or the sockets
     are ``fixed`` because another opened them, the old one stays. Subscribers stay in either case.
     """
-    in_force = settings.current
-    serving = _configured(in_force.config.server)
+    runtime = settings.current
+    serving = _configured(runtime.config.server)
     async with trio.open_nursery() as nursery:
         door = nursery.start_soon
         scope = trio.CancelScope()
@@ -188,12 +188,12 @@ async def _accept(
         hub.address = log_listening("stream", listeners)
         task_status.started(hub.address)
         while True:
-            wanted = _configured(in_force.config.server)
+            wanted = _configured(runtime.config.server)
             if wanted != serving:
                 try:
                     if fixed:
                         keep_inherited()
-                    listeners = await open_beside(listeners, in_force.config.server)
+                    listeners = await open_beside(listeners, runtime.config.server)
                 except OSError as error:
                     log_failed("stream", wanted, error, hub.address)
                 else:
@@ -202,11 +202,11 @@ async def _accept(
                     door(serve, scope, listeners)
                     serving = wanted
                     hub.address = log_listening("stream", listeners)
-            if settings.current is in_force:
-                in_force = await settings.wait_changed()
+            if settings.current is runtime:
+                runtime = await settings.wait_changed()
             else:
-                in_force = settings.current
-            hub.expel()
+                runtime = settings.current
+            hub.close_revoked()
 
 
 async def _serve(
@@ -225,12 +225,14 @@ async def _serve(
 
 async def _attend(hub: Hub, room: trio.Semaphore, stream: trio.SocketStream) -> None:
     """Serve a newcomer, behind TLS where that is configured now."""
-    tls = hub.doors.tls
+    tls = hub.access.tls
     try:
         if tls is None:
-            await attend(hub, stream)
+            await handle_connection(hub, stream)
         else:
-            await attend(hub, trio.SSLStream(stream, tls, server_side=True, https_compatible=True))
+            await handle_connection(
+                hub, trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+            )
     finally:
         room.release()
 

@@ -15,10 +15,12 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from nbad import __version__
+from nbad.net.sockets import peer
 from nbad.stream import wire
+from nbad.stream.cursor import Cursor
+from nbad.stream.frame_stream import FrameStream
 from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
 from nbad.stream.hub import GOING_DOWN, NOT_ALLOWED, TOO_MANY, Hub, TooManyFiltersError
-from nbad.stream.position import Position
 from nbad.stream.requests import (
     MAX_BYTES,
     BadRequestError,
@@ -27,8 +29,6 @@ from nbad.stream.requests import (
     Unsubscribe,
     parse_request,
 )
-from nbad.stream.socket import FrameStream
-from nbad.stream.sockets import peer
 from nbad.stream.subscriber import Subscriber
 
 log = structlog.get_logger()
@@ -40,21 +40,21 @@ INTERNAL_ERROR = 1011
 PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
 
 
-async def attend(hub: Hub, transport: trio.abc.Stream) -> None:
+async def handle_connection(hub: Hub, transport: trio.abc.Stream) -> None:
     """Serve one connection and close it. Only cancellation gets out."""
     address = peer(transport)
     try:
         try:
-            head = await _greet(hub, transport, address)
+            head = await _read_request(hub, transport, address)
             if head is not None:
-                await _attend(hub, transport, head, address)
+                await _run_websocket(hub, transport, head, address)
         finally:
             await trio.aclose_forcefully(transport)
     except* Exception as group:
         log.exception("subscriber_failed", address=address, exc_info=group)
 
 
-async def _greet(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | None:
+async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | None:
     """The checked head, None where the peer was refused or went."""
     scope = trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_S)
     hub.handshakes.add(scope)
@@ -63,7 +63,7 @@ async def _greet(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | N
     )
     try:
         with scope:
-            return await read_head(transport, hub.doors)
+            return await read_head(transport, hub.access)
     except RefusedError as error:
         refusal = error
     except GoneError as error:
@@ -85,7 +85,7 @@ async def _greet(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | N
     return None
 
 
-async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str) -> None:
+async def _run_websocket(hub: Hub, transport: trio.abc.Stream, head: Head, address: str) -> None:
     """Speak WebSocket until either side ends it."""
     ended = False
     try:
@@ -94,7 +94,7 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
             subscriber = Subscriber(
                 hub.number(),
                 address,
-                Position(hub.night),
+                Cursor(hub.journal),
                 stream,
                 hub.queue,
                 nursery.cancel_scope,
@@ -112,35 +112,35 @@ async def _attend(hub: Hub, transport: trio.abc.Stream, head: Head, address: str
         log.debug("connection_closed", address=address, detail=repr(group.exceptions[0]))
         ended = True
     except* Exception:
-        stream.farewell(INTERNAL_ERROR, "internal error")
+        stream.try_send_close(INTERNAL_ERROR, "internal error")
         raise
     finally:
         if not ended:
             # Cut by a cancellation from outside: a goodbye where it costs no waiting.
-            stream.farewell(GOING_DOWN, "going down")
+            stream.try_send_close(GOING_DOWN, "going down")
         stream.release()
     if stream.lingers:
         await _linger(transport)
 
 
 async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: Head) -> None:
-    """Upgrade, welcome, register, and heed the client until it leaves."""
+    """Upgrade, welcome, register, and observe the client until it leaves."""
     stream = subscriber.stream
     ws = await _upgrade(nursery, stream, head.subprotocol)
     # Judged again, as it may have changed while the upgrade was answered: no await lies before
     # the registration.
-    if hub.closing or hub.full(subscriber.host) or not hub.doors.knows(subscriber.token):
+    if hub.closing or hub.full(subscriber.host) or not hub.access.accepts_token(subscriber.token):
         code, why = (TOO_MANY, "too many subscribers")
         if hub.closing:
             code, why = (GOING_DOWN, "going down")
-        elif not hub.doors.knows(subscriber.token):
+        elif not hub.access.accepts_token(subscriber.token):
             code, why = (NOT_ALLOWED, "token withdrawn")
         log.info("subscriber_refused", address=subscriber.address, code=code, reason=why)
         subscriber.close(code, why)
         while True:
             await ws.get_message()
     subscriber.greeting = wire.text_frame(
-        wire.encode_welcome(__version__, hub.night.epoch, hub.server.heartbeat_s)
+        wire.encode_welcome(__version__, hub.journal.epoch, hub.server.heartbeat_s)
     )
     log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
     try:
@@ -148,12 +148,12 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             hub.join(subscriber, head.interest, head.since)
         except TooManyFiltersError as error:
             await stream.send_all(wire.text_frame(wire.encode_error(error.code, str(error))))
-        await _heed(hub, ws, subscriber)
+        await _read_loop(hub, ws, subscriber)
     finally:
         hub.leave(subscriber)
         if ws.closed is not None and ws.closed.code in PEERS_FAULT:
             # Of a broken frame the library sends no Close (of a message too big it does).
-            stream.farewell(ws.closed.code, ws.closed.reason or "")
+            stream.try_send_close(ws.closed.code, ws.closed.reason or "")
             stream.lingers = True
         log.info(
             "subscriber_left",
@@ -161,7 +161,7 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             address=subscriber.address,
             reason=_reason(subscriber, ws),
             sent=subscriber.sent,
-            conflated=subscriber.position.conflated,
+            conflated=subscriber.cursor.conflated,
             seconds=round(trio.current_time() - subscriber.joined_at, 3),
         )
 
@@ -178,7 +178,7 @@ async def _upgrade(
     return ws
 
 
-async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> None:
+async def _read_loop(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> None:
     """Do what the client says, message by message. Raises :class:`ConnectionClosed` at its end."""
     while True:
         text = await ws.get_message()
@@ -189,12 +189,12 @@ async def _heed(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) -> No
             # The library counts characters, the limit is in bytes.
             subscriber.close(MESSAGE_TOO_BIG, f"expected at most {MAX_BYTES} bytes")
             continue
-        answer = _obey(hub, subscriber, text)
+        answer = _act_on(hub, subscriber, text)
         if answer is not None:
             await subscriber.stream.send_all(wire.text_frame(answer))
 
 
-def _obey(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:
+def _act_on(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:
     """Act on a message; the answer to it, if it has one."""
     try:
         match parse_request(text):
@@ -203,7 +203,7 @@ def _obey(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:
             case Subscribe(interest=interest, since=since):
                 hub.subscribe(subscriber, interest, since)
             case Unsubscribe():
-                subscriber.position.pause()
+                subscriber.cursor.pause()
     except BadRequestError as error:
         return wire.encode_error(error.code, str(error))
     return None

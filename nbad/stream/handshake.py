@@ -16,9 +16,9 @@ from urllib.parse import parse_qs
 import h11
 import trio
 
-from nbad.doors import OPEN, Doors, digest
-from nbad.stream.night import Interest
-from nbad.stream.position import Since
+from nbad.settings.access import OPEN, AccessPolicy, digest
+from nbad.stream.cursor import Since
+from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, narrow, parse_since
 from nbad.stream.wire import PROTOCOL
 
@@ -77,7 +77,7 @@ class Head:
     token: bytes | None = None
 
 
-async def read_head(transport: trio.abc.Stream, doors: Doors = OPEN) -> Head:
+async def read_head(transport: trio.abc.Stream, access: AccessPolicy = OPEN) -> Head:
     """Read and judge the head of a request.
 
     Raises :class:`RefusedError`, or :class:`GoneError` where the peer leaves. The deadline is the
@@ -108,10 +108,10 @@ async def read_head(transport: trio.abc.Stream, doors: Doors = OPEN) -> Head:
         raise RefusedError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {HEAD_BYTES} bytes"
         )
-    return check(event, bytes(early), doors)
+    return check(event, bytes(early), access)
 
 
-def check(request: h11.Request, early: bytes = b"", doors: Doors = OPEN) -> Head:
+def check(request: h11.Request, early: bytes = b"", access: AccessPolicy = OPEN) -> Head:
     """Judge a request. Raises :class:`RefusedError`."""
     headers: dict[str, list[str]] = {}
     for name, value in request.headers:
@@ -137,7 +137,7 @@ def check(request: h11.Request, early: bytes = b"", doors: Doors = OPEN) -> Head
     offered = _split(headers, "sec-websocket-protocol")
     subprotocol = PROTOCOL if PROTOCOL in offered else None
     asked = parse_qs(query, errors="replace")
-    token = _admit(doors, headers, asked)
+    token = _admit(access, headers, asked)
     try:
         since, interest = _since(asked), _interest(asked)
     except BadRequestError as error:
@@ -169,15 +169,15 @@ def _key(values: list[str]) -> str:
 
 
 def _admit(
-    doors: Doors, headers: dict[str, list[str]], asked: dict[str, list[str]]
+    access: AccessPolicy, headers: dict[str, list[str]], asked: dict[str, list[str]]
 ) -> bytes | None:
     """The digest of the token that was brought: by header, or, from browsers, in the URL."""
-    if not doors.admits(headers.get("origin", [None])[0]):
+    if not access.allows_origin(headers.get("origin", [None])[0]):
         raise RefusedError(HTTPStatus.FORBIDDEN, "expected another Origin")
     scheme, _, value = headers.get("authorization", [""])[0].partition(" ")
     token = value.strip() if scheme.lower() == "bearer" else asked.get("token", [""])[-1]
     known = digest(token) if token else None
-    if not doors.knows(known):
+    if not access.accepts_token(known):
         raise RefusedError(HTTPStatus.UNAUTHORIZED, "expected a token: Authorization: Bearer TOKEN")
     return known
 

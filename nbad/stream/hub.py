@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from nbad.doors import Doors
-from nbad.messages import FeedState, Tick
+from nbad.domain import FeedState
+from nbad.net.pacing import NEWCOMERS_PER_S
+from nbad.observe.timing import Tick
+from nbad.settings.access import AccessPolicy
 from nbad.stream import wire
-from nbad.stream.night import EVERYTHING, Batch, Interest, Night
-from nbad.stream.pacing import NEWCOMERS_PER_S
-from nbad.stream.position import Mode, Since
+from nbad.stream.cursor import Mode, Since
+from nbad.stream.frame_stream import STALL_S
+from nbad.stream.journal import EVERYTHING, Batch, Interest, StreamJournal
 from nbad.stream.requests import BadRequestError
-from nbad.stream.socket import STALL_S
 from nbad.stream.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from nbad.config import Server
-    from nbad.settings import Settings
+    from nbad.settings.current import Settings
+    from nbad.settings.schema import Server
 
 GOING_DOWN = 1001
 NOT_ALLOWED = 1008
@@ -55,8 +56,8 @@ class TooManyFiltersError(BadRequestError):
 class Hub:
     """The subscribers and the night they watch. ``settings`` is read anew at every use."""
 
-    def __init__(self, night: Night, settings: Settings) -> None:
-        self.night = night
+    def __init__(self, journal: StreamJournal, settings: Settings) -> None:
+        self.journal = journal
         self.closing = False
         self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
         self.handshakes: set[trio.CancelScope] = set()
@@ -83,9 +84,9 @@ class Hub:
         return sum(len(members) for members in self._groups.values())
 
     @property
-    def doors(self) -> Doors:
+    def access(self) -> AccessPolicy:
         """What newcomers are judged by."""
-        return self._settings.current.doors
+        return self._settings.current.access
 
     def full(self, host: str) -> bool:
         """Whether a newcomer is one too many, in all or of its address."""
@@ -93,11 +94,11 @@ class Hub:
         most = server.max_subscribers_per_address
         return self.count >= server.max_subscribers or 0 < most <= self._hosts[host]
 
-    def expel(self) -> None:
+    def close_revoked(self) -> None:
         """Close those whose token was taken from the file."""
-        doors = self.doors
+        access = self.access
         for subscriber in self._all():
-            if not doors.knows(subscriber.token):
+            if not access.accepts_token(subscriber.token):
                 subscriber.close(NOT_ALLOWED, "token withdrawn")
 
     def number(self) -> int:
@@ -131,10 +132,10 @@ class Hub:
             raise TooManyFiltersError
         self._remove(subscriber)
         self._groups.setdefault(interest, {})[subscriber] = None
-        subscriber.position.subscribe(interest, since)
+        subscriber.cursor.subscribe(interest, since)
         subscriber.stream.kick()
 
-    def saw(self, tick: Tick) -> None:
+    def note_feed(self, tick: Tick) -> None:
         """Keep how the feed is, for the heartbeats."""
         self._feed = tick.feed
         self._fresh_at = trio.current_time() - tick.feed_age_s
@@ -148,16 +149,16 @@ class Hub:
             turn += 1  # to look for its games costs about as much as a send
             if turn % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
-            frame = self.night.frame(batch, interest)
+            frame = self.journal.frame(batch, interest)
             if frame is None:
                 continue
             now = trio.current_time()
             for subscriber in list(members):
                 # In line, as calls were a third of what a delivery cost beside the write itself.
-                position = subscriber.position
-                if position.mode is live and position.cursor < seq:
-                    if not position.waiting and subscriber.stream.push(frame):
-                        position.cursor = seq
+                cursor = subscriber.cursor
+                if cursor.mode is live and cursor.seq < seq:
+                    if not cursor.waiting and subscriber.stream.push(frame):
+                        cursor.seq = seq
                         subscriber.sent += 1
                         subscriber.sent_at = now
                     else:
@@ -170,22 +171,22 @@ class Hub:
     def _delay(self, subscriber: Subscriber, seq: int) -> None:
         """The batch ``seq`` waits for a socket to take it, or is one too many."""
         server = self.server
-        if subscriber.position.wait(seq) > server.queue and server.slow == "close":
+        if subscriber.cursor.wait(seq) > server.queue and server.slow == "close":
             # The Close frame is behind all that its socket holds: it may read that first.
             subscriber.close(TOO_SLOW, "too slow", within_s=STALL_S)
 
-    async def release(self) -> None:
+    async def send_first_snapshots(self) -> None:
         """Send those who came before the feed was first seen their snapshot."""
         for index, subscriber in enumerate(self._all(), 1):
-            if subscriber.position.mode is Mode.SNAPSHOT:
+            if subscriber.cursor.mode is Mode.SNAPSHOT:
                 subscriber.stream.kick()
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
 
-    async def renew(self) -> None:
+    async def resend_snapshots(self) -> None:
         """Send everyone a snapshot, waiting for nobody: games left the night."""
         for index, subscriber in enumerate(self._all(), 1):
-            subscriber.position.renew()
+            subscriber.cursor.request_snapshot()
             subscriber.stream.kick()
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
@@ -206,7 +207,7 @@ class Hub:
         silent_since = now - self.server.heartbeat_s
         frame = wire.text_frame(
             wire.encode_heartbeat(
-                self.night.epoch, self.night.seq, self._feed, now - self._fresh_at
+                self.journal.epoch, self.journal.seq, self._feed, now - self._fresh_at
             )
         )
         sends = 0
@@ -249,7 +250,7 @@ class Hub:
         return iter([member for members in self._groups.values() for member in members])
 
     def _remove(self, subscriber: Subscriber) -> None:
-        interest = subscriber.position.interest
+        interest = subscriber.cursor.interest
         members = self._groups.get(interest, {})
         members.pop(subscriber, None)
         if not members and interest:

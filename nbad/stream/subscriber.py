@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import trio
 
-from nbad.stream.position import Position
-from nbad.stream.socket import FrameStream
+from nbad.stream.cursor import Cursor
+from nbad.stream.frame_stream import FrameStream
 
 # How long a peer may take to answer our Close, and before it the drain: within the 5 s that the
 # whole process has to go down, the pipeline's part included.
@@ -26,11 +26,11 @@ class Subscriber:
         "_queue",
         "_scope",
         "address",
+        "cursor",
         "greeting",
         "joined_at",
         "number",
         "pinged_at",
-        "position",
         "reason",
         "sent",
         "sent_at",
@@ -42,7 +42,7 @@ class Subscriber:
         self,
         number: int,
         address: str,
-        position: Position,
+        cursor: Cursor,
         stream: FrameStream,
         queue: Callable[[], int],
         scope: trio.CancelScope,
@@ -50,7 +50,7 @@ class Subscriber:
     ) -> None:
         self.number = number
         self.address = address
-        self.position = position
+        self.cursor = cursor
         self.joined_at = trio.current_time()
         self.sent = 0
         self.sent_at = self.joined_at
@@ -84,7 +84,7 @@ class Subscriber:
             return
         self.reason = f"{code} {reason}"
         if not drain:
-            self.position.pause()
+            self.cursor.pause()
         self.stream.close(code, reason, drain=drain, notice=notice)
         self._scope.deadline = min(self._scope.deadline, trio.current_time() + within_s)
 
@@ -92,7 +92,7 @@ class Subscriber:
         """The next frame to send, None where all is sent: the stream's source."""
         frame, self.greeting = self.greeting, None
         if frame is None:
-            frame = self.position.pull(self._queue())
+            frame = self.cursor.pull(self._queue())
         if frame is not None:
             self.sent += 1
             self.sent_at = trio.current_time()

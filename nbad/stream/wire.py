@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from wsproto.frame_protocol import FrameProtocol
 
-from nbad.messages import Forecast, Game, Play, Point, Quantiles, Team
+from nbad.domain import Forecast, Game, Play, Point, Quantiles, Team
 from nbad.pattern.clock import elapsed_s
 
 PROTOCOL = "nbad.v1"
@@ -56,7 +56,7 @@ def rfc3339(seconds: float) -> str:
 
 def encode_game(game: Game) -> bytes:
     """The game message of the contract, without its series."""
-    line = game.update.line
+    line = game.update.entry
     plays = game.update.plays
     return orjson.dumps(
         {

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nbad import __version__
-from nbad.web.live import Live
 from nbad.web.openapi import DOCUMENT
+from nbad.web.status import Live
 
 log = structlog.get_logger()
 
@@ -46,13 +46,13 @@ def make_app(live: Live) -> Starlette:
     """The application that shows ``live``."""
 
     async def games(_: Request) -> Response:
-        night = live.hub.night
+        night = live.hub.journal
         fragments = [orjson.Fragment(body) for body in night.bodies()]
         return _json({"epoch": night.epoch, "seq": night.seq, "games": fragments})
 
     async def game(request: Request) -> Response:
         game_id = request.path_params["game_id"]
-        whole = live.hub.night.whole(game_id)
+        whole = live.hub.journal.whole(game_id)
         if whole is None:
             return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
         return Response(whole, media_type="application/json", headers=_LIVE_HEADERS)
@@ -66,9 +66,9 @@ def make_app(live: Live) -> Starlette:
         return _json(
             {
                 "version": __version__,
-                "model": tick.in_force.forecaster.name if tick else None,
+                "model": tick.runtime.forecaster.name if tick else None,
                 "stream": {"path": "/v1/stream", "port": stream[1]} if stream else None,
-                "budgets_ms": tick.in_force.config.budgets_ms.model_dump() if tick else None,
+                "budgets_ms": tick.runtime.config.budgets_ms.model_dump() if tick else None,
             }
         )
 

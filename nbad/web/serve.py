@@ -12,8 +12,7 @@ import hypercorn.trio
 import structlog
 import trio
 
-from nbad.settings import Settings
-from nbad.stream.listening import (
+from nbad.net.listeners import (
     close,
     keep_inherited,
     log_failed,
@@ -21,8 +20,9 @@ from nbad.stream.listening import (
     open_beside,
     open_first,
 )
+from nbad.settings.current import Settings
 from nbad.web.app import make_app
-from nbad.web.live import Live
+from nbad.web.status import Live
 
 log = structlog.get_logger()
 
@@ -45,8 +45,8 @@ async def serve_http(
     Raises :class:`AddressError` where the first cannot be had.
     """
     app = make_app(live)
-    in_force = settings.current
-    serving = in_force.config.http
+    runtime = settings.current
+    serving = runtime.config.http
     listeners = await open_first("http", serving, inherited)
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
@@ -54,7 +54,7 @@ async def serve_http(
         nursery.start_soon(_serve, app, listeners, stop)
         task_status.started(address)
         while True:
-            wanted = in_force.config.http
+            wanted = runtime.config.http
             if wanted != serving:
                 try:
                     if inherited:
@@ -68,9 +68,9 @@ async def serve_http(
                     address = log_listening("http", listeners)
                     nursery.start_soon(_serve, app, listeners, stop)
                     serving = wanted
-            if settings.current is in_force:
+            if settings.current is runtime:
                 await settings.wait_changed()
-            in_force = settings.current
+            runtime = settings.current
 
 
 async def _serve(app: Any, listeners: list[trio.SocketListener], stop: trio.Event) -> None:

@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-WATCHED = "nbad.stream.socket"
+WATCHED = "nbad.stream.frame_stream"
 
 
 class Spy:

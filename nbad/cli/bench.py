@@ -1,0 +1,183 @@
+"""``nbad bench``: every stage on slates of live games, beside its budget and the baselines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbad.cli.exit_codes import CONFIG, FAILED, OK, USAGE, end
+from nbad.cli.run import add_config
+from nbad.settings.load import ConfigError, find, load
+from nbad.settings.schema import BudgetsMs
+
+_BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
+_RIVALS = ("tuned", "tuned at once", "plain")
+_NEEDS = ("fastapi", "uvicorn", "websockets", "requests", "sklearn")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``bench``."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure every stage against its budget and the baselines",
+        description="Runs the daemon, and the baselines where they and what they need are there, "
+        "on slates of simulated games that all change at once. Needs no network.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--polls", type=int, default=30, metavar="N", help="ticks per slate")
+    parser.add_argument(
+        "--slates", default="1,5,10,15,30", metavar="N,…", help="live games, 1 to 30 each"
+    )
+    parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="listening")
+    parser.add_argument(
+        "--live", action="store_true",
+        help="in place of slates: the configured feed, whatever is on there, a tick of it per poll",
+    )  # fmt: skip
+    add_config(parser)
+    parser.add_argument("--alone", action="store_true", help="without the baselines")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw the totals")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes: 0 every stage within its budget, 1 one over it or not measured, 64, 78."""
+    import trio
+
+    from nbad.bench.runner import ContestError, leaves
+    from nbad.bench.scenario import LARGEST
+
+    try:
+        slates = [int(games) for games in args.slates.split(",")]
+    except ValueError:
+        return end("bench", USAGE, f"--slates: expected numbers like 1,5,10, was {args.slates}")
+    if not all(1 <= games <= LARGEST for games in slates) or args.polls < 1:
+        return end("bench", USAGE, f"expected slates of 1 to {LARGEST} games, and 1 poll or more")
+    if args.subscribers < 0:
+        return end("bench", USAGE, f"--subscribers: expected 0 or more, was {args.subscribers}")
+    if args.live:  # the daemon that is measured would only say it on its own log
+        try:
+            load(find(args.config), os.environ)
+        except ConfigError as error:
+            return end("bench", CONFIG, "; ".join(error.problems))
+    results: list[dict[str, Any]] = []
+    problems: list[str] = []
+    try:
+        if args.live:
+            results = trio.run(measure_feed, find(args.config), args.polls)
+        else:
+            results = trio.run(
+                partial(measure_all, slates, args.polls, args.subscribers, alone=args.alone)
+            )
+    except* ContestError as group:
+        problems += [str(error) for error in leaves(group)]
+    if problems:
+        return end("bench", FAILED, "; ".join(problems))
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1))
+    if args.plot:
+        draw(results, args.plot)
+    kept = all(row["pass"] for result in results for row in result["nbad"].values())
+    return OK if kept else end("bench", FAILED, "a stage is over its budget: see FAIL above")
+
+
+async def measure_feed(config: Path | None, polls: int) -> list[dict[str, Any]]:
+    """Measure on the configured feed, and print."""
+    from nbad.bench.runner import measure_live
+
+    costs = await measure_live(config, polls)
+    result = judged({"title": f"the live feed, {len(costs)} ticks"}, costs)
+    sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+    return [result]
+
+
+def judged(result: dict[str, Any], costs: list[dict[str, float]]) -> dict[str, Any]:
+    """``result`` with nbad's figures, each beside its budget."""
+    from nbad.bench.runner import figures
+
+    rows = result["nbad"] = dict(figures(costs))
+    rows["total"]["ticks"] = len(costs)
+    budgets = BudgetsMs()
+    for stage, row in rows.items():
+        row["target"] = getattr(budgets, stage)
+        row["pass"] = row["p99"] <= row["target"]
+    return result
+
+
+async def measure_all(
+    slates: list[int], polls: int, subscribers: int, *, alone: bool
+) -> list[dict[str, Any]]:
+    """Measure, and print as it goes."""
+    from nbad.bench.runner import Contestant, figures, measure
+
+    contestants = [Contestant("nbad")]
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if alone or not _BASELINES.is_dir() or missing:
+        why = "" if alone else f" (not here: {', '.join(missing) or _BASELINES})"
+        sys.stdout.write(f"without the baselines{why}\n")
+    else:
+        contestants += [
+            Contestant(name, (sys.executable, str(_BASELINES / f"{name.replace(' ', '_')}.py")))
+            for name in _RIVALS
+        ]
+    results = []
+    for games in slates:
+        result: dict[str, Any] = {"games": games, "subscribers": subscribers}
+        result["title"] = f"{games} live games, {subscribers} subscribers"
+        for contestant in contestants:
+            costs = await measure(contestant, games, polls, subscribers)
+            if contestant.command is None:
+                judged(result, costs)
+            else:
+                result[contestant.name] = dict(figures(costs))
+        results.append(result)
+        sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+        sys.stdout.flush()
+    return results
+
+
+def table(result: dict[str, Any]) -> list[str]:
+    """One slate: nbad's stages beside their budgets, and how many times slower the others are."""
+    others = [name for name in _RIVALS if name in result]
+    lines = [
+        "",
+        f"{result['title']:34}{'avg':>8}{'p50':>8}{'p95':>8}{'p99':>8}  target       "
+        + "".join(f"{f'{name} p50':>19}{'ratio':>7}" for name in others),
+    ]
+    for stage, row in result["nbad"].items():
+        cells = "".join(f"{row[name]:8.2f}" for name in ("avg", "p50", "p95", "p99"))
+        verdict = "PASS" if row["pass"] else "FAIL"
+        beside = "".join(
+            f"{result[name][stage]['p50']:19.2f}{result[name][stage]['p50'] / row['p50']:6.1f}×"
+            for name in others
+        )
+        lines.append(f"  {stage:32}{cells}  {row['target']:6g} {verdict}{beside:>}")
+    return lines
+
+
+def draw(results: list[dict[str, Any]], path: Path) -> None:
+    """The totals by size of the slate, as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    games = [result["games"] for result in results]
+    for name in (*reversed(_RIVALS), "nbad"):
+        if all(name in result for result in results):
+            totals = [result[name]["total"] for result in results]
+            axes.plot(games, [total["p50"] for total in totals], marker="o", label=f"{name}, p50")
+            axes.plot(
+                games, [total["p99"] for total in totals], ls=":", c=axes.lines[-1].get_color()
+            )
+    axes.set(xlabel="live games, all changed", ylabel="a tick, ms (dotted: p99)", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)

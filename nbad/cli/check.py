@@ -1,0 +1,124 @@
+"""``nbad check``: what the daemon would run with, and whether it can."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from nbad.cli.exit_codes import CONFIG, OK, UNAVAILABLE, end
+from nbad.cli.run import add_config
+from nbad.settings.load import ConfigError, find, load, shown
+from nbad.settings.schema import Config, Log
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``check``."""
+    help_ = "validate a configuration and the model it names"
+    parser = subparsers.add_parser("check", help=help_, description=f"{help_}.")
+    add_config(parser)
+    parser.add_argument(
+        "--network", action="store_true", help="also ask the feed for one document of each kind"
+    )
+    parser.set_defaults(run=check)
+
+
+def check(args: argparse.Namespace) -> int:
+    """Print what is in force and where each value came from, or every error.
+
+    Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
+    """
+    from nbad.settings.runtime import (  # what only the daemon needs takes half a second
+        judge,
+        writable,
+    )
+
+    path = find(args.config)
+    try:
+        loaded = load(path, os.environ)
+        forecaster = judge(loaded.config, str(path or "default")).forecaster
+        writable(loaded.config.log, str(path or "default"))
+    except ConfigError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return CONFIG
+    for section, values in loaded.config:
+        sys.stdout.write(f"[{section}]\n")
+        for key in type(values).model_fields:
+            origin = loaded.origin.get(f"{section}.{key}", "default")
+            sys.stdout.write(f"{key} = {_toml(shown(getattr(values, key)))}  # {origin}\n")
+    sys.stdout.write(f"model {forecaster.name} loads\n")
+    if not args.network:
+        return OK
+    import trio
+
+    from nbad.observe import logs
+
+    logs.configure(Log(level="error"))  # what is wrong is said once, below
+    problems = trio.run(try_feed, loaded.config, sys.stdout.write)
+    if problems:
+        return end("check", UNAVAILABLE, f"the feed: {'; '.join(problems)}")
+    return OK
+
+
+def _toml(value: Any) -> str:
+    """A value as it is written in the file."""
+    if value is None:
+        return '""'
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {_toml(part)}" for key, part in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)  # of numbers, texts, truths and lists also TOML
+
+
+async def try_feed(config: Config, say: Callable[[str], object]) -> list[str]:
+    """Ask for the scoreboard, the plays of a game that has any, and the schedule; ``say`` a line
+    of each. Returns what is wrong, nothing where all is well."""
+    from nbad.domain import Scoreboard, Status
+    from nbad.feed.client import FeedClient, FeedError, RateLimiter
+    from nbad.feed.decode import BadData
+    from nbad.feed.endpoints import play_by_play_url, scoreboard_url
+    from nbad.feed.incremental import read
+    from nbad.feed.schedule import parse_schedule
+    from nbad.feed.scoreboard import parse_scoreboard
+
+    problems: list[str] = []
+    board: Scoreboard | None = None
+
+    def read_board(body: bytes) -> str:
+        nonlocal board
+        board = parse_scoreboard(body)
+        return f"{len(board.entries)} games of {board.date}, {len(board.skipped)} unreadable"
+
+    def read_plays(body: bytes) -> str:
+        return f"{len(read(body).plays)} plays"
+
+    def read_schedule(body: bytes) -> str:
+        schedule = parse_schedule(body)
+        return f"{len(schedule.results)} results, {len(schedule.tip_offs)} games to come"
+
+    async with FeedClient(config, RateLimiter()) as client:
+
+        async def ask(url: str, read: Callable[[bytes], str]) -> None:
+            begun = perf_counter()
+            try:
+                answer = await client.get(url)
+                told = read(answer.body) if answer else "nothing new"
+            except (FeedError, BadData) as error:
+                problems.append(str(error))
+                return
+            say(f"{url}: {told}, {(perf_counter() - begun) * 1e3:.0f} ms\n")
+
+        await ask(scoreboard_url(config.feed), read_board)
+        begun_games = [
+            line.game_id
+            for line in (board.entries if board else ())
+            if line.status.in_play or line.status is Status.FINAL
+        ]
+        for game_id in begun_games[:1]:
+            await ask(play_by_play_url(config.feed, game_id), read_plays)
+        await ask(config.feed.schedule_url, read_schedule)
+    return problems

@@ -1,0 +1,136 @@
+"""``nbad evaluate``: how good a model's forecasts of recorded games are."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbad.cli.exit_codes import CONFIG, USAGE, end
+from nbad.cli.games import add_data, progress, read_all
+
+if TYPE_CHECKING:
+    from nbad.training.evaluate import Evaluation
+
+COLUMNS = ("game_id", "elapsed_s", "home_win", "margin_p10", "margin_p50", "margin_p90",
+           "total_p10", "total_p50", "total_p90")  # fmt: skip
+_Z90 = 1.2815515655446004
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``evaluate``."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="score a model on recorded games",
+        description="Plays recorded games in the order of their ids through the daemon's pattern"
+        " builder and scores a model at every 30 s of regulation. Games that the model learnt from"
+        " are forecast by the same recipe fitted on the other games (cross-validation).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--from", dest="start", default="", metavar="GAME_ID",
+        help="games before it only build up the ratings",
+    )  # fmt: skip
+    parser.add_argument("--model", type=Path, help="the model's folder (default: the bundled one)")
+    parser.add_argument("--json", action="store_true", help="figures as one JSON object")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the evaluation")
+    parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="write each forecast")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and show. Exit codes: 0, 64 nothing to score, 78 no such model."""
+    # Here, not above: the daemon's start does not pay for what only evaluation needs.
+    import orjson
+
+    from nbad.model.forecaster import Forecaster, ModelError
+    from nbad.training.evaluate import evaluate, report
+
+    start = args.start.rjust(10, "0") if args.start else ""
+    try:
+        forecaster = Forecaster.load(args.model)
+    except ModelError as error:
+        return end("evaluate", CONFIG, str(error))
+    games = read_all("evaluate", args.data)
+    if isinstance(games, int):
+        return games
+    if not any(game.game_id >= start for game in games):
+        return end("evaluate", USAGE, f"--from {args.start}: expected a game at or after it,"
+                   f" was {len(games)} games before it")  # fmt: skip
+    made = evaluate(games, forecaster, start=start, progress=progress("replayed"))
+    try:
+        if args.predictions:
+            write_predictions(args.predictions, made)
+        if args.plot:
+            from nbad.training.plots import draw
+
+            draw(made, args.plot)
+    except OSError as error:
+        return end("evaluate", USAGE, f"{error.filename}: expected a file that can be written,"
+                   f" was: {error.strerror}")  # fmt: skip
+    figures = report(made)
+    if args.json:
+        sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        sys.stdout.write(table(figures))
+    return 0
+
+
+def write_predictions(path: Path, made: Evaluation) -> None:
+    """Every forecast as a row of CSV; the columns are :data:`COLUMNS`."""
+    d = made.made
+    quantiles = [
+        middle + z * sd
+        for middle, sd in ((d.margin, d.margin_sd), (d.total, d.total_sd))
+        for z in (-_Z90, 0.0, _Z90)
+    ]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for number, (game, at, win) in enumerate(
+            zip(made.rows.game, made.rows.at, d.home_win, strict=True)
+        ):
+            points = (f"{float(column[number]):.3f}" for column in quantiles)
+            writer.writerow([made.games[game].game_id, int(at), f"{float(win):.6f}", *points])
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text."""
+    lines = [f"{figures['model']}: {figures['how']}; {figures['rows']} rows"]
+    parts = list(figures["distributions"])
+    for part in parts:
+        lines += ["", f"{part:27}{'Brier':>8}{'log loss':>10}{'ECE':>8}{'right':>8}"
+                  f"{'model − this, log loss (95 %)':>34}"]  # fmt: skip
+        for name, by_part in figures["scores"].items():
+            s = by_part[part]
+            line = (f"{name:27}{s['brier']:8.4f}{s['log_loss']:10.4f}{s['ece']:8.2%}"
+                    f"{s['accuracy']:8.1%}")  # fmt: skip
+            if name in figures["differences"]:
+                line += "{:+14.4f} ({:+.4f} … {:+.4f})".format(
+                    *figures["differences"][name][part]["log_loss"]
+                )
+            lines.append(line)
+        for name, s in figures["distributions"][part].items():
+            line = (f"{name:7} MAE {s['mae']:.2f}  pinball {s['pinball']:.3f}  CRPS {s['crps']:.3f}"
+                    f"  80 % interval covers {s['coverage_80']:.1%}")  # fmt: skip
+            lines.append(line + "".join(f"  ({key} {s[key]:.3f})" for key in s if " of " in key))
+    lines += ["", f"{'the model by minute':27}{'Brier':>8}{'log loss':>10}{'ECE':>8}{'right':>8}"]
+    for by_minute in figures["by_minute"]:
+        s = by_minute["model"]
+        lines.append(f"{by_minute['minute']:<27}{s['brier']:8.4f}{s['log_loss']:10.4f}"
+                     f"{s['ece']:8.2%}{s['accuracy']:8.1%}")  # fmt: skip
+    lines += ["", "model − other, Brier (95 % by bootstrap over games)"]
+    for name, difference in figures["differences"].items():
+        lines.append("{:27}{:+.4f} ({:+.4f} … {:+.4f})".format(name, *difference["all"]["brier"]))
+    if figures["margin_crps_difference"]:
+        lines.append(
+            "margin CRPS, model − Brownian: {:+.3f} ({:+.3f} … {:+.3f})".format(
+                *figures["margin_crps_difference"]
+            )
+        )
+    for name, (middle, low, high) in figures["intervals"].items():
+        lines.append(f"{name} of the model {middle:.4f} ({low:.4f} … {high:.4f})")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,135 @@
+"""``nbad stats``: what each stage took, from a running daemon or from its log."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nbad.cli.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.observe.statistics import STAGES, Statistics
+
+_URL = "http://127.0.0.1:8780"
+_COLUMNS = ("count", "errors", "avg", "min", "max", "p50", "p95", "p99")
+# What the log says went wrong, and in which stage.
+_ERRORS = {
+    "feed_error": "poll",
+    "feed_regressed": "poll",
+    "schedule_unavailable": "poll",
+    "game_skipped": "parse",
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``stats``."""
+    parser = subparsers.add_parser(
+        "stats",
+        help="what each stage took, from a running daemon or its log",
+        description="Shows, per stage, count, errors, and avg, min, max, p50, p95, p99 in ms, of "
+        "the ticks in which the stage had work.",
+    )
+    parser.add_argument(
+        "source", nargs="?", default=_URL, metavar="URL or FILE",
+        help=f"the daemon's HTTP address, a log file, or - for a log on standard input "
+        f"(default: {_URL})",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes: 0, 64 no such file, 69 no daemon there, 1 no stage in the log."""
+    source: str = args.source
+    try:
+        if source.startswith(("http://", "https://")):
+            try:
+                figures = from_daemon(source)
+            except ValueError as error:
+                return end("stats", UNAVAILABLE, str(error))
+        elif source == "-":
+            figures = from_log(sys.stdin.buffer)
+        else:
+            with Path(source).open("rb") as lines:
+                figures = from_log(lines)
+    except OSError as error:
+        return end("stats", USAGE, f"{source}: expected a log to read, was: {error}")
+    except ValueError as error:
+        return end("stats", FAILED, str(error))
+    if args.json:
+        sys.stdout.buffer.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in table(figures)))
+    return OK
+
+
+def from_daemon(url: str) -> dict[str, dict[str, Any]]:
+    """Ask a daemon for ``/v1/stats``; ``ValueError`` where it does not answer as one."""
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/v1/stats", timeout=5.0)
+        answer.raise_for_status()
+        stages: dict[str, dict[str, Any]] = answer.json()["stages"]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        hint = "is the daemon running, and is this its [http] address?"
+        raise ValueError(f"{url}: expected a daemon's statistics, was: {error}; {hint}") from None
+    return stages
+
+
+def from_log(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
+    """Read the ``stage`` events of a log; ``ValueError`` where there is none.
+
+    ``total`` is the time in stages and channels, summed by tick: a log has no other. Lines that
+    are no events (of another program, or cut by a rotation) are passed over.
+    """
+    statistics = Statistics()
+    totals: dict[int, float] = {}
+    for line in lines:
+        try:
+            event = orjson.loads(line)
+            name = event["event"]
+            if name in _ERRORS:
+                statistics.add({}, {_ERRORS[name]: 1}, 0.0)
+            if name != "stage":
+                continue
+            stage, tick, elapsed_ms = event["stage"], event["tick"], float(event["elapsed_ms"])
+            totals[tick] = totals.get(tick, 0.0) + elapsed_ms + float(event["waited_ms"])
+            if event["games"] or stage == "poll":
+                statistics.add({stage: elapsed_ms}, {}, 0.0)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            continue
+        if stage == "emit":
+            total = totals.pop(tick)
+            # What a tick that was superseded left behind would add up over a season.
+            totals = {number: ms for number, ms in totals.items() if number > tick}
+            if event["games"]:
+                statistics.add({"total": total}, {}, 0.0)
+    figures = statistics.as_dict(0.0)
+    if not figures["poll"]["life"]["count"]:
+        raise ValueError("expected a log of `nbad run` with its `stage` events, was none in it")
+    return {stage: {**part, "recent": None} for stage, part in figures.items()}
+
+
+def table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The figures in columns: the whole life, then the last five minutes where they are known."""
+    lines = []
+    for span, title in (("life", "since the start"), ("recent", "last 5 minutes")):
+        if not any(part.get(span) for part in figures.values()):
+            continue
+        lines.append(f"{title:16}" + "".join(f"{column:>10}" for column in _COLUMNS))
+        for stage in STAGES:
+            part = figures[stage]
+            known = part[span] | ({"errors": part["errors"]} if span == "life" else {})
+            cells = (_cell(known.get(column)) for column in _COLUMNS)
+            lines.append(f"{stage:16}" + "".join(f"{cell:>10}" for cell in cells))
+    return lines
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,61 @@
+"""``nbad train``: a model from recorded play-by-play."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from nbad.cli.exit_codes import USAGE, end
+from nbad.cli.games import add_data, progress, read_all
+
+_FEWEST = 40
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``train``."""
+    parser = subparsers.add_parser(
+        "train",
+        help="make a model from recorded play-by-play",
+        description="Replays recorded games through the daemon's pattern builder and fits a model.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data(parser)
+    parser.add_argument("--out", type=Path, default=Path("model"), help="the model's folder")
+    parser.add_argument("--name", default="nbad-2", help="what forecasts call it, before its hash")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same model")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, show the cross-validation, write the model. Exit codes: 0, 64 nothing to train on."""
+    # Here, not above: the daemon's start does not pay for what only training needs.
+    from nbad.model.forecaster import Forecaster
+    from nbad.training.card import card
+    from nbad.training.evaluate import MODEL, evaluate, report
+    from nbad.training.plots import draw
+    from nbad.training.replay import replay
+    from nbad.training.train import save
+
+    games = read_all("train", args.data)
+    if isinstance(games, int):
+        return games
+    if len(games) < _FEWEST:
+        return end("train", USAGE, f"--data: expected at least {_FEWEST} games, was {len(games)}")
+    rows = replay(games, fine=True, progress=progress("replayed"))
+    try:
+        facts = save(args.out, rows, games, args.seed, args.name)
+        sys.stderr.write("cross-validating by game …\n")
+        made = evaluate(games, Forecaster.load(args.out), seed=args.seed)
+        figures = report(made)
+        (args.out / "CARD.md").write_text(card(figures, facts, games))
+        draw(made, args.out / "evaluation.png")
+    except OSError as error:
+        return end("train", USAGE, f"--out {args.out}: expected a folder that can be written,"
+                   f" was: {error.strerror}")  # fmt: skip
+    scores = figures["scores"][MODEL]["all"]
+    sys.stdout.write(
+        f"{figures['model']}: {figures['how']}: Brier {scores['brier']:.4f},"
+        f" log loss {scores['log_loss']:.4f}, ECE {scores['ece']:.2%}\nwrote {args.out}\n"
+    )
+    return 0

@@ -1,0 +1,105 @@
+"""The pipeline within another Trio program: ``async with nbad.pipeline() as games``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import structlog
+import trio
+
+from nbad.channels import Receiver
+from nbad.client.messages import Game
+from nbad.settings.current import Settings
+from nbad.settings.load import load
+from nbad.settings.runtime import judge
+from nbad.settings.schema import Config
+from nbad.stages.envelopes import Forecasts
+from nbad.stream import wire
+from nbad.wiring import run_stages
+
+
+class Games:
+    """Games as they change, each with its ``series``; ``now`` is the newest of every game by id.
+
+    Iterate in one task. Where that is slow, the pipeline fills up (a tick or two per stage) and the
+    poller asks the feed less often, so nothing is lost and nothing piles up.
+    """
+
+    def __init__(self, changes: trio.MemoryReceiveChannel[Game]) -> None:
+        self.now: dict[str, Game] = {}
+        self._changes = changes
+
+    def __aiter__(self) -> Games:
+        return self
+
+    async def __anext__(self) -> Game:
+        """The next game that changed. Safe to cancel."""
+        return await self._changes.__anext__()
+
+
+@asynccontextmanager
+async def pipeline(
+    config: Config | Path | str | None = None,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Games]:
+    """The feed, forecast, without a server: as long as the block runs.
+
+    ``config`` is a configuration, the path of a TOML file, or None for the defaults; ``[server]``,
+    ``[http]``, ``[log]`` and ``[record]`` say nothing here. ``transport`` is another way to the
+    feed. Where the program has not configured structlog, warnings go to standard error.
+    :class:`nbad.settings.load.ConfigError` where the configuration cannot be used; what goes wrong
+    within the block comes in an :class:`ExceptionGroup`, as from any nursery.
+    """
+    where = "config" if config is None or isinstance(config, Config) else str(config)
+    if not isinstance(config, Config):
+        config = load(Path(config), os.environ).config if config is not None else Config()
+    settings = Settings(judge(config, where))
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
+    # No room in it: who iterates takes a game from the tick that is waiting to be served.
+    send, receive = trio.open_memory_channel[Game](0)
+    games = Games(receive)
+    async with trio.open_nursery() as nursery:
+        hand_over = partial(_hand_over, changes=send, now=games.now)
+        source = trio.CancelScope()
+        nursery.start_soon(
+            partial(run_stages, settings, hand_over, source=source, transport=transport)
+        )
+        with receive:
+            yield games
+        nursery.cancel_scope.cancel()
+
+
+async def _hand_over(
+    forecasts: Receiver[Forecasts],
+    changes: trio.MemorySendChannel[Game],
+    now: dict[str, Game],
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    """The last stage: each game to who iterates."""
+    task_status.started()
+    with forecasts, changes:
+        async for tick in forecasts:
+            for game_id in tick.dropped:
+                now.pop(game_id, None)
+            messages = []
+            for game in tick.games:
+                series = wire.encode_series(game.series)
+                whole = wire.with_series(wire.encode_game(game), series)
+                message = Game.model_validate_json(whole)
+                now[message.game_id] = message
+                messages.append(message)
+            for message in messages:
+                await changes.send(message)

@@ -1,0 +1,104 @@
+"""Timing of the stages: one log event per stage and tick, and a warning over budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from nbad.channels import Receiver
+from nbad.domain import FeedState
+from nbad.settings.current import Runtime
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel as the stage behind it found it: values still waiting in it, how long the one
+    taken had waited, and how many were replaced by newer ones since the start."""
+
+    depth: int
+    waited_s: float
+    superseded: int
+
+
+@dataclass(slots=True)
+class Tick:
+    """One round of the poller, from its first request to its emission.
+
+    ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
+    it had work; ``errors`` how often something went wrong in it, and was lived with.
+    ``idle`` is whether no game is in play; ``feed_age_s`` the time since the feed last answered
+    well. ``channels`` holds how each stage found the channel that it took the tick from, by stage.
+    """
+
+    number: int
+    started: float
+    runtime: Runtime
+    feed: FeedState = FeedState.OK
+    feed_age_s: float = 0.0
+    idle: bool = False
+    timing_ms: dict[str, float] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+    channels: dict[str, Channel] = field(default_factory=dict)
+
+
+@contextmanager
+def stage(name: str, tick: Tick, games: int, source: Receiver[Any] | None = None) -> Iterator[None]:
+    """Time the block as the stage ``name`` of ``tick`` and log it.
+
+    ``games`` is how many games the stage was given. ``source`` is the channel that the tick was
+    just received from: ``waited_ms`` is how long it had waited in it, ``depth`` how many more wait
+    now, ``superseded`` how many payloads were replaced by newer ones since the daemon's start.
+    The block must not send: a full channel is the next stage's time.
+    """
+    depth = source.depth if source else 0
+    started = perf_counter()
+    yield
+    record(name, tick, games, (perf_counter() - started) * 1e3, source=source, depth=depth)
+
+
+def record(
+    name: str,
+    tick: Tick,
+    games: int,
+    elapsed_ms: float,
+    *,
+    source: Receiver[Any] | None = None,
+    depth: int = 0,
+) -> None:
+    """Log what the stage ``name`` took for ``tick``, and keep it in the tick's trace."""
+    if games or name == "poll":  # what a stage without work takes is no figure of its speed
+        tick.timing_ms[name] = round(elapsed_ms, 3)
+    if source:
+        tick.channels[name] = Channel(depth, source.waited_s, source.superseded)
+    log.info(
+        "stage",
+        stage=name,
+        tick=tick.number,
+        games=games,
+        elapsed_ms=round(elapsed_ms, 3),
+        waited_ms=round(source.waited_s * 1e3, 3) if source else 0.0,
+        depth=depth,
+        superseded=source.superseded if source else 0,
+    )
+    check_budget(name, tick, elapsed_ms)
+
+
+def check_budget(name: str, tick: Tick, elapsed_ms: float) -> None:
+    """Warn where ``name`` (a stage, or ``total``) took longer than its budget."""
+    budget_ms = getattr(tick.runtime.config.budgets_ms, name)
+    if elapsed_ms > budget_ms:
+        log.warning(
+            "over_budget",
+            stage=name,
+            tick=tick.number,
+            elapsed_ms=round(elapsed_ms, 3),
+            budget_ms=budget_ms,
+        )

@@ -1,0 +1,91 @@
+"""Who may come in: TLS, tokens and origins, read whole and judged before they take force."""
+
+from __future__ import annotations
+
+import hmac
+import ssl
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbad.settings.schema import Server
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """What newcomers are judged by. ``tokens`` are their SHA-256; None: nobody needs one.
+
+    ``origins`` are those that a browser's page may have; empty: any.
+    """
+
+    tls: ssl.SSLContext | None = None
+    tokens: tuple[bytes, ...] | None = None
+    origins: frozenset[str] = frozenset()
+
+    def accepts_token(self, digest: bytes | None) -> bool:
+        """Whether the token with this SHA-256 is one of ours, or none is needed.
+
+        Every token is compared, each in constant time: how long it takes says nothing.
+        """
+        if self.tokens is None:
+            return True
+        return sum(hmac.compare_digest(token, digest or b"") for token in self.tokens) > 0
+
+    def allows_origin(self, origin: str | None) -> bool:
+        """Whether a page of this origin may connect. Who is no browser states none."""
+        return not self.origins or origin is None or origin.lower() in self.origins
+
+
+OPEN = AccessPolicy()
+
+
+def digest(token: str) -> bytes:
+    """What is kept and compared of a token."""
+    return sha256(token.encode()).digest()
+
+
+def load_access(server: Server, problems: list[str]) -> AccessPolicy:
+    """Read the files that ``server`` names. What is wrong with them is added to ``problems``."""
+    return AccessPolicy(
+        _load_tls(server, problems),
+        _load_tokens(server.tokens_file, problems),
+        frozenset(origin.lower() for origin in server.allowed_origins),
+    )
+
+
+def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
+    if server.tls_cert is None:
+        if server.tls_key is not None:
+            problems.append("server.tls_cert: expected the certificate of tls_key, was empty")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(server.tls_cert, server.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        problems.append(
+            "server.tls_cert: expected a PEM chain with its key (in tls_key, or in the same file), "
+            f"was {str(server.tls_cert)!r}: {error}"
+        )
+    return context
+
+
+def _load_tokens(path: Path | None, problems: list[str]) -> tuple[bytes, ...] | None:
+    if path is None:
+        return None
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"server.tokens_file: expected a readable file, was: {error}")
+        return ()
+    tokens = [line for line in lines if line and not line.startswith("#")]
+    for number, token in enumerate(lines, 1):
+        if token in tokens and not (token.isascii() and token.isprintable() and " " not in token):
+            # Which token it is stays out of the log.
+            problems.append(f"server.tokens_file: line {number}: expected printable ASCII")
+    if not tokens:
+        problems.append("server.tokens_file: expected a token a line, was none: nobody could enter")
+    return tuple(digest(token) for token in tokens)

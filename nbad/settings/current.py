@@ -1,0 +1,64 @@
+"""What is in force, and the news that it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from nbad.domain import Forecast
+from nbad.settings.access import OPEN, AccessPolicy
+from nbad.settings.schema import Config
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Model(Protocol):
+    """What predicts: one row of features in, one forecast out."""
+
+    @property
+    def name(self) -> str:
+        """Which model it is, and of which bytes."""
+
+    def forecast(self, matrix: NDArray[np.float64]) -> list[Forecast]:
+        """The forecasts of ``matrix``, shape (rows, features), one a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a tick is computed with, fixed at its start: a reload takes force between two ticks."""
+
+    config: Config
+    forecaster: Model
+    access: AccessPolicy = OPEN
+
+
+class Settings:
+    """The one cell that holds the configuration and the model in force.
+
+    The daemon puts a new value in, whole; the poller reads it at the start of each tick and stamps
+    the tick with it, so that everything a tick meets on its way is of one piece. Only what lives
+    between ticks (listeners, log files) waits for changes.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._current = runtime
+        self._changed = trio.Event()
+
+    @property
+    def current(self) -> Runtime:
+        return self._current
+
+    def replace(self, runtime: Runtime) -> None:
+        """Replace what is in force, and wake whoever waits for it."""
+        self._current = runtime
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    async def wait_changed(self) -> Runtime:
+        """Wait for the next change; return what is in force then."""
+        await self._changed.wait()
+        return self._current

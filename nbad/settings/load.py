@@ -1,0 +1,147 @@
+"""A TOML file and the environment → one :class:`.schema.Config`, or every error in them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from nbad.settings.schema import Config
+
+DEFAULT_PATHS = (Path("nbad.toml"), Path("/etc/nbad/nbad.toml"))
+_PREFIX = "NBAD_"
+# TOML has no paths: these keys are text in the file.
+_PATHS = {
+    (section, key)
+    for section, values in Config()
+    for key, field in type(values).model_fields.items()
+    if Path in get_args(field.annotation)
+}
+# What a key in the environment looks like, and what is nearly one: NBAD_SERVER_PORT.
+_NEARLY = {
+    f"{_PREFIX}{section}_{key}".upper(): f"{_PREFIX}{section}__{key}".upper()
+    for section, values in Config()
+    for key in type(values).model_fields
+}
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used: ``problems`` holds one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and, for each ``section.key`` that was set, where."""
+
+    config: Config
+    origin: Mapping[str, str]
+
+
+def find(path: Path | None) -> Path | None:
+    """The file to read: ``path``, or the first of the default ones that is there."""
+    if path is not None:
+        return path
+    return next((default for default in DEFAULT_PATHS if default.is_file()), None)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Read ``path`` (None: no file), then the environment over it, and validate it whole.
+
+    :class:`ConfigError` with every problem, each ``FILE: KEY: expected …, was …``.
+    """
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"{path}: expected a readable file, was: {error}"]) from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError([f"{path}: expected TOML, was: {error}"]) from None
+    for section, keys in values.items():
+        origin |= {
+            f"{section}.{key}": str(path) for key in (keys if isinstance(keys, dict) else ())
+        }
+    nearly = sorted(_NEARLY.keys() & environ.keys())
+    if nearly:
+        raise ConfigError([f"{name}: expected {_NEARLY[name]}, was {name}" for name in nearly])
+    for name in sorted(environ):
+        section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
+        if name.startswith(_PREFIX) and separator:
+            table = values.setdefault(section, {})
+            if isinstance(table, dict):
+                table[key] = _from_environment(environ[name])
+                origin[f"{section}.{key}"] = name
+    for section, key in _PATHS:
+        table = values.get(section)
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = Path(table[key]) if table[key] else None
+    try:
+        return Loaded(Config.model_validate(values), origin)
+    except ValidationError as error:
+        where = str(path) if path else "environment"
+        raise ConfigError([_problem(e, where, origin) for e in error.errors()]) from None
+
+
+def _from_environment(value: str) -> Any:
+    """What TOML reads it as (a number, a truth, a table), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    in_section = (came for name, came in origin.items() if name.startswith(f"{location[0]}."))
+    where = origin.get(".".join(location[:2])) or next(in_section, where)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
+        return f"{where}: {key}: expected a known key, was unknown; the nearest is {near[0]}"
+    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
+    return f"{where}: {key}: expected {expected}, was {_harmless(location, error['input'])}"
+
+
+def _harmless(location: list[str], value: Any) -> str:
+    """What was found, but for what may be a secret: a header's value, a password in an address."""
+    if location[:2] == ["feed", "headers"]:
+        return f"{shown(value)!r}" if isinstance(value, dict) else f"a {type(value).__name__}, ***"
+    return re.sub(r"//[^/@]*@", "//***@", repr(value))
+
+
+def known_keys() -> list[str]:
+    """Every section, and every key as ``section.key``."""
+    return [
+        name
+        for section, values in Config()
+        for name in (section, *(f"{section}.{key}" for key in type(values).model_fields))
+    ]
+
+
+def differences(old: Config, new: Config) -> dict[str, dict[str, Any]]:
+    """What changed, ``section.key`` → old and new, the values of headers masked."""
+    changes: dict[str, dict[str, Any]] = {}
+    for (section, was), (_, now) in zip(old, new, strict=True):
+        for key in type(was).model_fields:
+            before, after = getattr(was, key), getattr(now, key)
+            if before != after:
+                changes[f"{section}.{key}"] = {"old": shown(before), "new": shown(after)}
+    return changes
+
+
+def shown(value: Any) -> Any:
+    """A value as it may be shown: headers can hold secrets."""
+    if isinstance(value, dict):
+        return dict.fromkeys(value, "***")
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,96 @@
+"""What travels between the stages, in the order in which it is made.
+
+    Fetched → Updates → Patterns → Forecasts
+
+Each is one tick of the poller, whole: a stage takes one, adds what it computes, and passes it on,
+empty ticks too, so that every stage logs every tick and knows how fresh the feed is. All frozen;
+the one thing that changes on the way is the :class:`~nbad.observe.timing.Tick` itself, to which
+the stage that holds it adds its timing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbad.domain import Game, Schedule, Scoreboard, Update
+from nbad.observe.timing import Tick
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A play-by-play as it arrived: ``body`` decompressed, times in seconds since the epoch."""
+
+    game_id: str
+    body: bytes
+    received_at: float
+    last_modified: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the poller brought in one tick.
+
+    ``scoreboard`` is None where it did not change (304) or did not come; ``payloads`` holds the
+    play-by-plays that changed, one per game; ``dropped`` the games that left the night.
+    """
+
+    tick: Tick
+    scoreboard: Scoreboard | None = None
+    scoreboard_modified: float | None = None
+    received_at: float = 0.0
+    payloads: tuple[Payload, ...] = ()
+    schedule: Schedule | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """The games that changed in one tick, parsed."""
+
+    tick: Tick
+    games: tuple[Update, ...] = ()
+    schedule: Schedule | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A game made ready for the model.
+
+    ``grid`` is the differential on the model's game-clock grid, oldest first. ``row`` is the game's
+    row in the tick's matrix. Of the forecast series the first ``kept_points`` points still hold:
+    all, but after a correction, and none with another model or other ratings. ``points`` are the
+    moments that follow (elapsed game seconds); their rows are in the matrix from
+    ``first_point_row`` on.
+    """
+
+    update: Update
+    grid: tuple[int, ...]
+    row: int
+    kept_points: int
+    points: tuple[float, ...]
+    first_point_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """All games of a tick as one matrix of features, shape (rows, features), float64."""
+
+    tick: Tick
+    games: tuple[Pattern, ...]
+    matrix: NDArray[np.float64]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """The games that changed in one tick, forecast: what the server emits as one batch."""
+
+    tick: Tick
+    games: tuple[Game, ...]
+    dropped: tuple[str, ...] = ()

@@ -1,0 +1,117 @@
+"""Where one subscriber stands in the night, and what it is to be sent next.
+
+Pure: the socket asks :meth:`Cursor.pull` when it can take a frame, so whatever is late is made
+at the moment of sending, and nothing but a few numbers waits per subscriber.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
+
+
+class Mode(Enum):
+    """What a subscriber is owed before the live batches."""
+
+    SNAPSHOT = "snapshot"
+    REPLAY = "replay"
+    LIVE = "live"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What a client has seen: the batch ``seq`` of ``epoch``."""
+
+    epoch: str
+    seq: int
+
+
+class Cursor:
+    """Where a subscriber is in the stream.
+
+    ``seq`` is the last one sent; ``waiting`` counts the batches offered since, unsent.
+
+    Paused until the first :meth:`subscribe`. A batch is due where ``mode`` is live and ``seq``
+    before it; the hub asks that in line, and :meth:`wait` where it could not be sent at once.
+    """
+
+    __slots__ = ("conflated", "interest", "journal", "mode", "seq", "waiting")
+
+    def __init__(self, journal: StreamJournal) -> None:
+        self.journal = journal
+        self.interest = EVERYTHING
+        self.mode = Mode.PAUSED
+        self.seq = 0
+        self.waiting = 0
+        self.conflated = 0
+
+    def subscribe(self, interest: Interest, since: Since | None) -> None:
+        """Start over with ``interest``: from ``since`` where the ring allows, else a snapshot."""
+        self.interest = interest
+        self.waiting = 0
+        resumed = since is not None and since.epoch == self.journal.epoch
+        if since is not None and resumed and self.journal.holds(since.seq):
+            self.mode = Mode.REPLAY
+            self.seq = since.seq
+        else:
+            self.mode = Mode.SNAPSHOT
+
+    def request_snapshot(self) -> None:
+        """Send a snapshot in place of what waits: a game left the night, and no batch says so."""
+        if self.mode is not Mode.PAUSED:
+            self.mode = Mode.SNAPSHOT
+            self.waiting = 0
+
+    def pause(self) -> None:
+        """Send no batches until :meth:`subscribe`."""
+        self.mode = Mode.PAUSED
+        self.waiting = 0
+
+    def wait(self, seq: int) -> int:
+        """The batch ``seq`` could not be sent at once: how many wait now, it included."""
+        if not self.waiting:
+            # Batches without a game of ours passed by uncounted; none of them is owed.
+            self.seq = seq - 1
+        self.waiting += 1
+        return self.waiting
+
+    def pull(self, queue: int) -> bytes | None:
+        """The next frame to send, None where all is sent. Past ``queue``, waiting batches join."""
+        night = self.journal
+        if self.mode is Mode.SNAPSHOT:
+            return self._snapshot() if night.ready else None
+        if self.mode is Mode.PAUSED or (self.mode is Mode.LIVE and not self.waiting):
+            return None
+        if not night.holds(self.seq):
+            return self._snapshot()
+        if self.mode is Mode.LIVE and self.waiting > queue:
+            return self._conflate()
+        for batch in night.after(self.seq, self.interest):
+            self.seq = batch.seq
+            if self.mode is Mode.LIVE:
+                self.waiting -= 1
+            return night.frame(batch, self.interest)
+        self._mark_current()
+        return None
+
+    def _snapshot(self) -> bytes:
+        frame = self.journal.snapshot(self.interest)
+        self._mark_current()
+        return frame
+
+    def _conflate(self) -> bytes | None:
+        joined = self.journal.conflated(self.seq, self.interest)
+        self._mark_current()
+        if joined is None:
+            return None
+        frame, count = joined
+        self.conflated += count
+        return frame
+
+    def _mark_current(self) -> None:
+        self.mode = Mode.LIVE
+        self.seq = self.journal.seq
+        self.waiting = 0

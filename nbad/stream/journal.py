@@ -1,0 +1,265 @@
+"""The night as the stream tells it: every game's newest message, and a ring of the last batches.
+
+Pure state, no I/O: :meth:`StreamJournal.apply` takes a tick in, the rest answers what a
+subscriber with a given interest and cursor is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from nbad.domain import FeedState, Game, Play, Point
+from nbad.stages.envelopes import Forecasts
+from nbad.stream import wire
+
+# Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
+# 4 KB each, so some 2.5 MB; whoever was away longer gets a snapshot.
+RING = 600
+
+# Frames of filtered batches and snapshots that are kept for the next subscriber with the same
+# filter. Past it they are made anew each time: right all the same, only dearer.
+CACHED_FRAMES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a subscriber wants: these games, and all games of these teams; neither: everything."""
+
+    games: frozenset[str] = frozenset()
+    teams: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether it narrows anything."""
+        return bool(self.games or self.teams)
+
+    def wants(self, game: Message) -> bool:
+        """Whether ``game`` belongs to it."""
+        return (
+            not self
+            or game.game_id in self.games
+            or game.home in self.teams
+            or game.away in self.teams
+        )
+
+
+EVERYTHING = Interest()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A game's newest message: ``body`` is its JSON; ``home`` and ``away`` are tricodes."""
+
+    game_id: str
+    home: str
+    away: str
+    body: bytes
+    corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones."""
+
+    seq: int
+    tick: int
+    messages: tuple[Message, ...]
+    timing_ms: Mapping[str, float]
+    frame: bytes
+    parts: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+
+
+class StreamJournal:
+    """The state that is streamed. ``seq`` is that of the newest batch, 0 before the first.
+
+    ``ready`` is False until the feed was seen once: before that an empty snapshot would be a lie.
+    ``joined`` counts the batches that were joined for those who read too slowly, ``removals``
+    how often games left. No batch tells of that: who saw one before needs a snapshot.
+    """
+
+    def __init__(self, epoch: str, ring: int = RING) -> None:
+        if "." in epoch:
+            raise ValueError(f"epoch: expected no dot (since is EPOCH.SEQ), was {epoch!r}")
+        self.epoch = epoch
+        self.seq = 0
+        self.ready = False
+        self.conflated_total = 0
+        self.removals = 0
+        self._departed_at = -1
+        self._games: dict[str, Message] = {}
+        # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
+        # keep each tick's plays and series alive with them.
+        self._series: dict[str, tuple[Point, ...]] = {}
+        self._plays: dict[str, tuple[Play, ...]] = {}
+        self._whole: dict[str, bytes] = {}
+        self._snapshots: dict[Interest, bytes] = {}
+        self._ring: deque[Batch] = deque(maxlen=ring)
+
+    @property
+    def games(self) -> int:
+        """How many games the night holds."""
+        return len(self._games)
+
+    def bodies(self) -> list[bytes]:
+        """Every game's newest message, as JSON."""
+        return [message.body for message in self._games.values()]
+
+    def whole(self, game_id: str) -> bytes | None:
+        """A game's newest message with its series and scoring, as JSON; None for an unknown one."""
+        message = self._games.get(game_id)
+        if message is None:
+            return None
+        scoring = wire.encode_scoring(self._plays[game_id])
+        return wire.with_scoring(self._whole_game(message), scoring)
+
+    def encode(self, games: tuple[Game, ...]) -> tuple[Message, ...]:
+        """Serialise the games of a tick, each once."""
+        messages = []
+        for game in games:
+            line = game.update.entry
+            # A copy: what orjson returns keeps its whole buffer, some 8 KB for these 800 bytes,
+            # and the ring holds a message of each game for each of 600 batches.
+            body = bytes(memoryview(wire.encode_game(game)))
+            home, away = line.home.tricode, line.away.tricode
+            corrected = game.update.corrected
+            messages.append(Message(line.game_id, home, away, body, corrected))
+        return tuple(messages)
+
+    def apply(
+        self,
+        forecasts: Forecasts,
+        messages: tuple[Message, ...],
+        timing_ms: Mapping[str, float],
+    ) -> Batch | None:
+        """Take a tick in, ``messages`` being its games encoded; None where no game changed."""
+        if messages or forecasts.tick.feed is FeedState.OK:
+            self.ready = True
+        back = {message.game_id for message in messages}
+        gone = [name for name in forecasts.dropped if name in self._games and name not in back]
+        for game_id in gone:
+            del self._games[game_id], self._series[game_id], self._plays[game_id]
+            self._whole.pop(game_id, None)
+        if gone:
+            self.removals += 1
+            self._departed_at = self.seq + bool(messages)
+        if messages or gone:
+            self._snapshots.clear()
+        if not messages:
+            return None
+        for game, message in zip(forecasts.games, messages, strict=True):
+            self._games[message.game_id] = message
+            self._series[message.game_id] = game.series
+            self._plays[message.game_id] = game.update.plays
+            self._whole.pop(message.game_id, None)
+        if self._ring:
+            # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
+            self._ring[-1].parts.clear()
+        self.seq += 1
+        payload = wire.encode_batch(
+            self.epoch,
+            self.seq,
+            forecasts.tick.number,
+            (message.body for message in messages),
+            timing_ms,
+        )
+        batch = Batch(
+            self.seq, forecasts.tick.number, messages, dict(timing_ms), wire.text_frame(payload)
+        )
+        self._ring.append(batch)
+        return batch
+
+    def frame(self, batch: Batch, interest: Interest) -> bytes | None:
+        """The batch as ``interest`` sees it, None where it holds none of its games."""
+        if not interest:
+            return batch.frame
+        wanted = tuple(message for message in batch.messages if interest.wants(message))
+        if not wanted:
+            return None
+        if len(wanted) == len(batch.messages):
+            return batch.frame
+        # Keyed by the games, not the interest: different filters often pick the same games.
+        key = tuple(message.game_id for message in wanted)
+        frame = batch.parts.get(key)
+        if frame is None:
+            frame = self._batch_frame(batch, wanted)
+            # Only the newest is asked for by many; a replay must not fill the ring with parts.
+            if batch.seq == self.seq and len(batch.parts) < CACHED_FRAMES:
+                batch.parts[key] = frame
+        return frame
+
+    def snapshot(self, interest: Interest) -> bytes:
+        """The frame of a snapshot, true at ``seq``, of the games of ``interest``."""
+        frame = self._snapshots.get(interest)
+        if frame is None:
+            wanted = (game for game in self._games.values() if interest.wants(game))
+            payload = wire.encode_snapshot(
+                self.epoch, self.seq, [self._whole_game(game) for game in wanted]
+            )
+            frame = wire.text_frame(payload)
+            if len(self._snapshots) < CACHED_FRAMES:
+                self._snapshots[interest] = frame
+        return frame
+
+    def holds(self, seq: int) -> bool:
+        """Whether the batches of the ring after ``seq`` tell all that happened since."""
+        return max(self.seq - len(self._ring), self._departed_at + 1) <= seq <= self.seq
+
+    def after(self, seq: int, interest: Interest) -> Iterator[Batch]:
+        """The batches of the ring after ``seq`` that hold a game of ``interest``, oldest first."""
+        oldest = self.seq - len(self._ring) + 1
+        for index in range(max(0, seq + 1 - oldest), len(self._ring)):
+            batch = self._ring[index]
+            if any(interest.wants(message) for message in batch.messages):
+                yield batch
+
+    def conflated(self, seq: int, interest: Interest) -> tuple[bytes, int] | None:
+        """All batches after ``seq`` as one: its frame, and how many it stands for.
+
+        It holds the newest message of each game and the number of the newest batch. None where
+        there was none for ``interest``. The ring must hold them (:meth:`holds`).
+        """
+        newest: dict[str, Message] = {}
+        count = 0
+        last: Batch | None = None
+        for batch in self.after(seq, interest):
+            for message in batch.messages:
+                if interest.wants(message):
+                    newest[message.game_id] = _over(newest.get(message.game_id), message)
+            last = batch
+            count += 1
+        if last is None:
+            return None
+        self.conflated_total += count
+        return self._batch_frame(last, tuple(newest.values()), count), count
+
+    def _batch_frame(
+        self, batch: Batch, messages: tuple[Message, ...], conflated: int = 0
+    ) -> bytes:
+        payload = wire.encode_batch(
+            self.epoch,
+            batch.seq,
+            batch.tick,
+            (message.body for message in messages),
+            batch.timing_ms,
+            conflated,
+        )
+        return wire.text_frame(payload)
+
+    def _whole_game(self, message: Message) -> bytes:
+        """Encoded when first asked for: most ticks pass without a newcomer."""
+        whole = self._whole.get(message.game_id)
+        if whole is None:
+            series = wire.encode_series(self._series[message.game_id])
+            whole = wire.with_series(message.body, series)
+            self._whole[message.game_id] = whole
+        return whole
+
+
+def _over(older: Message | None, newer: Message) -> Message:
+    """``newer`` in place of ``older``: what took back something goes on saying so."""
+    if older is None or newer.corrected or not older.corrected:
+        return newer
+    # Within a JSON text these quotes would be escaped: this is the key, and it is there once.
+    body = newer.body.replace(b'"corrected":false', b'"corrected":true')
+    return replace(newer, body=body, corrected=True)

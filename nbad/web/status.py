@@ -1,0 +1,52 @@
+"""What the HTTP side knows of the running daemon, and whether it is fit to be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from nbad.domain import FeedState
+from nbad.observe.metrics import Metrics
+from nbad.observe.statistics import Statistics
+from nbad.observe.timing import Tick
+from nbad.stream.hub import Hub
+
+# A tick passes at least every 10 s, asleep or not (the poller's beat).
+_STUCK_S = 30.0
+
+
+@dataclass(slots=True)
+class Live:
+    """The night, the figures, and the last tick that was served."""
+
+    hub: Hub
+    statistics: Statistics
+    metrics: Metrics
+    tick: Tick | None = None
+    served_at: float = field(default_factory=trio.current_time)
+
+    def served(self, tick: Tick) -> None:
+        """Take in a tick that came through."""
+        self.tick, self.served_at = tick, trio.current_time()
+        self.statistics.add(tick.timing_ms, tick.errors, self.served_at)
+        night = self.hub.journal
+        self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
+
+    def unready(self) -> list[str]:
+        """Why the daemon should not be asked now; empty where it may be."""
+        if self.tick is None:
+            return ["no tick has been served yet"]
+        reasons = []
+        silent = trio.current_time() - self.served_at
+        if silent > _STUCK_S:
+            reasons.append(f"no tick for {silent:.0f} s: a stage is stuck")
+        if not self.hub.journal.ready:
+            reasons.append("the feed has not been seen yet")
+        if self.tick.feed is FeedState.DOWN:
+            reasons.append(f"the feed is down: no good answer for {self.tick.feed_age_s:.0f} s")
+        elif self.tick.feed is FeedState.STALE:
+            reasons.append("the feed is stale: a game is live, and nothing changes")
+        if self.hub.closing:
+            reasons.append("going down")
+        return reasons
