@@ -101,7 +101,7 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
     listening: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     config, log = tmp_path / "nbad.toml", tmp_path / "nbad.log"
-    fds = [door.fileno() for door in access]
+    fds = [door.fileno() for door in listening]
     command = [sys.executable, "-c", ACTIVATE, "stream:http", ",".join(map(str, fds))]
     command += ["run", "--config", str(config)]
     address = "{}:{}".format(*listening[0].getsockname())

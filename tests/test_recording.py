@@ -117,7 +117,7 @@ class Replay(httpx.AsyncBaseTransport):
         self.gzip = Gzip()
 
     def now(self) -> float:
-        return float(self.journal.starts_at) + trio.current_time() - self.origin
+        return float(self.night.starts_at) + trio.current_time() - self.origin
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await trio.lowlevel.checkpoint()
