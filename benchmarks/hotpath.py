@@ -76,7 +76,9 @@ class Pipeline:
         mark()
         forecasts = self.series.forecast(patterns)
         mark()
-        self.journal.apply(forecasts, self.journal.encode(forecasts.games), {})
+        self.journal.apply(
+            forecasts.tick.number, forecasts.games, self.journal.encode(forecasts.games), {}
+        )
         mark()
         costs = [(after - before) * 1e3 for before, after in itertools.pairwise(marks)]
         return [*costs, sum(costs), (time.thread_time() - cpu) * 1e3], len(forecasts.games)

@@ -12,8 +12,8 @@ import structlog
 import trio
 
 from nbad import __version__
-from nbad.cli.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.domain import FeedState
+from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.net.listeners import AddressError
 from nbad.observe import logs
 from nbad.observe.garbage import Collector

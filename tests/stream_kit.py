@@ -67,11 +67,12 @@ class FakeSettings:
         config = self.current.config
         changed = config.server.model_copy(update=server)
         self.current = runtime(config.model_copy(update={"server": changed}))
-        self._changed.set()
-        self._changed = trio.Event()
+        before, self._changed = self._changed, trio.Event()
+        before.set()
 
-    async def wait_changed(self) -> Runtime:
-        await self._changed.wait()
+    async def wait_until_other_than(self, seen: Runtime) -> Runtime:
+        while self.current is seen:
+            await self._changed.wait()
         return self.current
 
 

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from nbad.domain import Game
 from nbad.settings.schema import Config
-from nbad.stages.coalesce import join
 from nbad.stages.envelopes import Forecasts
+from nbad.stages.server import coalesce
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def test_the_newest_of_each_game(clock: MockClock) -> None:
     runtime = FakeSettings(Config()).current
     old = Forecasts(make_tick(runtime, 1), (make_game(0, 1), make_game(1, 1)), ("x", "0022500002"))
     new = Forecasts(make_tick(runtime, 2), (make_game(1, 3), make_game(2, 0)), ("0022500000",))
-    joined = join(old, new)
+    joined = coalesce(old, new)
     assert joined.tick is new.tick
     assert ids(joined) == {"0022500001": 3, "0022500002": 0}
     assert joined.dropped == ("x", "0022500000")
@@ -43,7 +43,7 @@ async def test_a_correction_is_not_lost(clock: MockClock) -> None:
     runtime = FakeSettings(Config()).current
     old = Forecasts(make_tick(runtime, 1), (corrected(make_game(0, 1)), make_game(1, 1)))
     new = Forecasts(make_tick(runtime, 2), (make_game(0, 3), make_game(1, 2)))
-    assert [game.update.corrected for game in join(old, new).games] == [True, False]
+    assert [game.update.corrected for game in coalesce(old, new).games] == [True, False]
 
 
 async def test_ticks_within_the_interval_are_one_batch(clock: MockClock) -> None:

@@ -25,11 +25,11 @@ from nbad.feed.client import Arrival
 from nbad.model.forecaster import Forecaster
 from nbad.recording.format import Recording, Writer, night_of
 from nbad.recording.recorder import Recorder
-from nbad.recording.source import RecordedSource
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed
 from nbad.simulator import simulate_night
 from nbad.simulator.answer import Gzip, answer
+from nbad.simulator.recorded import RecordedSource
 from nbad.stages.envelopes import Forecasts, Patterns, Updates
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns

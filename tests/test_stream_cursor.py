@@ -8,11 +8,8 @@ import pytest
 from stream_kit import make_game
 from wsproto.frame_protocol import FrameProtocol
 
-from nbad.domain import FeedState
-from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
-from nbad.stages.envelopes import Forecasts
 from nbad.stream.cursor import Cursor, Mode, Since
 from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
 
@@ -26,8 +23,7 @@ def play(
     night: StreamJournal, tick: int, scores: dict[int, int], dropped: tuple[str, ...] = ()
 ) -> Any:
     games = tuple(make_game(number, score) for number, score in scores.items())
-    forecasts = Forecasts(Tick(tick, 0.0, IN_FORCE), games, dropped)
-    return night.apply(forecasts, night.encode(games), {})
+    return night.apply(tick, games, night.encode(games), {}, dropped=dropped)
 
 
 def read(frame: bytes) -> dict[str, Any]:
@@ -188,10 +184,9 @@ def test_nothing_is_told_before_the_feed_was_seen() -> None:
     night = StreamJournal("e")
     cursor = Cursor(night)
     cursor.subscribe(EVERYTHING, None)
-    down = Tick(0, 0.0, IN_FORCE, FeedState.DOWN)
-    assert night.apply(Forecasts(down, ()), (), {}) is None
+    assert night.apply(0, (), (), {}, seen=False) is None
     assert cursor.pull(QUEUE) is None
-    assert night.apply(Forecasts(Tick(1, 0.0, IN_FORCE), ()), (), {}) is None
+    assert night.apply(1, (), (), {}) is None
     frame = cursor.pull(QUEUE)
     assert frame is not None
     assert read(frame) == {"type": "snapshot", "epoch": "e", "seq": 0, "games": []}
@@ -209,8 +204,7 @@ def test_a_correction_is_told_also_where_batches_were_joined() -> None:
     viewer.take(cast(bytes, viewer.cursor.pull(QUEUE)))
     told = make_game(0, 0)
     told = replace(told, update=replace(told.update, corrected=True))
-    forecasts = Forecasts(Tick(2, 0.0, IN_FORCE), (told,))
-    night.apply(forecasts, night.encode((told,)), {})
+    night.apply(2, (told,), night.encode((told,)), {})
     play(night, 3, {0: 2, 1: 2})
     frame, count = cast(tuple[bytes, int], night.conflated(1, EVERYTHING))
     joined = {game["game_id"][-1]: game for game in read(frame)["messages"]}

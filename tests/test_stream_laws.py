@@ -18,10 +18,8 @@ from stream_kit import make_game
 
 from nbad.client.messages import BY_TYPE, Game, Snapshot
 from nbad.client.view import View
-from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
-from nbad.stages.envelopes import Forecasts
 from nbad.stream.cursor import Cursor, Mode
 from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
 from nbad.stream.requests import parse_since
@@ -76,9 +74,10 @@ class Protocol(RuleBasedStateMachine):
         self.ticks += 1
         games = tuple(make_game(number, score) for number, score in changed.items())
         dropped = () if gone is None or gone in changed else (f"00225{gone:05}",)
-        forecasts = Forecasts(Tick(self.ticks, 0.0, IN_FORCE), games, dropped)
         removals = self.journal.removals
-        batch = self.journal.apply(forecasts, self.journal.encode(games), TIMING)
+        batch = self.journal.apply(
+            self.ticks, games, self.journal.encode(games), TIMING, dropped=dropped
+        )
         cursor = self.cursor
         if batch and cursor and cursor.mode is Mode.LIVE and cursor.seq < batch.seq:
             frame = self.journal.frame(batch, cursor.interest)

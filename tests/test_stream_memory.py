@@ -6,16 +6,11 @@ import contextlib
 import gc
 import socket
 import tracemalloc
-from typing import Any, cast
 
 import trio
 from stream_kit import HOST, head, make_game, masked, running
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from nbad.observe.timing import Tick
-from nbad.settings.current import Runtime
-from nbad.settings.schema import Config
-from nbad.stages.envelopes import Forecasts
 from nbad.stream.frame_stream import FrameStream
 from nbad.stream.journal import StreamJournal
 from nbad.stream.subscriber import Subscriber
@@ -27,14 +22,12 @@ KB_EACH = 24.0
 
 
 def test_the_ring_holds_little_more_than_its_bytes() -> None:
-    runtime = Runtime(Config(), cast(Any, None))
     night = StreamJournal("e")
     held = 0
 
     def play(number: int) -> int:
         games = tuple(make_game(game, number) for game in range(GAMES))
-        forecasts = Forecasts(Tick(number, 0.0, runtime), games)
-        batch = night.apply(forecasts, night.encode(games), {})
+        batch = night.apply(number, games, night.encode(games), {})
         assert batch
         return len(batch.frame) + sum(len(message.body) for message in batch.messages)
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from nbad import __version__
 from nbad.cli import bench, check, demo, evaluate, feed, record, run, stats, train, watch
-from nbad.cli.exit_codes import USAGE
+from nbad.exit_codes import USAGE
 
 
 class _Parser(argparse.ArgumentParser):

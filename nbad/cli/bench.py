@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbad.cli.exit_codes import CONFIG, FAILED, OK, USAGE, end
 from nbad.cli.run import add_config
+from nbad.exit_codes import CONFIG, FAILED, OK, USAGE, end
 from nbad.settings.load import ConfigError, find, load
 from nbad.settings.schema import BudgetsMs
 

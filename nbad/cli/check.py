@@ -10,8 +10,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from nbad.cli.exit_codes import CONFIG, OK, UNAVAILABLE, end
 from nbad.cli.run import add_config
+from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
 from nbad.settings.load import ConfigError, find, load, shown
 from nbad.settings.schema import Config, Log
 

@@ -17,8 +17,8 @@ import orjson
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, open_websocket_url
 
-from nbad.cli.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.cli.render import bar, where
+from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.simulator import MAX_GAMES, simulate_night
 from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
 

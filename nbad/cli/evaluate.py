@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbad.cli.exit_codes import CONFIG, USAGE, end
 from nbad.cli.games import add_data, progress, read_all
+from nbad.exit_codes import CONFIG, USAGE, end
 
 if TYPE_CHECKING:
     from nbad.training.evaluate import Evaluation

@@ -11,9 +11,9 @@ from pathlib import Path
 import trio
 
 from nbad.recording.format import Recording
-from nbad.recording.source import RecordedSource
 from nbad.simulator import MAX_GAMES, replay_game, simulate_night
 from nbad.simulator.faults import KINDS, Faults, parse_faults
+from nbad.simulator.recorded import RecordedSource
 from nbad.simulator.server import FeedAddress, FeedClock, listen, serve_feed
 from nbad.simulator.source import FeedSource
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nbad.cli.exit_codes import USAGE, end
+from nbad.exit_codes import USAGE, end
 
 if TYPE_CHECKING:
     from nbad.training.recorded import RecordedGame

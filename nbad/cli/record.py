@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trio
 
-from nbad.cli.exit_codes import CONFIG, OK, USAGE, end
 from nbad.cli.run import add_config
+from nbad.exit_codes import CONFIG, OK, USAGE, end
 from nbad.settings.load import ConfigError, find
 
 

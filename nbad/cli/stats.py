@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from nbad.cli.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.observe.statistics import STAGES, Statistics
 
 _URL = "http://127.0.0.1:8780"

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from nbad.cli.exit_codes import USAGE, end
 from nbad.cli.games import add_data, progress, read_all
+from nbad.exit_codes import USAGE, end
 
 _FEWEST = 40
 

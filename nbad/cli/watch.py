@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import trio
 
-from nbad.cli.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.cli.render import bar, where
+from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -58,7 +58,11 @@ class Settings:
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 
-    async def wait_changed(self) -> Runtime:
-        """Wait for the next change; return what is in force then."""
-        await self._changed.wait()
+    async def wait_until_other_than(self, seen: Runtime) -> Runtime:
+        """Wait until the settings are not ``seen`` any more; return what they are then.
+
+        Returns at once where they changed meanwhile, so no change is missed. Safe to cancel.
+        """
+        while self._current is seen:
+            await self._changed.wait()
         return self._current

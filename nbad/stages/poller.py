@@ -143,16 +143,20 @@ async def _rest(
     Nothing is asked meanwhile, but an empty tick goes through now and then: a pipeline that sleeps
     till noon must be told apart from one that is stuck.
     """
-    while not await _changed_before(settings, due):
+    seen = settings.current
+    while not await _other_settings_before(settings, seen, due):
         tick = state.next_tick(settings.current)
         _judge_feed(state, tick)
         await fetched.send(Fetched(tick, received_at=now()))
 
 
-async def _changed_before(settings: Settings, deadline: float) -> bool:
-    """Whether the next tick is due: at ``deadline``, or with other settings. False after a beat."""
+async def _other_settings_before(settings: Settings, seen: Runtime, deadline: float) -> bool:
+    """Wait until the settings are not ``seen`` any more, or until ``deadline``, at most a beat.
+
+    True: the next tick is due.
+    """
     with trio.move_on_at(min(deadline, trio.current_time() + _BEAT_S)):
-        await settings.wait_changed()
+        await settings.wait_until_other_than(seen)
         return True
     return trio.current_time() >= deadline
 

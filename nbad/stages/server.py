@@ -10,6 +10,7 @@ import math
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import structlog
 import trio
 
 from nbad.channels import Receiver
+from nbad.domain import FeedState
 from nbad.net.listeners import (
     count_room,
     keep_inherited,
@@ -29,7 +31,6 @@ from nbad.net.listeners import (
 )
 from nbad.net.pacing import paced
 from nbad.observe.timing import Tick, check_budget, record
-from nbad.stages.coalesce import join
 from nbad.stages.envelopes import Forecasts
 from nbad.stream.connection import handle_connection
 from nbad.stream.hub import Hub
@@ -87,6 +88,27 @@ def open_hub(settings: Settings) -> Hub:
     return Hub(StreamJournal(secrets.token_hex(6)), settings)
 
 
+def coalesce(held: Forecasts, newer: Forecasts) -> Forecasts:
+    """Both as one tick, the newer: the newest of each game, and what was dropped and stayed so.
+
+    A correction is not lost: a game that the held tick marked corrected is so in the joined one.
+    """
+    corrected = {game.update.entry.game_id for game in held.games if game.update.corrected}
+    games = {game.update.entry.game_id: game for game in held.games}
+    for game_id in newer.dropped:
+        games.pop(game_id, None)
+    for game in newer.games:
+        game_id = game.update.entry.game_id
+        games[game_id] = (
+            replace(game, update=replace(game.update, corrected=True))
+            if game_id in corrected
+            else game
+        )
+    back = {game.update.entry.game_id for game in newer.games}
+    dropped = [game_id for game_id in held.dropped if game_id not in back]
+    return Forecasts(newer.tick, tuple(games.values()), (*dropped, *newer.dropped))
+
+
 async def _emit_all(
     hub: Hub, forecasts: Receiver[Forecasts], served: Callable[[Tick], None]
 ) -> None:
@@ -110,7 +132,7 @@ async def _emit_all(
             if held is not None:
                 record("emit", held.tick, 0, 0.0)
                 served(held.tick)
-            held = newer if held is None else join(held, newer)
+            held = newer if held is None else coalesce(held, newer)
         if held is None:
             continue
         if ended or trio.current_time() >= due or not (held.games or held.dropped):
@@ -138,7 +160,14 @@ async def _emit(
     timing_ms["emit"] = round((perf_counter() - started) * 1e3, 3)
     timing_ms["total"] = _since_start_ms(tick)
     removals = hub.journal.removals
-    batch = hub.journal.apply(forecasts, messages, timing_ms)
+    batch = hub.journal.apply(
+        tick.number,
+        forecasts.games,
+        messages,
+        timing_ms,
+        dropped=forecasts.dropped,
+        seen=tick.feed is FeedState.OK,
+    )
     if hub.journal.ready and not was_ready:
         await hub.send_first_snapshots()
     if batch is not None:
@@ -202,10 +231,7 @@ async def _accept(
                     door(serve, scope, listeners)
                     serving = wanted
                     hub.address = log_listening("stream", listeners)
-            if settings.current is runtime:
-                runtime = await settings.wait_changed()
-            else:
-                runtime = settings.current
+            runtime = await settings.wait_until_other_than(runtime)
             hub.close_revoked()
 
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 
 import trio
 
+from nbad.net.pacing import Throttle
 from nbad.net.sockets import descriptor, reset_on_close
 from nbad.stream import wire
 from nbad.stream.fragment_limit import Fragments
-from nbad.stream.requests import Throttle
+from nbad.stream.requests import PER_SECOND
 
 # A window that stays full this long belongs to a peer that is gone or hung.
 STALL_S = 20.0
@@ -63,7 +64,7 @@ class FrameStream(trio.abc.Stream):
     _closing: bool = field(default=False, init=False)
     _released: bool = field(default=False, init=False)
     _fragments: Fragments = field(default_factory=Fragments, init=False)
-    _throttle: Throttle = field(default_factory=Throttle, init=False)
+    _throttle: Throttle = field(default_factory=lambda: Throttle(PER_SECOND), init=False)
     # Events only while somebody may wait for them.
     _unopened: trio.Event | None = field(default_factory=trio.Event, init=False)
     _flushed: trio.Event | None = field(default=None, init=False)

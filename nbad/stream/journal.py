@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from nbad.domain import FeedState, Game, Play, Point
-from nbad.stages.envelopes import Forecasts
+from nbad.domain import Game, Play, Point
 from nbad.stream import wire
 
 # Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
@@ -128,15 +127,22 @@ class StreamJournal:
 
     def apply(
         self,
-        forecasts: Forecasts,
+        tick: int,
+        games: tuple[Game, ...],
         messages: tuple[Message, ...],
         timing_ms: Mapping[str, float],
+        *,
+        dropped: tuple[str, ...] = (),
+        seen: bool = True,
     ) -> Batch | None:
-        """Take a tick in, ``messages`` being its games encoded; None where no game changed."""
-        if messages or forecasts.tick.feed is FeedState.OK:
+        """Take a tick in, ``messages`` being its ``games`` encoded; None where no game changed.
+
+        ``dropped`` are the games that left the night; ``seen``: the feed was seen whole once.
+        """
+        if messages or seen:
             self.ready = True
         back = {message.game_id for message in messages}
-        gone = [name for name in forecasts.dropped if name in self._games and name not in back]
+        gone = [name for name in dropped if name in self._games and name not in back]
         for game_id in gone:
             del self._games[game_id], self._series[game_id], self._plays[game_id]
             self._whole.pop(game_id, None)
@@ -147,7 +153,7 @@ class StreamJournal:
             self._snapshots.clear()
         if not messages:
             return None
-        for game, message in zip(forecasts.games, messages, strict=True):
+        for game, message in zip(games, messages, strict=True):
             self._games[message.game_id] = message
             self._series[message.game_id] = game.series
             self._plays[message.game_id] = game.update.plays
@@ -159,13 +165,11 @@ class StreamJournal:
         payload = wire.encode_batch(
             self.epoch,
             self.seq,
-            forecasts.tick.number,
+            tick,
             (message.body for message in messages),
             timing_ms,
         )
-        batch = Batch(
-            self.seq, forecasts.tick.number, messages, dict(timing_ms), wire.text_frame(payload)
-        )
+        batch = Batch(self.seq, tick, messages, dict(timing_ms), wire.text_frame(payload))
         self._ring.append(batch)
         return batch
 

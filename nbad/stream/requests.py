@@ -102,22 +102,6 @@ def parse_since(value: object) -> Since:
     raise BadRequestError("since: expected EPOCH.SEQ, as in snapshot and batch")
 
 
-class Throttle:
-    """Lets ``per_s`` a second through, and what is due in ``burst_s`` seconds at once."""
-
-    __slots__ = ("_burst_s", "_free_at", "_step_s")
-
-    def __init__(self, per_s: float = PER_SECOND, burst_s: float = 1.0) -> None:
-        self._step_s = 1 / per_s
-        self._burst_s = burst_s
-        self._free_at = 0.0
-
-    def delay(self, now: float) -> float:
-        """How long what came ``now`` (s) has to wait, in seconds."""
-        self._free_at = max(self._free_at, now) + self._step_s
-        return max(0.0, self._free_at - now - self._burst_s)
-
-
 def _only(message: dict[str, Any], known: tuple[str, ...]) -> None:
     """A key that is misspelt would otherwise narrow nothing, and nobody would know."""
     for key in message:

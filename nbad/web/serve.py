@@ -68,9 +68,7 @@ async def serve_http(
                     address = log_listening("http", listeners)
                     nursery.start_soon(_serve, app, listeners, stop)
                     serving = wanted
-            if settings.current is runtime:
-                await settings.wait_changed()
-            runtime = settings.current
+            runtime = await settings.wait_until_other_than(runtime)
 
 
 async def _serve(app: Any, listeners: list[trio.SocketListener], stop: trio.Event) -> None:
