@@ -124,7 +124,7 @@ def _on_tick_served(notifier: Notifier, live: Live, collector: Collector) -> Cal
             feed = tick.feed
         if ready:
             notifier.status(status)
-        else:
+        elif tick.whole:
             ready = True
             notifier.ready(status)
             log.info("ready", tick=tick.number, games=live.hub.journal.games)

@@ -42,17 +42,74 @@ class Team(NamedTuple):
     name: str
 
 
-class BoardEntry(NamedTuple):
-    """A game as one line of the scoreboard: where it stands, without its plays.
+class State(NamedTuple):
+    """Where a game stands. ``clock_s`` is the time left in ``period``, in seconds."""
 
-    ``clock_s`` is the time left in ``period`` in seconds; ``start_utc`` is RFC 3339.
+    status: Status
+    period: int
+    clock_s: float
+    home: int
+    away: int
+
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        """How far the game is: scheduled before live before final, then game time played."""
+        return _ORDER[self.status], self.period, -self.clock_s
+
+    @property
+    def points(self) -> int:
+        """Of both sides together."""
+        return self.home + self.away
+
+    @property
+    def score(self) -> tuple[int, int]:
+        """Home, away."""
+        return self.home, self.away
+
+    def goes_back_from(self, told: State) -> bool:
+        """Whether it takes back something of ``told``: game time, a status or points."""
+        return self.rank < told.rank or self.points < told.points
+
+    def contradicts(self, told: State) -> bool:
+        """Whether ``told`` must be corrected for it: it goes back, or is another final score."""
+        final = self.status is told.status is Status.FINAL
+        return self.goes_back_from(told) or (final and self.score != told.score)
+
+
+_ORDER = {
+    Status.SCHEDULED: 0, Status.POSTPONED: 0, Status.LIVE: 1, Status.HALFTIME: 1, Status.FINAL: 2,
+}  # fmt: skip
+
+
+class Listing(NamedTuple):
+    """A game as one line of the scoreboard lists it: None is what the board leaves unsaid.
+
+    ``clock_s`` is the time left in ``period`` in seconds; ``start_utc`` is RFC 3339 in UTC.
+    """
+
+    game_id: str
+    status: Status
+    period: int | None
+    clock_s: float | None
+    start_utc: str | None
+    home: Team
+    away: Team
+    home_score: int | None
+    away_score: int | None
+
+
+class BoardEntry(NamedTuple):
+    """A game as it is told, without its plays.
+
+    ``clock_s`` is the time left in ``period`` in seconds; ``start_utc`` is RFC 3339 in UTC, None
+    where nobody knows it yet.
     """
 
     game_id: str
     status: Status
     period: int
     clock_s: float
-    start_utc: str
+    start_utc: str | None
     home: Team
     away: Team
     home_score: int
@@ -61,11 +118,10 @@ class BoardEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scoreboard:
-    """The night: its date (``YYYY-MM-DD``), its games, and the games that could not be read."""
+    """The night: its games, and each that could not be read: its id or place, and why."""
 
-    date: str
-    entries: tuple[BoardEntry, ...]
-    skipped: tuple[str, ...] = ()
+    games: tuple[Listing, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +168,23 @@ class Play(NamedTuple):
     person_id: int = 0
     player: str = ""
 
+    @property
+    def ends_game(self) -> bool:
+        """Whether it is the scorer's word that the game is over. A tie is not: overtime."""
+        return self.kind == "game" and self.subkind == "end" and self.home != self.away
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A game that changed: its line, and all of its plays in the order in which they happened.
+    """A game that changed: where it stands, and its plays in the order in which they happened.
 
     ``unchanged`` is how many leading plays are those of the last update: what is folded of them
     holds. ``corrected``: the feed took back or changed what had been sent before.
-    ``source_time`` is when the newest play happened (RFC 3339, empty where none); ``player`` is
-    the full name of who made the last one;
-    ``received_at`` is in seconds since the epoch.
+    ``source_time`` is when the newest play happened, or where the board is ahead of them, when that
+    changed (RFC 3339, empty where nobody says); ``player`` is the full name of who made the last
+    play;
+    ``received_at`` is in seconds since the epoch. ``to_target_score``: the game is played to a
+    target score, so nothing can be forecast from its clock.
     """
 
     entry: BoardEntry
@@ -131,6 +194,7 @@ class Update:
     source_time: str
     received_at: float
     player: str = ""
+    to_target_score: bool = False
 
 
 class Quantiles(NamedTuple):
@@ -161,7 +225,8 @@ class Point(NamedTuple):
 class Game:
     """A game of the night as its subscribers see it.
 
-    ``forecast`` is None where there is nothing to forecast: a postponed game. ``series`` is the
+    ``forecast`` is None where there is nothing to forecast: a postponed game, and one that is
+    played to a target score. ``series`` is the
     whole forecast series so far, a pure function of the plays, the ratings and the model.
     """
 

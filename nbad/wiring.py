@@ -1,8 +1,10 @@
 """The pipeline: the one place where the stages and the channels between them are opened.
 
     feed ──▶ poll ═▶ parse ─▶ build_patterns ─▶ predict ─▶ serve_stream ──▶ subscribers
-                  │         │                │          │
-               latest    bounded          bounded    bounded
+              ▲   │     │   │                │          │
+              │ latest  │ bounded          bounded    bounded
+              └─────────┘
+              newest value: which games there are to follow
 
 One tick travels as one value. A bounded channel holds one tick, so that a stage can work on the
 next while the one behind it works on this; a second would only be an older answer. Between poller
@@ -22,14 +24,17 @@ from typing import Any, Protocol
 import httpx
 import trio
 
-from nbad.channels import Receiver, open_bounded, open_latest
+from nbad.channels import Receiver, Sender, open_bounded, open_latest, open_latest_value
 from nbad.feed.client import Tap
+from nbad.feed.poll_plan import TrackedGame
 from nbad.settings.current import Settings
 from nbad.stages.envelopes import Forecasts, Patterns, Updates
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns
 from nbad.stages.poller import merge_fetched, poll
 from nbad.stages.predictor import predict
+
+_NO_GAMES: tuple[TrackedGame, ...] = ()
 
 
 class LastStage(Protocol):
@@ -54,6 +59,7 @@ async def run_stages(
     the stages raise.
     """
     to_parse, fetched = open_latest(merge_fetched)
+    to_poll, night = open_latest_value(_NO_GAMES)
     to_build, updates = open_bounded(1, Updates)
     to_predict, patterns = open_bounded(1, Patterns)
     to_serve, forecasts = open_bounded(1, Forecasts)
@@ -62,6 +68,15 @@ async def run_stages(
         await nursery.start(serve, forecasts)
         nursery.start_soon(predict, patterns, to_serve)
         nursery.start_soon(build_patterns, updates, to_predict)
-        nursery.start_soon(parse, fetched, to_build)
+        nursery.start_soon(parse, fetched, to_build, to_poll)
         with source:
-            await poll(to_parse, settings, transport=transport, tap=tap)
+            await poll(to_parse, night, settings, transport=transport, tap=tap)
+
+
+async def follow_feed(settings: Settings, updates: Sender[Updates], *, tap: Tap) -> None:
+    """Poll and parse until cancelled, and no more: for who keeps what the feed sends."""
+    to_parse, fetched = open_latest(merge_fetched)
+    to_poll, night = open_latest_value(_NO_GAMES)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(parse, fetched, updates, to_poll)
+        await poll(to_parse, night, settings, tap=tap)

@@ -50,7 +50,7 @@ def test_it_tries_the_feed(tmp_path: Path) -> None:
         )
         good = check("--config", str(path), "--network")
     assert (good.returncode, good.stderr) == (0, "")
-    assert ": 4 games of 2026-01-14, 0 unreadable, " in good.stdout
+    assert ": 4 games, 0 unreadable, " in good.stdout
     assert " plays, " in good.stdout
     assert " results, " in good.stdout
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbad.feed.decode import BadData, integer
-from nbad.feed.playbyplay import parse_play
+from nbad.feed.playbyplay import UNKNOWN, completed, parse_play
 from nbad.feed.scoreboard import parse_scoreboard
 
 ACTION = {
@@ -21,17 +21,34 @@ ACTION = {
 ABSURD = [-1, 40_000, 10**17, "9" * 5000, "-3", 1e300, True, [], "١٢٣٤٥"]
 
 
-@pytest.mark.parametrize("value", ABSURD, ids=lambda value: str(value)[:9])
-@pytest.mark.parametrize("name", ["scoreHome", "scoreAway", "period"])
-def test_an_absurd_number_of_a_play_is_named(name: str, value: Any) -> None:
-    with pytest.raises(BadData, match=f"action 7: {name}: expected a whole number"):
-        parse_play(ACTION | {name: value})
+@pytest.mark.parametrize("value", [*ABSURD, "", None], ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize("name", ["scoreHome", "scoreAway"])
+def test_an_absurd_score_of_a_play_is_unknown(name: str, value: Any) -> None:
+    play = parse_play(ACTION | {name: value})
+    assert {"scoreHome": play.home, "scoreAway": play.away}[name] == UNKNOWN
+    known = completed((parse_play(ACTION), play))[1]
+    assert (known.home, known.away) == (30, 28)
+
+
+@pytest.mark.parametrize("clock", ["", None, "PT13M00.00S", "PT1M", 7, "PT00M99999999999999.9S"])
+def test_a_clock_that_cannot_be_is_the_last_one_known(clock: Any) -> None:
+    play = parse_play(ACTION | {"clock": clock})
+    assert play.clock_s == UNKNOWN
+    assert completed((parse_play(ACTION), play))[1].clock_s == 431.25
+    assert completed((play,))[0].clock_s == 720.0  # the period had just begun
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, 1e300, 2**60, [1]], ids=lambda value: str(value)[:9])
 @pytest.mark.parametrize("name", ["teamId", "possession", "personId"])
-def test_an_absurd_id_is_named(name: str, value: Any) -> None:
-    with pytest.raises(BadData, match=f"action 7: {name}: expected a whole number"):
+def test_an_absurd_id_names_nobody(name: str, value: Any) -> None:
+    field = {"teamId": "team_id", "possession": "possession", "personId": "person_id"}[name]
+    assert getattr(parse_play(ACTION | {name: value}), field) == 0
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, 1e300, 2**60, [1], None, "", -1])
+@pytest.mark.parametrize("name", ["actionNumber", "orderNumber", "period"])
+def test_an_action_that_cannot_be_placed_is_none(name: str, value: Any) -> None:
+    with pytest.raises(BadData, match=f"{name}: expected"):
         parse_play(ACTION | {name: value})
 
 
@@ -41,11 +58,19 @@ def test_an_absurd_game_of_the_board_is_skipped_and_the_others_are_not() -> None
         "gameId": "0022500001", "gameStatus": 2, "period": 1, "gameClock": "PT10M00.00S",
         "gameTimeUTC": "2026-01-15T02:00:00Z", "homeTeam": side, "awayTeam": side,
     }  # fmt: skip
-    bad = [game | {"period": "9" * 5000}, game | {"homeTeam": side | {"score": 40_000}}]
-    body = orjson.dumps({"scoreboard": {"gameDate": "2026-01-14", "games": [*bad, game]}})
+    bad = [game | {"gameStatus": 9}, game | {"homeTeam": side | {"teamTricode": None}}, 7]
+    odd = [
+        game | {"gameId": 22500002, "period": "9" * 5000, "gameTimeUTC": "0001-01-01T00:00:00Z"},
+        game | {"gameId": "0022500003", "homeTeam": side | {"score": 40_000}, "gameClock": [1]},
+    ]
+    body = orjson.dumps({"scoreboard": {"gameDate": None, "games": [*bad, game, *odd]}})
     board = parse_scoreboard(body)
-    assert len(board.entries) == 1
-    assert [skipped.split(":")[1].strip() for skipped in board.skipped] == ["period", "score"]
+    assert [listing.game_id[-1] for listing in board.games] == ["1", "2", "3"]
+    assert [(reason.split(":")[0], name[-1]) for name, reason in board.skipped] == [
+        ("gameStatus", "1"), ("teamTricode", "1"), ("expected an object with gameId, was 7", "2"),
+    ]  # fmt: skip
+    assert (board.games[1].period, board.games[1].start_utc) == (None, None)
+    assert (board.games[2].home_score, board.games[2].clock_s) == (None, None)
 
 
 @given(st.one_of(st.integers(), st.text(), st.floats(), st.none(), st.booleans()))

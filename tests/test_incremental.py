@@ -45,7 +45,7 @@ def outcome(body: bytes, last: Reading | None) -> tuple[Any, Reading | None]:
         made = read(body, last)
     except BadData as error:
         return str(error), last
-    return (made.game_id, made.plays, made.said), made
+    return (made.game_id, made.plays, made.said, made.to_target_score), made
 
 
 EDITS = st.sampled_from(
@@ -91,7 +91,9 @@ def test_the_tail_read_is_the_whole_read(
         elif actions and edit == "cut":
             actions = actions[: index + 1]
         elif actions and edit == "break":
-            broken = actions[index] | {"scoreHome": None}
+            broken = actions[index] | {"scoreHome": None, "clock": ""}
+            if place > 0.5:  # it cannot be placed: it is left out, and comes when it can be read
+                broken |= {"orderNumber": None}
             body = document([*actions[:index], broken, *actions[index + 1 :]], time, spaced)
         elif edit == "garble":
             body = document(actions, time, spaced)
@@ -185,7 +187,7 @@ def test_new_actions_in_any_order_are_put_in_theirs(
         actions = list(game[:200])
         last = read(document(actions, 1))
         assert last.plays is last.said
-        final = last.said[-1].number
+        final = last.plays[-1].number
         new = [
             numbered(game[200 + place], final if number < 0 else number, order)
             for place, (number, order) in enumerate(numbers_and_orders)

@@ -121,6 +121,8 @@ def test_a_better_team_and_the_ball_never_harm(row: Row, margin: float) -> None:
 def test_the_end_is_the_score(lead: int, elapsed: float) -> None:
     for sign in (1, -1):
         row = state(0.0, sign * lead, elapsed_s=elapsed, points=211.0)
+        assert 0 < one(row).home_win < 1  # nobody has said yet that it is over
+        row[INDEX["over"]] = 1.0
         said = one(row)
         assert said.home_win == (1.0 if sign > 0 else 0.0)
         assert said.margin.p10 == said.margin.p50 == said.margin.p90 == sign * lead

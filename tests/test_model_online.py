@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from numpy.typing import NDArray
 
-from nbad.domain import BoardEntry, Result, Schedule, Scoreboard, Status, Team
+from nbad.domain import Result, Schedule
 from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
@@ -18,7 +19,7 @@ from nbad.pattern.history import GameHistory
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
-from nbad.stages.envelopes import Fetched, Payload
+from nbad.stages.envelopes import Document, Fetched
 from nbad.stages.parser import GameTracker
 from nbad.stages.patterns import PatternTracker
 from nbad.training.readers import read_cdn, read_games
@@ -49,8 +50,6 @@ def real() -> tuple[RecordedGame, list[bytes]]:
     """A real game, as it grew by a handful of actions at a time."""
     if not REAL.exists():
         pytest.skip("no ../shared/data")
-    import orjson
-
     document = orjson.loads(REAL.read_bytes())
     actions = document["game"]["actions"]
     said = []
@@ -60,21 +59,31 @@ def real() -> tuple[RecordedGame, list[bytes]]:
     return read_cdn(said[-1]), said
 
 
+def board_of(game: RecordedGame, status: int, start: str) -> bytes:
+    teams = {
+        side: {"teamId": number, "teamTricode": side[:3].upper(), "teamName": side, "score": 0}
+        for side, number in (("homeTeam", game.home_id), ("awayTeam", game.away_id))
+    }
+    listed = {"gameId": game.game_id, "gameStatus": status, "period": 1, "gameTimeUTC": start}
+    return orjson.dumps({"scoreboard": {"games": [listed | teams]}})
+
+
 def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArray, list[Point]]]:  # type: ignore[type-arg]
     """The daemon's parser and pattern builder: of each body, the row now and the series so far."""
     book, patterns = GameTracker(), PatternTracker()
     runtime = Runtime(Config(), Forecaster.load())
     start = next(play.actual for play in read(said[-1]).plays if play.actual)
-    teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
-    line = BoardEntry(game.game_id, Status.LIVE, 1, 720.0, start, *teams, 0, 0)
+    board = board_of(game, 2, start)
     series: list[Point] = []
     for number, body in enumerate(said):
         tick = Tick(number, float(number), runtime)
-        board = Scoreboard(start[:10], (line,)) if number == 0 else None
-        payload = Payload(game.game_id, body, 60.0 * number, None)
-        updates, trouble = book.take(Fetched(tick, board, None, 60.0 * number, (payload,)))
+        boards = (Document("", board, 0.0),) if number == 0 else ()
+        plays = Document(game.game_id, body, 60.0 * number)
+        updates, trouble = book.take(Fetched(tick, 60.0 * number, 0.0, (*boards, plays)))
         assert not trouble
-        for pattern in (made := patterns.fold(updates)).games:
+        made, failed = patterns.fold(updates)
+        assert not failed
+        for pattern in made.games:
             rows = made.matrix[pattern.first_point_row :][: len(pattern.points)]
             completed = list(zip(pattern.points, rows, strict=True))
             series = [*series[: pattern.kept_points], *completed]
@@ -165,12 +174,11 @@ def test_the_schedule_rates_as_training_does() -> None:
     )
     book, force = PatternTracker(), Runtime(Config(), Forecaster.load())
     for number in (0, 8, 60, 119):
-        game, teams = games[number], (Team(0, "", ""), Team(0, "", ""))
-        teams = Team(game.home_id, "HOM", "Home"), Team(game.away_id, "AWY", "Away")
-        line = BoardEntry(game.game_id, Status.SCHEDULED, 0, 0.0, tip_off(game), *teams, 0, 0)
-        fetched = Fetched(Tick(number, 0.0, force), Scoreboard("", (line,)))
+        game = games[number]
+        board = Document("", board_of(game, 1, tip_off(game)), 0.0)
+        fetched = Fetched(Tick(number, 0.0, force), documents=(board,))
         updates, _ = GameTracker().take(fetched)
-        made = book.fold(replace(updates, schedule=Schedule(results, ())))
+        made, _ = book.fold(replace(updates, schedule=Schedule(results, ())))
         expected = expectations(games)[number]
         blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
         assert made.matrix[0].tobytes() == np.array(blank.current()).tobytes()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from nba_api.stats.static import players
 
-from nbad.domain import BoardEntry, Play, Status, Team
+from nbad.domain import Listing, Play, Status, Team
 from nbad.feed.names import Names
 
 BOSTON, UNKNOWN = 1610612738, 42
-LINE = BoardEntry(
+LINE = Listing(
     "0022500001", Status.LIVE, 1, 600.0, "2026-01-15T00:00:00Z",
     Team(BOSTON, "BOS", "BOS"), Team(UNKNOWN, "ZZZ", "ZZZ"), 0, 0,
 )  # fmt: skip

@@ -1,11 +1,14 @@
-"""The parser never publishes an older state silently, and tells what was corrected."""
+"""What is told of a game, held to the laws of TRUTH.md by hand-worked nights of documents."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
+from feed_kit import ONE, TWO, action, entry, plays_of
 
-from nbad.domain import Play, Scoreboard, Update
+from nbad.domain import Play, Update
 from nbad.feed.decode import BadData
 from nbad.feed.incremental import read
 from nbad.feed.playbyplay import compare
@@ -14,10 +17,8 @@ from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
-from nbad.stages.envelopes import Fetched, Payload
-from nbad.stages.parser import GameTracker
-
-GAME = "0022500001"
+from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.parser import GameTracker, Trouble
 
 
 @pytest.fixture(scope="module")
@@ -25,54 +26,62 @@ def forecaster() -> Forecaster:
     return Forecaster.load()
 
 
-def action(number: int, home: int, away: int, edited: str = "") -> dict[str, object]:
-    moment = f"2026-01-15T02:{number:02}:00Z"
-    return {
-        "actionNumber": number,
-        "orderNumber": number * 10_000,
-        "clock": f"PT{11 - number // 60:02}M{59 - number % 60:02}.00S",
-        "period": 1,
-        "actionType": "2pt",
-        "scoreHome": str(home),
-        "scoreAway": str(away),
-        "timeActual": moment,
-        "edited": edited or moment,
-    }
-
-
-def body(*actions: dict[str, object]) -> bytes:
-    return orjson.dumps({"game": {"gameId": GAME, "actions": actions}})
-
-
-def board() -> Scoreboard:
-    from nbad.feed.scoreboard import parse_entry
-
-    teams = {
-        side: {"teamId": number, "teamTricode": side[:3].upper(), "score": 0}
-        for number, side in enumerate(("homeTeam", "awayTeam"), 1)
-    }
-    entry = {"gameId": GAME, "gameStatus": 2, "period": 1, "gameTimeUTC": "2026-01-15T02:00:00Z"}
-    return Scoreboard("2026-01-15", (parse_entry(entry | teams),))
+def board_of(*games: Any) -> bytes:
+    return orjson.dumps({"scoreboard": {"games": games}})
 
 
 class Feed:
-    """A feed that says one body after another, each at its second."""
+    """A feed that says one thing after another, each at its second."""
 
     def __init__(self, forecaster: Forecaster) -> None:
-        self.book = GameTracker()
-        self.force = Runtime(Config(), forecaster)
+        self.tracker = GameTracker()
+        self.runtime = Runtime(Config(), forecaster)
         self.now = 0.0
+        self.trouble: list[Trouble] = []
+        self.dropped: tuple[str, ...] = ()
+        self.whole = True
+        self.accepted: list[str] = []
 
-    def says(self, said: bytes | None, *, modified: float | None = None, after: float = 1.0):  # type: ignore[no-untyped-def]
+    def says(
+        self,
+        plays: list[Any] | bytes | None = None,
+        board: Any = None,
+        *,
+        modified: float | None = None,
+        after: float = 1.0,
+        failed: tuple[str, ...] = (),
+    ) -> Update | None:
+        """What is told of game one; ``board`` is its entry, or a whole board's bytes."""
         self.now += after
-        payloads = (Payload(GAME, said, self.now, modified),) if said else ()
-        shown = board() if self.now == after else None
-        tick = Tick(int(self.now), self.now, self.force)
-        updates, trouble = self.book.take(Fetched(tick, shown, None, self.now, payloads=payloads))
-        return (updates.games[0] if updates.games else None), trouble
+        documents = []
+        if board is not None:
+            body = board if isinstance(board, bytes) else board_of(board)
+            documents.append(self.document("", body, modified))
+        if plays is not None:
+            body = plays if isinstance(plays, bytes) else plays_of(ONE, plays)
+            documents.append(self.document(ONE, body, modified))
+        tick = Tick(int(self.now), self.now, self.runtime)
+        fetched = Fetched(tick, self.now, self.now, tuple(documents), failed=failed)
+        updates, self.trouble = self.tracker.take(fetched)
+        self.dropped, self.whole = updates.dropped, tick.whole
+        told = [update for update in updates.games if update.entry.game_id == ONE]
+        return told[0] if told else None
+
+    def document(self, game_id: str, body: bytes, modified: float | None) -> Document:
+        accept = lambda: self.accepted.append(game_id)  # noqa: E731
+        return Document(game_id, body, self.now, modified, accept)
 
 
-ONE, TWO, THREE = action(1, 2, 0), action(2, 2, 3), action(3, 4, 3)
+P1, P2, P3 = action(1, 2, 0), action(2, 2, 3), action(3, 4, 3)
+TIP = entry(ONE, clock="PT12M00.00S")
+
+
+@pytest.fixture
+def feed(forecaster: Forecaster) -> Feed:
+    """A feed whose game has tipped off, and whose three plays were told."""
+    made = Feed(forecaster)
+    assert score(made.says([P1, P2, P3], TIP)) == (4, 3)
+    return made
 
 
 def score(update: Update | None) -> tuple[int, int]:
@@ -80,53 +89,304 @@ def score(update: Update | None) -> tuple[int, int]:
     return update.entry.home_score, update.entry.away_score
 
 
-def test_an_older_snapshot_is_not_published(forecaster: Forecaster) -> None:
-    feed = Feed(forecaster)
-    assert score(feed.says(body(ONE, TWO, THREE))[0]) == (4, 3)
-    update, trouble = feed.says(body(ONE, TWO))
-    assert update is None
-    assert "from before" in trouble[0][1]
-    assert feed.says(body(ONE, TWO, THREE)) == (None, [])
+def told(update: Update | None) -> tuple[Any, ...]:
+    assert update is not None
+    entry_ = update.entry
+    return str(entry_.status), entry_.period, entry_.home_score, entry_.away_score, update.corrected
 
 
-def test_a_play_taken_back_is_corrected_once_it_is_believed(forecaster: Forecaster) -> None:
-    feed = Feed(forecaster)
-    feed.says(body(ONE, TWO, THREE))
-    assert feed.says(body(ONE, TWO))[0] is None
-    assert feed.says(None, after=10)[0] is None
-    update, _ = feed.says(None, after=30)
+def live(period: int, clock: str, home: int, away: int, **more: Any) -> Any:
+    return entry(ONE, 2, clock, score=(home, away)) | {"period": period} | more
+
+
+def final(home: int, away: int) -> Any:
+    return entry(ONE, 3, "", score=(home, away)) | {"period": 4}
+
+
+END = action(500, 100, 98, period=4, clock=0, kind="game", subkind="end")
+
+
+# -- plays that go back ----------------------------------------------------------------
+
+
+def test_an_older_snapshot_is_not_told(feed: Feed) -> None:
+    assert feed.says([P1, P2]) is None
+    assert feed.says([P1, P2, P3]) is None
+    assert feed.says(after=60) is None
+
+
+def test_a_play_taken_back_is_told_once_it_was_said_for_long(feed: Feed) -> None:
+    assert feed.says([P1, P2]) is None
+    assert feed.says(after=20) is None
+    update = feed.says(after=10)
     assert score(update) == (2, 3)
+    assert update is not None
     assert update.corrected
 
 
-def test_a_newer_date_is_believed_at_once(forecaster: Forecaster) -> None:
+def test_the_known_state_that_comes_again_settles_a_doubt_for_good(feed: Feed) -> None:
+    """Two caches that take turns: the older one never speaks for 30 s without the other."""
+    for _ in range(20):
+        assert feed.says([P1, P2], after=5) is None
+        assert feed.says([P1, P2, P3], after=5) is None
+
+
+def test_a_newer_date_of_plays_is_believed_at_once(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
-    feed.says(body(ONE, TWO, THREE), modified=100.0)
-    assert feed.says(body(ONE, TWO), modified=99.0)[0] is None
-    update, _ = feed.says(body(ONE, TWO), modified=101.0)
-    assert score(update) == (2, 3)
-    assert update.corrected
+    feed.says([P1, P2, P3], TIP, modified=100.0)
+    assert feed.says([P1, P2], modified=99.0) is None
+    assert feed.says([P1, P2], modified=100.0) is None
+    update = feed.says([P1, P2], modified=101.0)
+    assert told(update)[2:] == (2, 3, True)
+
+
+def test_an_older_date_is_believed_all_the_same_after_30_s(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([P1, P2, P3], TIP, modified=100.0)
+    feed.says([P1, P2], modified=50.0)
+    assert told(feed.says(after=30.0))[2:] == (2, 3, True)
 
 
 def test_an_edit_and_a_late_insert_are_corrections(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
-    feed.says(body(ONE, THREE))
-    update, _ = feed.says(body(ONE, TWO, THREE))
+    feed.says([P1, P3], TIP)
+    update = feed.says([P1, P2, P3])
+    assert update is not None
     assert (update.corrected, update.unchanged) == (True, 1)
-    later = action(1, 3, 0, "2026-01-15T02:30:00Z")
-    update, _ = feed.says(body(later, TWO, THREE))
+    later = action(1, 3, 0, edited=1800)
+    update = feed.says([later, P2, P3])
+    assert update is not None
     assert (update.corrected, update.unchanged) == (True, 0)
-    assert feed.says(body(later, TWO, THREE, action(4, 6, 3)))[0].corrected is False
+    update = feed.says([later, P2, P3, action(4, 6, 3)])
+    assert update is not None
+    assert update.corrected is False
 
 
-def test_a_broken_game_is_named(forecaster: Forecaster) -> None:
+def test_two_edits_within_a_second_are_both_told(feed: Feed) -> None:
+    first = action(3, 5, 3, edited=60)
+    second = action(3, 6, 3, edited=60)  # the same second, another content
+    assert score(feed.says([P1, P2, first])) == (5, 3)
+    assert score(feed.says([P1, P2, second])) == (6, 3)
+
+
+def test_points_overturned_by_a_later_play_are_told_corrected(feed: Feed) -> None:
+    replay = action(4, 2, 3, clock=596, kind="instantreplay")
+    assert told(feed.says([P1, P2, P3, replay]))[2:] == (2, 3, True)
+
+
+def test_a_deleted_basket_takes_the_board_with_it(feed: Feed) -> None:
+    """The board's date proves nothing, but plays that were believed to go back do."""
+    feed.says([P1, P2, P3], live(1, "PT09M56.00S", 4, 3), modified=10.0)
+    update = feed.says([P1, P2], live(1, "PT09M57.00S", 2, 3), modified=20.0)
+    assert told(update)[2:] == (2, 3, True)
+
+
+def test_no_play_at_all_is_no_tip_off_again(feed: Feed) -> None:
+    assert feed.says([]) is None
+    update = feed.says(after=30)
+    assert update is not None
+    assert update.corrected
+    assert update.entry.status == "live"
+
+
+# -- the board -------------------------------------------------------------------------
+
+
+def test_plays_that_stand_still_do_not_freeze_a_game(feed: Feed) -> None:
+    update = feed.says(board=live(3, "PT05M00.00S", 61, 58))
+    assert told(update) == ("live", 3, 61, 58, False)
+    assert update is not None
+    assert update.plays[-1].number == 3  # the last play known
+    assert told(feed.says(board=final(110, 104))) == ("final", 4, 110, 104, False)
+
+
+def test_a_board_that_goes_back_is_held(feed: Feed) -> None:
+    feed.says(board=live(1, "PT08M00.00S", 12, 9))
+    assert feed.says(board=live(1, "PT08M30.00S", 8, 9)) is None
+    assert feed.says(board=live(1, "PT08M00.00S", 12, 9), after=29) is None
+    assert feed.says(board=live(1, "PT08M30.00S", 8, 9), after=29) is None
+    assert told(feed.says(board=live(1, "PT08M20.00S", 9, 9), after=30))[2:] == (9, 9, True)
+
+
+def test_a_final_is_told_with_the_boards_score_at_once(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
-    _, trouble = feed.says(body(ONE, TWO | {"scoreHome": None}))
-    assert trouble == [(GAME, "action 2: scoreHome: expected a value, was null")]
+    last = action(490, 98, 100, period=4, clock=4)
+    feed.says([last], live(4, "PT00M04.00S", 98, 100))
+    assert told(feed.says(board=final(101, 100))) == ("final", 4, 101, 100, False)
+    made = action(495, 101, 100, period=4, clock=0)
+    over = action(500, 101, 100, period=4, clock=0, kind="game", subkind="end")
+    update = feed.says([last, made, over])
+    assert told(update) == ("final", 4, 101, 100, False)
+
+
+def test_where_the_ends_differ_the_boards_stands(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([END], live(4, "PT00M02.00S", 98, 98))
+    assert feed.says(board=final(99, 98)) is None
+    assert told(feed.says(after=31)) == ("final", 4, 99, 98, True)
+    assert feed.says(after=600) is None
+
+
+def test_a_final_of_the_board_is_not_flipped_by_plays_that_say_more(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([action(490, 98, 98, period=4, clock=4)], live(4, "PT00M04.00S", 98, 98))
+    assert told(feed.says(board=final(99, 98)))[:4] == ("final", 4, 99, 98)
+    update = feed.says([action(490, 98, 98, period=4, clock=4), END])
+    assert told(update)[:4] == ("final", 4, 99, 98)
+
+
+def test_a_final_that_is_corrected_stays_final(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([action(490, 100, 98, period=4, clock=4), END], final(100, 98))
+    edited = [
+        action(490, 99, 98, period=4, clock=4, edited=900),
+        END | {"scoreHome": "99", "edited": "2026-01-15T03:00:00Z"},
+    ]
+    feed.says(edited)
+    update = feed.says(board=final(99, 98))
+    assert told(update) == ("final", 4, 99, 98, True)
+
+
+def test_a_tie_that_is_called_over_is_overtime(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([], live(4, "PT00M00.00S", 100, 100))
+    assert feed.says(board=final(100, 100)) is None  # still live, at the end of the fourth
+    over = live(5, "PT04M30.00S", 102, 100)
+    assert told(feed.says(board=over)) == ("live", 5, 102, 100, False)
+
+
+def test_a_game_does_not_stay_final_once_its_end_was_taken_back(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    before = action(490, 100, 98, period=4, clock=4)
+    feed.says([before, END], live(4, "PT00M04.00S", 100, 98))
+    going_on = action(501, 100, 98, period=4, clock=2, edited=900)
+    update = feed.says([before, going_on])
+    assert told(update) == ("live", 4, 100, 98, True)
+
+
+def test_half_time_is_the_boards_word_and_ends_with_the_plays(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    end = action(200, 50, 48, period=2, clock=0, kind="period", subkind="end")
+    half = live(2, "PT00M00.00S", 50, 48, gameStatusText="Half")
+    assert told(feed.says([end], half))[0] == "halftime"
+    third = action(201, 52, 48, period=3, clock=600)
+    assert told(feed.says([end, third])) == ("live", 3, 52, 48, False)
+
+
+def test_where_the_sides_are_swapped_the_board_speaks_and_it_is_said_once(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    swapped = [action(1, 7, 2, clock=590)]
+    assert score(feed.says(swapped, live(1, "PT09M50.00S", 2, 7))) == (2, 7)
+
+
+def test_unknown_is_not_zero(feed: Feed) -> None:
+    feed.says(board=live(2, "PT05M00.00S", 30, 28))
+    odd = live(2, "", 30, 28) | {"period": None}
+    odd["homeTeam"] = odd["homeTeam"] | {"score": None}
+    assert feed.says(board=odd) is None
+    assert told(feed.says(board=live(3, "", 31, 28)))[1:4] == (3, 31, 28)
+
+
+def test_a_broken_off_game_is_postponed_and_goes_on(feed: Feed) -> None:
+    stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
+    assert feed.says(board=stopped) is None
+    update = feed.says(after=30)
+    assert told(update) == ("postponed", 1, 4, 3, True)
+    assert told(feed.says(board=live(1, "PT09M40.00S", 6, 3)))[:4] == ("live", 1, 6, 3)
+
+
+@pytest.mark.parametrize("words", ["PPD", "Postponed", "Cancelled", "Canceled", "Forfeit"])
+def test_a_game_that_is_not_played_is_postponed(forecaster: Forecaster, words: str) -> None:
+    feed = Feed(forecaster)
+    update = feed.says(board=entry(ONE, 3, "") | {"gameStatusText": words}, failed=(ONE,))
+    assert update is None or told(update)[0] == "postponed"
+    if update is None:
+        assert told(feed.says(after=6))[0] == "postponed"
+
+
+def test_a_game_to_a_target_score_says_so(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    update = feed.says([P1 | {"isTargetScoreLastPeriod": True}], TIP)
+    assert update is not None
+    assert update.to_target_score
+
+
+# -- half readable ---------------------------------------------------------------------
+
+
+def test_a_play_that_cannot_be_read_costs_itself(feed: Feed) -> None:
+    broken = action(4, 6, 3) | {"orderNumber": None}
+    update = feed.says([P1, P2, P3, broken, action(5, 8, 3)])
+    assert score(update) == (8, 3)
+    assert {trouble.event for trouble in feed.trouble} == {"play_skipped", "game_skipped"}
+    assert "action 4: orderNumber" in feed.trouble[0].reason
+    update = feed.says([P1, P2, P3, action(4, 6, 3), action(5, 8, 3)])
+    assert update is not None
+    assert [play.number for play in update.plays] == [1, 2, 3, 4, 5]
+
+
+def test_a_document_that_is_none_is_asked_for_again(feed: Feed) -> None:
+    feed.accepted.clear()
+    assert feed.says(b'{"game":{"gameId":"0022500001","actions":[') is None
+    assert feed.says(b'{"game":{"gameId":"0022500009","actions":[]}}') is None
+    assert feed.accepted == []
+    feed.says([P1, P2, P3, action(4, 6, 3)])
+    assert feed.accepted == [ONE]
+
+
+def test_what_nobody_uses_hides_nothing(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    odd = live(1, "PT09M00.00S", 4, 3) | {"gameTimeUTC": 7, "gameLeaders": None, "gameEt": []}
+    update = feed.says(None, odd, failed=(ONE,))
+    assert update is not None
+    assert update.entry.start_utc is None
+
+
+def test_a_fault_of_ours_costs_one_game(
+    forecaster: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = Feed(forecaster)
+
+    def fail(*_: object) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("nbad.stages.parser.read", fail)
+    both = board_of(TIP, entry(TWO, 1, ""))
+    assert score(feed.says([P1], both)) == (0, 0)  # told from the board
+    assert [(trouble.event, trouble.game_id) for trouble in feed.trouble] == [("game_failed", ONE)]
+
+
+# -- the night -------------------------------------------------------------------------
+
+
+def test_a_game_under_way_is_first_told_with_its_plays(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    assert feed.says(board=live(1, "PT05M00.00S", 20, 18)) is None
+    assert not feed.whole
+    update = feed.says([P1, P2, P3])
+    assert update is not None
+    assert (score(update), len(update.plays), feed.whole) == ((20, 18), 3, True)
+
+
+def test_a_game_is_told_without_plays_where_none_come(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    assert feed.says(board=live(1, "PT05M00.00S", 20, 18)) is None
+    assert score(feed.says(after=5)) == (20, 18)
+
+
+def test_a_game_leaves_a_minute_after_the_board(feed: Feed) -> None:
+    feed.says(board=final(100, 98))
+    assert feed.says(board=board_of()) is None
+    feed.says(after=59)
+    assert not feed.dropped
+    feed.says(after=2)
+    assert feed.dropped == (ONE,)
 
 
 def test_plays_are_ordered_and_compared() -> None:
-    plays = read(body(THREE, ONE, TWO)).plays
+    plays = read(plays_of(ONE, [P3, P1, P2])).plays
     assert [play.number for play in plays] == [1, 2, 3]
     assert compare(plays, plays).unchanged == 3
     assert compare(plays[:2], plays).corrected is False
@@ -134,9 +394,9 @@ def test_plays_are_ordered_and_compared() -> None:
         read(b"{")
 
 
-def test_a_simulated_night_read_moment_by_moment_ends_right(forecaster: Forecaster) -> None:
+def test_a_simulated_night_read_moment_by_moment_ends_right() -> None:
     night = simulate_night(2, 3)
-    for game_id, final in night.finals.items():
+    for game_id, ended in night.finals.items():
         known: tuple[Play, ...] = ()
         t = night.starts_at - 9_000
         while t < night.ends_at + 60:
@@ -146,4 +406,4 @@ def test_a_simulated_night_read_moment_by_moment_ends_right(forecaster: Forecast
                 assert not compare(known, plays).older or known == plays or not known
                 known = plays
             t += 97
-        assert (known[-1].home, known[-1].away) == final
+        assert (known[-1].home, known[-1].away) == ended

@@ -1,23 +1,28 @@
-"""The poller on a scripted feed: conditional, retried, patient with one game, asleep between."""
+"""The poller on a scripted feed, with the parser that tells it what to follow: conditional,
+retried, patient with one game, asleep between, polite when refused."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import httpx
 import orjson
 import pytest
 import trio
-from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
+from feed_kit import EPOCH, ONE, TWO, FakeFeed, action, entry
 
-from nbad.channels import open_latest
-from nbad.domain import FeedState
+from nbad.channels import open_latest, open_latest_value
+from nbad.domain import FeedState, Status
+from nbad.feed.poll_plan import TrackedGame
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed, Poll
-from nbad.stages.envelopes import Fetched, Payload
+from nbad.stages.envelopes import Document, Fetched, Updates
+from nbad.stages.parser import parse
 from nbad.stages.poller import merge_fetched, poll
 
 
@@ -33,45 +38,98 @@ def settings(forecaster: Forecaster) -> Settings:
     return Settings(Runtime(config, forecaster))
 
 
-async def run(settings: Settings, feed: FakeFeed, seconds: float) -> list[Fetched]:
+class Told:
+    """The end of the parser's channel: keeps what comes."""
+
+    def __init__(self) -> None:
+        self.updates: list[Updates] = []
+
+    async def send(self, value: Updates) -> None:
+        await trio.lowlevel.checkpoint()
+        self.updates.append(value)
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Told:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+async def run(settings: Settings, feed: FakeFeed, seconds: float) -> list[Updates]:
+    """What the parser made of each tick within ``seconds``."""
     begun = trio.current_time()
-    sender, receiver = open_latest(merge_fetched)
-    taken: list[Fetched] = []
-
-    async def take() -> None:
-        with receiver:
-            async for fetched in receiver:
-                taken.append(fetched)  # noqa: PERF401 - what came before a failure counts
-
+    to_parse, fetched = open_latest(merge_fetched)
+    games: tuple[TrackedGame, ...] = ()
+    to_poll, night = open_latest_value(games)
+    told = Told()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(take)
+        nursery.start_soon(parse, fetched, told, to_poll)
         with trio.move_on_after(seconds):
             await poll(
-                sender, settings, transport=feed, now=lambda: EPOCH + trio.current_time() - begun
+                to_parse,
+                night,
+                settings,
+                transport=feed,
+                now=lambda: EPOCH + trio.current_time() - begun,
             )
-    return taken
+    return told.updates
 
 
-async def test_a_first_tick_is_whole_and_then_only_news_is_asked_for(
+def games_of(updates: list[Updates]) -> set[str]:
+    return {update.entry.game_id for tick in updates for update in tick.games}
+
+
+def gaps(times: list[float]) -> Iterator[float]:
+    return (b - a for a, b in itertools.pairwise(times))
+
+
+async def test_a_first_game_is_told_with_its_plays_and_then_only_news_is_asked_for(
     settings: Settings, autojump_clock: object
 ) -> None:
     feed = FakeFeed(entry(ONE), entry(TWO))
-    first, *later = await run(settings, feed, 4.5)
-    assert {payload.game_id for payload in first.payloads} == {ONE, TWO}
-    assert first.scoreboard is not None
-    assert all(not tick.payloads and tick.scoreboard is None for tick in later)
-    assert len(later) == 4
-    assert feed.count("playbyplay") == 2
-    assert "if-none-match" in feed.requests[-1][2]
+    feed.plays[ONE] = [action(1, 2, 0)]
+    told = await run(settings, feed, 4.6)
+    first = next(tick for tick in told if tick.games)
+    [one] = [update for update in first.games if update.entry.game_id == ONE]
+    assert (one.entry.home_score, len(one.plays)) == (2, 1)
+    assert games_of(told) == {ONE, TWO}
+    assert sum(len(tick.games) for tick in told) == 2
+    assert feed.count("scoreboard") == 5
+    assert 5 <= feed.count(ONE) <= 6  # as often as the board
+    conditional = ["if-none-match" in headers for _, path, headers in feed.requests if ONE in path]
+    assert conditional == [False] + [True] * (len(conditional) - 1)
 
 
-async def test_a_changed_line_brings_its_plays(settings: Settings, autojump_clock: object) -> None:
-    feed = FakeFeed(entry(ONE), entry(TWO))
-    feed.on["scoreboard"] = lambda _: feed.games.__setitem__(
-        0, entry(ONE, clock=f"PT{9 - int(trio.current_time()) % 9:02}M00.00S")
-    )
-    await run(settings, feed, 3.5)
-    assert feed.count(ONE) > feed.count(TWO) == 1
+async def test_plays_are_asked_for_between_two_boards(
+    settings: Settings, autojump_clock: object
+) -> None:
+    """A score is in both documents: so it is seen after a quarter of a second, not after half."""
+    feed = FakeFeed(entry(ONE))
+    await run(settings, feed, 10.0)
+    boards = [at for at, path, _ in feed.requests if "scoreboard" in path][2:]
+    plays = [at for at, path, _ in feed.requests if ONE in path][2:]
+    assert max(gaps(sorted(boards + plays))) < 0.6
+
+
+async def test_a_score_that_the_board_has_first_is_told_from_the_board(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    feed.plays[ONE] = [action(1, 2, 0)]
+    begun = trio.current_time()
+    feed.on[ONE] = lambda _: 300.0 if trio.current_time() - begun > 3 else None  # it hangs
+
+    def board(_: httpx.Request) -> None:
+        if trio.current_time() - begun > 5:
+            feed.games[0] = entry(ONE, clock="PT05M00.00S", score=(30, 20))
+
+    feed.on["scoreboard"] = board
+    last = [tick for tick in await run(settings, feed, 8.0) if tick.games][-1]
+    assert last.games[0].entry.home_score == 30
+    assert last.tick.started - begun < 6.1
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -81,9 +139,9 @@ async def test_trouble_that_passes_is_retried(
     feed = FakeFeed(entry(ONE))
     left = [httpx.Response(status), httpx.Response(status)]
     feed.on[ONE] = lambda _: left.pop() if left else None
-    fetched = await run(settings, feed, 6.0)
+    told = await run(settings, feed, 6.0)
     assert not left
-    assert sum(len(tick.payloads) for tick in fetched) == 1
+    assert games_of(told) == {ONE}
 
 
 async def test_retry_after_is_honoured_by_the_whole_process(
@@ -93,8 +151,28 @@ async def test_retry_after_is_honoured_by_the_whole_process(
     left = [httpx.Response(429, headers={"retry-after": "7"})]
     feed.on[ONE] = lambda _: left.pop() if left else None
     await run(settings, feed, 20.0)
-    times = [at for at, _, _ in feed.requests]
-    assert max(b - a for a, b in itertools.pairwise(times)) >= 7
+    assert max(gaps([at for at, _, _ in feed.requests])) >= 7
+
+
+async def test_an_hour_of_retry_after_is_an_hour(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    left = [httpx.Response(429, headers={"retry-after": "3600"})]
+    feed.on[ONE] = lambda _: left.pop() if left else None
+    await run(settings, feed, 4000.0)
+    assert 3599 < max(gaps([at for at, _, _ in feed.requests])) < 3602
+
+
+async def test_a_503_that_asks_to_wait_waits_for_its_document_alone(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    left = [httpx.Response(503, headers={"retry-after": "20"})]
+    feed.on[ONE] = lambda _: left.pop() if left else None
+    await run(settings, feed, 40.0)
+    assert max(gaps([at for at, path, _ in feed.requests if ONE in path])) >= 19
+    assert max(gaps([at for at, path, _ in feed.requests if TWO in path])) < 2
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/xml"])
@@ -102,10 +180,12 @@ async def test_a_page_is_refused_and_others_go_on(
     settings: Settings, autojump_clock: object, kind: str
 ) -> None:
     feed = FakeFeed(entry(ONE), entry(TWO))
-    page = {"content": b"<p>no", "headers": {"content-type": kind}}
-    feed.on[ONE] = lambda _: httpx.Response(403 if "xml" in kind else 200, **page)
-    fetched = await run(settings, feed, 3.0)
-    assert {payload.game_id for tick in fetched for payload in tick.payloads} == {TWO}
+    feed.plays[TWO] = [action(1, 2, 0)]
+    feed.on[ONE] = lambda _: httpx.Response(
+        403 if "xml" in kind else 200, content=b"<p>no", headers={"content-type": kind}
+    )
+    told = await run(settings, feed, 3.0)
+    assert {u.entry.game_id for tick in told for u in tick.games if u.plays} == {TWO}
 
 
 async def test_a_game_that_hangs_holds_nobody_up(
@@ -122,9 +202,9 @@ async def test_a_game_that_hangs_holds_nobody_up(
 
     feed.on[ONE] = hang
     fetched = await run(settings, feed, 14.0)
-    starts = [tick.tick.started for tick in fetched]
     assert hanging
-    assert max(b - a for a, b in itertools.pairwise(starts)) <= 2.0
+    assert max(gaps([tick.tick.started for tick in fetched])) <= 2.0
+    assert max(gaps([at for at, path, _ in feed.requests if TWO in path])) < 1.5
 
 
 async def test_down_is_told_and_recovered_from(settings: Settings, autojump_clock: object) -> None:
@@ -133,7 +213,7 @@ async def test_down_is_told_and_recovered_from(settings: Settings, autojump_cloc
     feed.on["scoreboard"] = lambda _: (
         httpx.Response(500) if 2 < trio.current_time() - begun < 12 else None
     )
-    states = [tick.tick.feed for tick in await run(settings, feed, 30.0)]
+    states = [tick.tick.feed for tick in await run(settings, feed, 60.0)]
     assert states[0] is FeedState.OK
     assert FeedState.DOWN in states
     assert states[-1] is FeedState.OK
@@ -176,128 +256,139 @@ async def test_asleep_until_shortly_before_tip_off(
     feed = FakeFeed(entry(ONE, 1, "", start=3000.0))
     fetched = await run(settings, feed, 2700.0)
     assert feed.count("scoreboard") < 8
-    gaps = [b.tick.started - a.tick.started for a, b in itertools.pairwise(fetched)]
-    assert max(gaps) < 15  # the watchdog, at 30 s, is fed all the same
+    assert (
+        max(gaps([tick.tick.started for tick in fetched])) < 15
+    )  # the watchdog, at 30 s, is fed all the same
 
 
-async def test_the_last_final_is_watched_for_corrections_before_the_night_is_over(
+async def test_a_final_is_watched_for_corrections_before_the_night_is_over(
     settings: Settings, autojump_clock: object
 ) -> None:
-    feed = FakeFeed(entry(ONE, 3, ""))
-    end, corrected = (
-        orjson.dumps({"game": {"gameId": ONE, "actions": [{"actionType": "game", "score": score}]}})
-        for score in (0, 1)
-    )
+    feed = FakeFeed(entry(ONE, 3, "", score=(100, 90)))
+    feed.plays[ONE] = [action(1, 100, 90), action(2, 100, 90, kind="game", subkind="end")]
     begun = trio.current_time()
 
-    def plays(request: httpx.Request) -> httpx.Response:
-        body, tag = (end, "1") if trio.current_time() - begun < 1200 else (corrected, "2")
-        if request.headers.get("if-none-match") == tag:
-            return httpx.Response(304)
-        return httpx.Response(200, content=body, headers={"etag": tag})
+    def plays(_: httpx.Request) -> None:
+        if trio.current_time() - begun > 1200:
+            feed.games[0] = entry(ONE, 3, "", score=(99, 90))
+            feed.plays[ONE] = [
+                action(1, 99, 90, edited=500),
+                action(2, 99, 90, kind="game", subkind="end", edited=500),
+            ]
 
     feed.on[ONE] = plays
-    fetched = await run(settings, feed, 1300.0)
-    bodies = [payload.body for tick in fetched for payload in tick.payloads]
-    assert bodies == [end, corrected]
+    told = await run(settings, feed, 1300.0)
+    [first, *_, last] = [tick.games[0] for tick in told if tick.games]
+    assert (first.entry.home_score, last.entry.home_score) == (100, 99)
     asked = feed.count("scoreboard")
     await run(settings, feed, 4 * 3600.0)
-    assert feed.count("scoreboard") - asked < 200  # the idle pace would have asked 480 times
+    assert feed.count("scoreboard") - asked < 490  # the idle pace, no schedule being known
+
+
+def ends_off_the_board(feed: FakeFeed, off: float, end: float) -> float:
+    """The night rolls over ``off`` s from now, and game one ends at ``end``."""
+    begun = trio.current_time()
+    feed.plays[ONE] = [action(1, 2, 0)]
+
+    def board(_: httpx.Request) -> None:
+        if trio.current_time() - begun > off:
+            feed.games.clear()
+
+    def plays(_: httpx.Request) -> None:
+        if trio.current_time() - begun > end:
+            over = action(9, 90, 80, kind="game", subkind="end")
+            feed.plays[ONE] = [action(1, 2, 0), over]
+
+    feed.on["scoreboard"], feed.on[ONE] = board, plays
+    return begun
 
 
 async def test_a_game_is_followed_past_midnight_until_it_ends(
     settings: Settings, autojump_clock: object
 ) -> None:
     feed = FakeFeed(entry(ONE))
-    begun = trio.current_time()
-    feed.on["scoreboard"] = lambda _: (
-        feed.games.clear() if trio.current_time() - begun > 3 else None
-    )
-    end = {"game": {"gameId": ONE, "actions": [{"actionType": "game"}]}}
-    feed.on[ONE] = lambda _: (
-        httpx.Response(200, content=orjson.dumps(end)) if trio.current_time() - begun > 20 else None
-    )
-    fetched = await run(settings, feed, 40.0)
-    assert feed.count(ONE) >= 4
+    begun = ends_off_the_board(feed, 3, 20)
+    told = await run(settings, feed, 40.0)
     asked = [at - begun for at, path, _ in feed.requests if ONE in path]
-    assert 20 < asked[-1] < 27
-    assert not any(tick.dropped for tick in fetched)
+    assert 20 < asked[-1] < 22
+    assert [tick.games[0].entry.status for tick in told if tick.games][-1] == "final"
+    assert not any(tick.dropped for tick in told)
 
 
 async def test_a_game_of_yesterday_is_dropped_once_its_plays_end(
     settings: Settings, autojump_clock: object
 ) -> None:
     feed = FakeFeed(entry(ONE))
-    begun = trio.current_time()
-    feed.on["scoreboard"] = lambda _: (
-        feed.games.clear() if trio.current_time() - begun > 3 else None
-    )
-    end = {"game": {"gameId": ONE, "actions": [{"actionType": "game"}]}}
-    feed.on[ONE] = lambda _: (
-        httpx.Response(200, content=orjson.dumps(end)) if trio.current_time() - begun > 20 else None
-    )
-    fetched = await run(settings, feed, 600.0)
-    [drop] = [tick for tick in fetched if tick.dropped]
+    begun = ends_off_the_board(feed, 3, 20)
+    told = await run(settings, feed, 600.0)
+    [drop] = [tick for tick in told if tick.dropped]
     assert drop.dropped == (ONE,)
-    assert 80 < drop.tick.started - begun < 90  # a minute after its end, for corrections
-    assert fetched[-1].tick.feed is FeedState.OK
-    late = [at for at, path, _ in feed.requests if at - begun > 100 and "scoreboard" in path]
+    assert 80 < drop.tick.started - begun < 115  # a minute after its end, for corrections
+    assert told[-1].tick.feed is FeedState.OK
+    late = [at for at, path, _ in feed.requests if at - begun > 130 and "scoreboard" in path]
     assert len(late) < 20  # the idle pace
 
 
-async def test_a_game_broken_off_is_not_followed_for_good(
+async def test_a_final_that_leaves_the_board_for_one_poll_keeps_its_plays(
     settings: Settings, autojump_clock: object
 ) -> None:
+    feed = FakeFeed(entry(ONE, 3, "", score=(100, 90)), entry(TWO))
+    feed.plays[ONE] = [action(1, 100, 90), action(2, 100, 90, kind="game", subkind="end")]
+    begun, kept = trio.current_time(), list(feed.games)
+
+    def board(_: httpx.Request) -> None:
+        passed = trio.current_time() - begun
+        feed.games[:] = kept[1:] if 5 < passed < 7 else kept
+
+    feed.on["scoreboard"] = board
+    told = await run(settings, feed, 200.0)
+    assert not any(tick.dropped for tick in told)
+    assert sum(update.entry.game_id == ONE for tick in told for update in tick.games) == 1
+
+
+async def test_a_game_broken_off_is_not_followed_for_good(
+    settings: Settings, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbad.stages.parser._LOST_S", 300.0)
     feed = FakeFeed(entry(ONE))
-    begun = trio.current_time()
-    feed.on["scoreboard"] = lambda _: (
-        feed.games.clear() if trio.current_time() - begun > 3 else None
-    )
-    fetched = await run(settings, feed, 7 * 3600.0)
-    [drop] = [tick for tick in fetched if tick.dropped]
-    assert 6 * 3600 < drop.tick.started - begun < 6 * 3600 + 60
+    begun = ends_off_the_board(feed, 3, 9e9)
+    told = await run(settings, feed, 400.0)
+    [drop] = [tick for tick in told if tick.dropped]
+    assert 300 < drop.tick.started - begun < 360
 
 
 async def test_half_time_is_not_stale(settings: Settings, autojump_clock: object) -> None:
     half = entry(ONE, clock="PT00M00.00S") | {"period": 2, "gameStatusText": "Half"}
     feed = FakeFeed(half)
-    assert {tick.tick.feed for tick in await run(settings, feed, 900.0)} == {FeedState.OK}
+    assert {tick.tick.feed for tick in await run(settings, feed, 200.0)} == {FeedState.OK}
     feed = FakeFeed(entry(ONE))
-    assert (await run(settings, feed, 900.0))[-1].tick.feed is FeedState.STALE
-
-
-async def test_a_board_dated_ahead_of_its_time_freezes_nothing(
-    settings: Settings, autojump_clock: object
-) -> None:
-    feed = FakeFeed(entry(ONE))
-    begun = trio.current_time()
-    ahead, now = "Wed, 01 Jan 2031 00:00:00 GMT", "Thu, 15 Jan 2026 02:00:00 GMT"
-
-    def board(_: httpx.Request) -> httpx.Response:
-        passed = int(trio.current_time() - begun)
-        games = [entry(ONE, clock=f"PT09M{59 - passed:02}.00S")]
-        body = orjson.dumps({"scoreboard": {"gameDate": "2026-01-14", "games": games}})
-        date = ahead if 3 <= passed < 4 else now
-        return httpx.Response(200, content=body, headers={"last-modified": date})
-
-    feed.on["scoreboard"] = board
-    fetched = await run(settings, feed, 50.0)
-    boards = [tick.tick.started - begun for tick in fetched if tick.scoreboard]
-    waits = [b - a for a, b in itertools.pairwise(boards)]
-    assert 30 <= max(waits) <= 32  # then it is believed
-    assert boards[-1] > 45
+    assert (await run(settings, feed, 200.0))[-1].tick.feed is FeedState.STALE
 
 
 async def test_the_first_board_comes_with_its_plays_also_after_a_failure(
     settings: Settings, autojump_clock: object
 ) -> None:
     feed = FakeFeed(entry(ONE), entry(TWO))
+    feed.plays[ONE] = feed.plays[TWO] = [action(1, 2, 0)]
     refused = [httpx.Response(403, content=b"<no>")]
     feed.on["scoreboard"] = lambda _: refused.pop() if refused else None
     feed.on[TWO] = lambda _: 2.5  # longer than the pause between ticks
-    fetched = await run(settings, feed, 40.0)
-    first = next(tick for tick in fetched if tick.scoreboard)
-    assert {payload.game_id for payload in first.payloads} == {ONE, TWO}
+    told = await run(settings, feed, 40.0)
+    firsts = {u.entry.game_id: len(u.plays) for tick in told[::-1] for u in tick.games}
+    assert firsts == {ONE: 1, TWO: 1}
+    whole = [tick.tick.whole for tick in told]
+    assert whole.index(True, whole.index(False)) > whole.index(False)
+    assert whole[-1]  # once the slowest game came
+
+
+async def test_a_game_whose_plays_are_refused_is_told_all_the_same(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE, score=(12, 9)))
+    feed.on[ONE] = lambda _: httpx.Response(403, content=b"<no>")
+    told = [tick for tick in await run(settings, feed, 20.0) if tick.games]
+    assert told[0].games[0].entry.home_score == 12
+    assert told[0].tick.whole
 
 
 async def test_a_slow_schedule_comes_beside_the_ticks(
@@ -314,11 +405,18 @@ async def test_a_slow_schedule_comes_beside_the_ticks(
     assert told < 25
 
 
-def test_a_merged_tick_has_no_plays_of_a_game_that_left(settings: Settings) -> None:
-    tick = Tick(1, 0.0, settings.current)
-    waiting = Fetched(tick, payloads=(Payload(ONE, b"{}", 0.0, None),))
-    merged, superseded = merge_fetched(waiting, Fetched(tick, dropped=(ONE,)))
-    assert (merged.payloads, merged.dropped, superseded) == ((), (ONE,), 0)
+def test_two_ticks_become_one_with_the_newest_of_each_document(settings: Settings) -> None:
+    old, new = Tick(1, 1.0, settings.current), Tick(2, 2.0, settings.current)
+    old.errors["poll"], old.feed_errors["timeout"] = 2, 2
+    waiting = Fetched(
+        old, documents=(Document("", b"1", 0.0), Document(ONE, b"2", 0.0)), failed=(TWO,)
+    )
+    newer = Fetched(new, documents=(Document("", None, 0.0), Document(ONE, b"3", 0.0)))
+    merged, superseded = merge_fetched(waiting, newer)
+    assert [document.body for document in merged.documents] == [b"1", b"3"]
+    assert (merged.tick.number, merged.tick.started, merged.failed) == (2, 1.0, (TWO,))
+    assert (merged.tick.errors["poll"], merged.tick.feed_errors["timeout"]) == (2, 2)
+    assert superseded == 2
 
 
 async def test_the_ceiling_holds_for_all_requests(
@@ -338,10 +436,14 @@ async def test_a_slow_parser_slows_the_poller_and_gets_the_newest(
     feed.on["scoreboard"] = lambda _: feed.games.__setitem__(
         0, entry(ONE, clock=f"PT{int(600 - trio.current_time() % 600) // 60:02}M00.00S")
     )
+    games: tuple[TrackedGame, ...] = (TrackedGame(ONE, Status.LIVE),)
     sender, receiver = open_latest(merge_fetched)
+    _, night = open_latest_value(games)
     numbers = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(poll, sender, settings, transport=feed, now=lambda: EPOCH))
+        nursery.start_soon(
+            partial(poll, sender, night, settings, transport=feed, now=lambda: EPOCH)
+        )
         for _ in range(5):
             await trio.sleep(30)
             numbers.append((await receiver.receive()).tick.number)
@@ -349,7 +451,7 @@ async def test_a_slow_parser_slows_the_poller_and_gets_the_newest(
     # Two ticks at most for each that is taken: the poller waits for the parser.
     assert numbers == sorted(set(numbers))
     assert numbers[-1] <= 10
-    assert feed.count("scoreboard") <= 11
+    assert feed.count("scoreboard") <= 21
 
 
 async def test_a_cached_board_is_asked_for_just_after_the_cache_takes_a_new_copy(
@@ -379,3 +481,88 @@ async def test_a_cached_board_is_asked_for_just_after_the_cache_takes_a_new_copy
     assert len(learnt) >= 85, "a copy was missed"
     assert max(learnt) <= 0.1 * life_s + 0.1
     assert feed.count("scoreboard") <= 1.4 * len(found)
+
+
+async def test_the_ceiling_lets_the_close_and_late_game_go_first_and_starves_none(
+    settings: Settings, autojump_clock: object
+) -> None:
+    slow = settings.current.config.model_copy(update={"poll": Poll(max_requests_per_s=5.0)})
+    settings.replace(Runtime(slow, settings.current.forecaster))
+    close, rout = "0022500030", "0022500031"
+    others = [entry(f"00225000{n:02}", score=(20, 10)) for n in range(1, 11)]
+    last = {"period": 4}
+    feed = FakeFeed(
+        *others,
+        entry(rout, clock="PT02M00.00S", score=(120, 80)) | last,
+        entry(close, clock="PT02M00.00S", score=(100, 99)) | last,
+    )
+    await run(settings, feed, 120.0)
+    assert feed.count("scoreboard") > 80
+    counts = {game["gameId"]: feed.count(game["gameId"]) for game in feed.games}
+    assert counts[close] > counts[rout]
+    assert min(counts.values()) >= 20
+
+
+async def test_thirty_live_games_are_all_followed(
+    settings: Settings, autojump_clock: object
+) -> None:
+    usual = settings.current.config.model_copy(update={"poll": Poll()})
+    settings.replace(Runtime(usual, settings.current.forecaster))
+    feed = FakeFeed(*(entry(f"00225000{n:02}") for n in range(1, 31)))
+    await run(settings, feed, 30.0)
+    for game in feed.games:
+        asked = [at for at, path, _ in feed.requests if game["gameId"] in path]
+        assert max(gaps(asked)) < 2.5
+
+
+@pytest.mark.parametrize(
+    ("game", "what"),
+    [
+        ({"start": -4 * 3600.0}, "late by hours"),
+        ({"gameTimeUTC": None}, "without a time"),
+        ({"gameTimeUTC": "0001-01-01T05:00:00Z"}, "a time that is none"),
+        ({"gameStatusText": "PPD"}, "postponed, and perhaps resumed"),
+    ],
+)
+async def test_a_game_that_may_begin_at_any_time_is_waited_for_awake(
+    settings: Settings, autojump_clock: object, game: dict[str, Any], what: str
+) -> None:
+    start = game.pop("start", -1.0)
+    feed = FakeFeed(entry(ONE, 1, "", start=start) | game)
+    begun = trio.current_time()
+
+    def board(_: httpx.Request) -> None:
+        if trio.current_time() - begun > 900:
+            feed.games[0] = entry(ONE)
+
+    feed.on["scoreboard"] = board
+    told = await run(settings, feed, 950.0)
+    live = [t for t in told for u in t.games if u.entry.status == "live"]
+    assert live
+    assert live[0].tick.started - begun < 935, what
+
+
+async def test_a_host_whose_clock_is_slow_is_woken_by_the_feeds_own(
+    settings: Settings, autojump_clock: object
+) -> None:
+    """Our clock says that tip-off is in four hours; the feed's says in ten minutes."""
+    feed = FakeFeed(entry(ONE, 1, "", start=4 * 3600.0))
+    feed.ahead_s = 4 * 3600.0 - 600
+    await run(settings, feed, 700.0)
+    asked = [at for at, path, _ in feed.requests if "scoreboard" in path]
+    assert feed.count("scoreboard") > 6
+    assert max(gaps(asked)) < 500
+
+
+async def test_a_changed_feed_is_asked_at_once(settings: Settings, autojump_clock: object) -> None:
+    feed = FakeFeed(entry(ONE, 1, "", start=9 * 3600.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, settings, feed, 100.0)
+        await trio.sleep(50)
+        asked = feed.count("/other/")
+        config = settings.current.config
+        other = config.feed.model_copy(update={"base_url": "http://feed/other"})
+        changed = config.model_copy(update={"feed": other})
+        settings.replace(Runtime(changed, settings.current.forecaster))
+        await trio.sleep(1)
+        assert (asked, feed.count("/other/")) == (0, 1)

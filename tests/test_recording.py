@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import orjson
@@ -20,8 +20,9 @@ import trio.testing
 from process_kit import start
 from test_daemon_process import Daemon, follow, serving
 
-from nbad.channels import open_bounded, open_latest
+from nbad.channels import open_bounded, open_latest, open_latest_value
 from nbad.feed.client import Arrival
+from nbad.feed.poll_plan import TrackedGame
 from nbad.model.forecaster import Forecaster
 from nbad.recording.format import Recording, Writer, night_of
 from nbad.recording.recorder import Recorder
@@ -170,6 +171,7 @@ async def play(recording: Path) -> list[bytes]:
     )
     settings = Settings(Runtime(config, Forecaster.load()))
     to_parse, fetched = open_latest(merge_fetched)
+    to_poll, followed = open_latest_value(cast(tuple[TrackedGame, ...], ()))
     to_build, updates = open_bounded(1, Updates)
     to_predict, patterns = open_bounded(1, Patterns)
     to_serve, forecasts = open_bounded(1, Forecasts)
@@ -178,15 +180,15 @@ async def play(recording: Path) -> list[bytes]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(predict, patterns, to_serve)
         nursery.start_soon(build_patterns, updates, to_predict)
-        nursery.start_soon(parse, fetched, to_build)
+        nursery.start_soon(parse, fetched, to_build, to_poll)
         nursery.start_soon(
-            partial(poll, to_parse, settings, transport=transport, now=transport.now)
+            partial(poll, to_parse, followed, settings, transport=transport, now=transport.now)
         )
         async for tick in forecasts:
             for game in tick.games:
                 message = orjson.loads(encode_game(game))
                 del message["received_at"]
-                batches.append(orjson.dumps([tick.tick.number, message]))
+                batches.append(orjson.dumps(message))
                 batches.append(encode_series(game.series))
             if transport.now() > night.ends_at + 60:
                 nursery.cancel_scope.cancel()
@@ -202,7 +204,7 @@ async def test_a_replay_gives_the_same_batches_twice(
     assert len(first) > 60
     last = {}
     for batch in first[::2]:
-        _, game = orjson.loads(batch)
+        game = orjson.loads(batch)
         last[game["game_id"]] = (game["home"]["score"], game["away"]["score"])
     assert last == finals
 

@@ -91,7 +91,7 @@ async def try_feed(config: Config, say: Callable[[str], object]) -> list[str]:
     def read_board(body: bytes) -> str:
         nonlocal board
         board = parse_scoreboard(body)
-        return f"{len(board.entries)} games of {board.date}, {len(board.skipped)} unreadable"
+        return f"{len(board.games)} games, {len(board.skipped)} unreadable"
 
     def read_plays(body: bytes) -> str:
         return f"{len(read(body).plays)} plays"
@@ -115,7 +115,7 @@ async def try_feed(config: Config, say: Callable[[str], object]) -> list[str]:
         await ask(scoreboard_url(config.feed), read_board)
         begun_games = [
             line.game_id
-            for line in (board.entries if board else ())
+            for line in (board.games if board else ())
             if line.status.in_play or line.status is Status.FINAL
         ]
         for game_id in begun_games[:1]:

@@ -74,7 +74,7 @@ class _Nowhere:
 async def _record(runtime: object) -> None:
     from nbad.recording.recorder import Recorder
     from nbad.settings.current import Runtime, Settings
-    from nbad.stages.poller import poll
+    from nbad.wiring import follow_feed
 
     assert isinstance(runtime, Runtime)
     settings = Settings(runtime)
@@ -89,5 +89,5 @@ async def _record(runtime: object) -> None:
                         polling.cancel_scope.cancel()
 
                 polling.start_soon(obey)
-                await poll(_Nowhere(), settings, tap=recorder.put)
+                await follow_feed(settings, _Nowhere(), tap=recorder.put)
             finish.set()

@@ -7,7 +7,7 @@ from datetime import datetime
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def where(status: str, period: int, clock_s: float, start_utc: str) -> str:
+def where(status: str, period: int, clock_s: float, start_utc: str | None) -> str:
     """Where a game stands, in at most 9 columns; the tip-off is of this machine's time zone."""
     extra = period - 4
     overtime = "OT" if extra == 1 else f"{extra}OT"
@@ -16,7 +16,7 @@ def where(status: str, period: int, clock_s: float, start_utc: str) -> str:
         return f"{f'Q{period}' if extra <= 0 else overtime} {minutes:2}:{seconds:02}"
     if status == "final" and extra > 0:
         return f"final/{overtime}"
-    if status == "scheduled":
+    if status == "scheduled" and start_utc:
         try:
             return f"at {datetime.fromisoformat(start_utc).astimezone():%H:%M}"
         except ValueError:

@@ -72,7 +72,7 @@ class Game(_Message):
     status: Literal["scheduled", "live", "halftime", "final", "postponed"]
     period: int
     clock_s: float = Field(description="left in the period")
-    start_utc: str
+    start_utc: str | None = Field(description="RFC 3339 in UTC; null where nobody knows it yet")
     home: Side
     away: Side
     differential: int = Field(description="home - away")

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,6})(?:$|[\s,])", re.IGNORECASE)
-# Shorter lives cannot be told apart by an Age in whole seconds; in longer ones a play-by-play,
-# which is asked for after the board, would wait too long.
-_SHORTEST_S, _LONGEST_S = 2.0, 5.0
+# Shorter lives cannot be told apart by an Age in whole seconds.
+_SHORTEST_S, _LONGEST_S = 2.0, 3600.0
 # A copy lives for its max-age and a little longer, until the next is fetched: this share of it.
 _SLACK = 0.01
 # Known to within this share of its life the moment is good enough; else it is narrowed down.
@@ -68,18 +67,19 @@ class CacheTiming:
         times = last.times + 1 if lives == 0 else 1
         self._copy = _Copy(low, high, life_s, asked, times)
 
-    def next_at(self, started: float, interval_s: float) -> float:
-        """When the tick after the one that began at ``started`` is due."""
+    def next_at(self, interval_s: float) -> float | None:
+        """When to ask next, at least about every ``interval_s``; None where nothing is known of
+        the cache."""
         copy = self._copy
         if copy is None:
-            return started + interval_s
+            return None
         lives = max(1, round(interval_s / copy.life_s))
         low = max(copy.low + lives * copy.life_s, copy.asked)
         high = copy.high + lives * copy.life_s * (1 + _SLACK)
         narrow = copy.times == 1 and high - low > _CLOSE * copy.life_s
         due = (low + high) / 2 if narrow else high
         # Never much faster than asked for, whatever the headers say.
-        return max(due + _AFTER_S, started + min(interval_s, _SHORTEST_S) / 4)
+        return max(due + _AFTER_S, copy.asked + min(interval_s, _SHORTEST_S) / 4)
 
 
 def _freshness(headers: Mapping[str, str]) -> tuple[float | None, float | None]:

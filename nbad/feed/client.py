@@ -13,35 +13,32 @@ import cachetools
 import h11
 import httpx
 import stamina
-import structlog
 import trio
 
+from nbad.feed.decode import BOM
 from nbad.feed.endpoints import HEADERS
 from nbad.feed.transport import LeanTransport
+from nbad.observe.troubles import Troubles
 from nbad.settings.schema import Config
-
-log = structlog.get_logger()
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 # A night has 15 games and a few documents more; a month of ids fits, and then the oldest go.
 _ADDRESSES = 512
-_LONGEST_WAIT_S = 60.0
-
-
-# The log's events that tell of an answer which was of no use; each says of what ``kind``.
-FEED_EVENTS = frozenset({"feed_error", "feed_retry", "feed_regressed", "schedule_unavailable"})
+_LONGEST_WAIT_S = 3600.0
+_CLOCKS_DIFFER_S = 60.0
 
 
 class FeedError(Exception):
     """The feed did not give the document; the message says why.
 
-    ``kind`` is one of a few: timeout, transport, refused, truncated, undecodable, unsendable, or
-    status_429 and its like.
+    ``kind`` is one of a few: timeout, transport, refused, truncated, undecodable, unsendable,
+    unasked, or status_429 and its like. ``retry_after_s`` is how long the feed asked to wait.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.kind = kind
+        self.retry_after_s = retry_after_s
 
 
 class _PassingError(FeedError):
@@ -50,11 +47,13 @@ class _PassingError(FeedError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A document as it came: ``body`` decompressed, ``last_modified`` in s since the epoch."""
+    """A document as it came: ``body`` decompressed, ``received_at`` and ``last_modified`` in s
+    since the epoch, ``asked_at`` (of the request that was answered) on Trio's clock."""
 
     url: str
     body: bytes
     received_at: float
+    asked_at: float
     last_modified: float | None
     validators: dict[str, str]
 
@@ -87,11 +86,19 @@ class RateLimiter:
     def __init__(self) -> None:
         self._next = 0.0
 
+    def free_at(self, rate: float) -> float:
+        """When the next request may go, on Trio's clock. After a pause a second's worth may go at
+        once."""
+        return max(self._next + 1 / rate, trio.current_time() - 1)
+
+    def room(self, rate: float) -> int:
+        """How many requests may go now."""
+        return max(0, int((trio.current_time() - self.free_at(rate)) * rate + 1 + 1e-6))
+
     async def take(self, rate: float) -> None:
-        """Wait for this request's turn. A second's worth may go at once after a pause."""
-        now = trio.current_time()
-        turn = self._next = max(self._next + 1 / rate, now - 1)
-        await trio.sleep(max(0.0, turn - now))
+        """Wait for this request's turn. Cancelled meanwhile, the turn is lost."""
+        turn = self._next = self.free_at(rate)
+        await trio.sleep(max(0.0, turn - trio.current_time()))
 
     def pause(self, seconds: float) -> None:
         """Nobody's turn comes for ``seconds``: the feed asked for it (``Retry-After``)."""
@@ -112,12 +119,16 @@ class FeedClient:
         limiter: RateLimiter,
         transport: httpx.AsyncBaseTransport | None = None,
         tap: Tap | None = None,
+        troubles: Troubles | None = None,
     ) -> None:
         """``tap`` is told of every answer but a 304, before it is judged; it must not block."""
         self.config = config
+        self._troubles = troubles or Troubles()
         self._limiter = limiter
         self._tap = tap
         self._headers = httpx.Headers(HEADERS | {"Accept-Encoding": "gzip"} | config.feed.headers)
+        # How far the feed's clock is ahead of ours, where that is more than a delay.
+        self.date_offset_s = 0.0
         # What is asked next of each address: with the validators of what was accepted last.
         self._requests: cachetools.LRUCache[str, httpx.Request] = cachetools.LRUCache(_ADDRESSES)
         self._transport = transport or _transport(config)
@@ -129,35 +140,48 @@ class FeedClient:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
             await self._transport.aclose()
 
-    async def get(self, url: str, observe: HeaderObserver | None = None) -> Answer | None:
+    async def get(
+        self, url: str, observe: HeaderObserver | None = None, *, retries: int | None = None
+    ) -> Answer | None:
         """The document at ``url``; None where it is the one accepted last (304).
 
-        ``observe`` is told of every answer of either kind.
-        :class:`FeedError` where it could not be had, all retries done.
+        ``observe`` is told of every answer of either kind; ``retries`` is for others than
+        configured. Raises :class:`FeedError` where it could not be had, all retries done.
         """
+        retries = self.config.feed.retries if retries is None else retries
         try:
             return await self._once(url, observe)
         except _PassingError as error:
-            return await self._again(url, observe, error)
+            if not retries:
+                raise
+            return await self._again(url, observe, error, retries)
 
     async def _again(
-        self, url: str, observe: HeaderObserver | None, error: _PassingError
+        self, url: str, observe: HeaderObserver | None, error: _PassingError, retries: int
     ) -> Answer | None:
         """Retry what failed once with ``error``. Apart, as most requests need none of it."""
         feed = self.config.feed
-        retries = stamina.retry_context(
+        attempts = stamina.retry_context(
             on=_PassingError,
-            attempts=feed.retries + 1,
+            attempts=retries + 1,
             timeout=None,
             wait_initial=feed.backoff_s,
             wait_max=max(10.0, feed.backoff_s),
             wait_jitter=feed.backoff_s,
         )
-        async for attempt in retries:
+        async for attempt in attempts:
             with attempt:
                 if attempt.num == 1:  # it was made
                     raise error
-                return await self._once(url, observe)
+                self._troubles.note(
+                    "feed_retry", _kept_apart(url), kind=error.kind, attempt=attempt.num,
+                    error=str(error),
+                )  # fmt: skip
+                try:
+                    return await self._once(url, observe)
+                except _PassingError as again:
+                    error = again
+                    raise
         raise AssertionError("stamina ended without a result or an error")
 
     def accept(self, answer: Answer) -> None:
@@ -197,25 +221,41 @@ class FeedClient:
         if observe is not None and status in (200, 304):
             observe(asked, trio.current_time(), headers, changed=status == 200)
         if status == 304:
+            if not self._is_conditional(url):
+                raise FeedError("unasked", f"{url}: expected a document, was 304 to no condition")
             return None
         if self._tap:
             self._tap(Arrival(url, status, dict(response.headers), body, time.time()))
         if status in _RETRIED:
-            self._limiter.pause(retry_after_s(headers.get("retry-after"), time.time()))
-            raise _PassingError(f"status_{status}", f"{url}: status {status}")
-        kind = headers.get("content-type", "")
-        if status != 200 or "html" in kind or "xml" in kind or body.lstrip()[:1] != b"{":
-            log.warning("feed_refused", status=status, url=url, content_type=kind)
+            wait_s = retry_after_s(headers.get("retry-after"), time.time())
+            kind, told = f"status_{status}", f"{url}: status {status}"
+            if status == 429:  # it means all of us; any other, this document
+                self._limiter.pause(wait_s)
+            elif wait_s:
+                raise FeedError(kind, told, wait_s)
+            raise _PassingError(kind, told)
+        kind = headers.get("content-type", "")[:80]
+        begins = body[:64].removeprefix(BOM).lstrip()[:1]
+        if status != 200 or "html" in kind or "xml" in kind or begins != b"{":
+            self._troubles.note(
+                "feed_refused", _kept_apart(url), status=status, url=url, content_type=kind
+            )
             raise FeedError(
                 "refused", f"{url}: refused with status {status}, {kind or 'no content type'}"
             )
-        if body.rstrip()[-1:] != b"}":
+        if body[-64:].rstrip()[-1:] != b"}":
             raise _PassingError("truncated", f"{url}: truncated after {len(body)} bytes")
         etag, modified = headers.get("etag"), headers.get("last-modified")
         validators = {"If-None-Match": etag} if etag else {}
         if modified:
             validators["If-Modified-Since"] = modified
-        return Answer(url, body, time.time(), http_date_s(modified), validators)
+        now = time.time()
+        self.date_offset_s = _date_offset_s(headers, now)
+        return Answer(url, body, now, asked, http_date_s(modified), validators)
+
+    def _is_conditional(self, url: str) -> bool:
+        headers = self._request(url).headers
+        return "if-none-match" in headers or "if-modified-since" in headers
 
 
 class _Httpx(httpx.AsyncBaseTransport):
@@ -253,15 +293,33 @@ def http_date_s(value: str | None) -> float | None:
     """An HTTP date in seconds since the epoch; None where there is none that can be read."""
     try:
         return parsedate_to_datetime(value).timestamp() if value else None
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
+def _kept_apart(url: str) -> str:
+    """What troubles are counted by: the kind of document, not each game of it."""
+    return "playbyplay" if "/playbyplay_" in url else url
+
+
+def _date_offset_s(headers: Mapping[str, str], now: float) -> float:
+    """How far the feed's clock is ahead of ours, in s; 0 where it does not say, or nearly none.
+
+    A cache keeps the Date at which its copy was made, and says in Age how long ago that was.
+    """
+    date = http_date_s(headers.get("date"))
+    age = headers.get("age", "0")
+    if date is None or not age.isdecimal() or len(age) > 6:
+        return 0.0
+    ahead = date + int(age) - now
+    return ahead if abs(ahead) > _CLOCKS_DIFFER_S else 0.0
+
+
 def retry_after_s(value: str | None, now: float) -> float:
-    """How long ``Retry-After`` asks to wait, at most a minute; 0 where it does not ask."""
+    """How long ``Retry-After`` asks to wait, at most an hour; 0 where it does not ask."""
     if value is None:
         return 0.0
-    if value.isdecimal():
-        return min(float(value), _LONGEST_WAIT_S)
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), _LONGEST_WAIT_S)
     moment = http_date_s(value)
     return min(max(0.0, moment - now), _LONGEST_WAIT_S) if moment else 0.0

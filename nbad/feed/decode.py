@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
+BOM = b"\xef\xbb\xbf"
 _DIGITS = 16
+_LONGEST_LABEL = 400
 _CLOCK = re.compile(r"PT(\d{1,3})M(\d{1,2}(?:\.\d+)?)S")
 
 
@@ -21,9 +23,9 @@ class BadData(ValueError):  # noqa: N818 - it names the data, which is bad, not 
 
 
 def document(body: bytes, what: str, name: str) -> Any:
-    """The value ``name`` of the JSON document ``what``."""
+    """The value ``name`` of the JSON document ``what``. A byte order mark before it is no fault."""
     try:
-        return field(orjson.loads(body), name)
+        return field(orjson.loads(body.removeprefix(BOM)), name)
     except orjson.JSONDecodeError as error:
         raise BadData(f"expected {what} in JSON, was {error}") from None
 
@@ -56,7 +58,7 @@ _MOST = 2**53
 def integer(mapping: Any, name: str, most: int = _MOST) -> int:
     """A whole number from 0 to ``most`` that may come as a string (``scoreHome``)."""
     value = mapping.get(name) if type(mapping) is dict else None
-    if type(value) is str and value.isdecimal() and len(value) <= _DIGITS:
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         value = int(value)
     if type(value) is not int or not 0 <= value <= most:  # the type, for True is an int too
         value = field(mapping, name) if value is None else value
@@ -65,9 +67,23 @@ def integer(mapping: Any, name: str, most: int = _MOST) -> int:
     return value
 
 
+def integer_or_none(mapping: Any, name: str, most: int = _MOST) -> int | None:
+    """A whole number from 0 to ``most``; None where none is said, or none that can be."""
+    try:
+        return integer(mapping, name, most)
+    except BadData:
+        return None
+
+
 def identity(mapping: Any, name: str) -> int:
     """The id of whom or what a play names; 0 where it names nobody."""
-    return integer(mapping, name) if mapping.get(name) else 0
+    return (mapping.get(name) and integer_or_none(mapping, name)) or 0
+
+
+def label(mapping: Any, name: str) -> str:
+    """A text to show, cut where it is longer than any that makes sense; empty where none is."""
+    value = mapping.get(name)
+    return value[:_LONGEST_LABEL].strip() if type(value) is str else ""
 
 
 def text(mapping: Any, name: str) -> str:
@@ -82,20 +98,10 @@ def text(mapping: Any, name: str) -> str:
 
 def game_id(mapping: Any, name: str = "gameId") -> str:
     """Ten digits, the leading zeros put back where a number lost them."""
-    value = str(field(mapping, name)).rjust(10, "0")
+    value = str(field(mapping, name))[:20].rjust(10, "0")
     if len(value) != 10 or not value.isascii() or not value.isdigit():
         raise BadData(f"{name}: expected ten digits, was {_shown(value)}")
     return value
-
-
-def clock_s(value: Any, name: str = "clock") -> float:
-    """``PT11M58.00S`` in seconds, to a hundredth; empty or null is 0."""
-    if value is None or value == "":
-        return 0.0
-    seconds = _clock_s(value) if isinstance(value, str) else None
-    if seconds is None:
-        raise BadData(f"{name}: expected a clock like PT11M58.00S, was {_shown(value)}")
-    return seconds
 
 
 # A quarter has 720 whole seconds, and its last minute tenths: the same clocks come all night.
@@ -105,16 +111,88 @@ def _clock_s(value: str) -> float | None:
     return round(int(match[1]) * 60 + float(match[2]), 2) if match else None
 
 
-def epoch_s(value: str, name: str = "time") -> float:
+def clock_or_none(value: Any, period: int) -> float | None:
+    """``PT11M58.00S`` in seconds left of ``period``, to a hundredth.
+
+    None where it is empty, cannot be read, or is longer than such a period: it is then unknown,
+    which is not 0:00.
+    """
+    seconds = _clock_s(value) if type(value) is str and len(value) < 24 else None
+    return seconds if seconds is not None and seconds <= period_s(period) else None
+
+
+def period_s(period: int) -> float:
+    """How long a period is: a quarter, or an overtime."""
+    return 720.0 if period <= 4 else 300.0
+
+
+# The league was founded in 1946. The feed writes year 1 for a time that is not known yet.
+_FIRST_YEAR, _LAST_YEAR = 1946, 2200
+
+
+@lru_cache(maxsize=4096)
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def epoch_s(value: Any, name: str = "time") -> float:
     """An RFC 3339 time in seconds since the epoch; UTC where it names no offset.
 
     The feed writes tenths of a second (``…:19.0Z``), which :mod:`datetime` reads since 3.11.
+    Raises :class:`BadData`, also for a year in which no game can be.
     """
+    if not isinstance(value, str) or len(value) > 40:
+        raise BadData(f"{name}: expected an RFC 3339 time, was {_shown(value)}")
     try:
-        moment = datetime.fromisoformat(value)
-    except (ValueError, TypeError):
+        return _moment(value).timestamp()
+    except (ValueError, OverflowError):
         raise BadData(f"{name}: expected an RFC 3339 time, was {_shown(value)}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def utc(mapping: Any, name: str) -> str:
+    """A needed RFC 3339 time, in UTC to the second."""
+    value = text(mapping, name)
+    epoch_s(value, name)
+    return _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_or_none(value: Any) -> str | None:
+    """An RFC 3339 time in UTC to the second; None where none is said, or none that can be."""
+    try:
+        epoch_s(value)
+    except BadData:
+        return None
+    return _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp(value: Any) -> str:
+    """When a play happened or was edited, in the feed's own form (``2026-01-15T02:10:19.0Z``).
+
+    In that form times are in order as texts are, which costs nothing for the hundreds of plays of
+    a document. Any other form is brought to it; empty where there is none that can be read.
+    """
+    if type(value) is str and len(value) == 22 and value[10] == "T" and value[21] == "Z":
+        return value
+    try:
+        epoch_s(value)
+    except BadData:
+        return ""
+    return _stamped(_moment(value))
+
+
+def stamp_of(seconds: float) -> str:
+    """Seconds since the epoch in the feed's own form; empty for a moment that cannot be."""
+    try:
+        return _stamped(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _stamped(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 100_000}Z"
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ all was read before. What is known to be the same bytes is not read again.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -16,35 +17,47 @@ import orjson
 
 from nbad.domain import Play
 from nbad.feed.decode import BadData, document, game_id, items
-from nbad.feed.playbyplay import parse_play
+from nbad.feed.playbyplay import completed, is_complete, parse_play
 
 _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
 _ACTION = b'{"actionNumber"'
 _END = b"]}}"
 _PLACE = attrgetter("order", "number")
+_TARGET = "isTargetScoreLastPeriod"
+_MOST_REASONS = 3
+
+
+# A game of four overtimes has some 800.
+MOST_PLAYS = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document and what it says: ``plays`` in the order in which they happened.
+    """A document and what it says: ``plays`` in the order in which they happened, whole.
 
-    ``said`` are the plays as the document lists them; ``newest`` is their largest number or more.
-    ``start`` is where the first of its actions begins, which then reach to its end but for
-    :data:`_END`; 0 where the document is of another form and cannot be taken apart.
+    ``said`` are the actions as the document lists them, None for one that could not be read;
+    ``skipped`` says why of the first of these. ``in_order``: ``said`` is ``plays``. ``newest`` is
+    the largest number of ``said`` or more. ``start`` is where the first action begins, which then
+    reach to the document's end but for :data:`_END`; 0 where it is of another form and cannot be
+    taken apart. ``to_target_score``: a period is played to a target score, not to a clock.
     """
 
     body: bytes
     game_id: str
     plays: tuple[Play, ...]
-    said: tuple[Play, ...]
+    said: tuple[Play | None, ...]
     start: int
-    newest: int = -1
+    newest: int
+    in_order: bool
+    skipped: tuple[str, ...] = ()
+    to_target_score: bool = False
 
 
 def read(body: bytes, last: Reading | None = None) -> Reading:
     """Read a play-by-play; ``last`` is an earlier document of the same game.
 
-    ``BadData`` where it is none or a play cannot be read: half a game is none.
+    Raises :class:`~nbad.feed.decode.BadData` where it is none. A play that cannot be read costs
+    itself.
     """
     if last is not None and last.start:
         reading = _read_tail(body, last)
@@ -61,9 +74,7 @@ def _read_all(body: bytes) -> Reading:
         start = 0
         game = document(body, "a play-by-play", "game")
         actions = items(game, "actions")
-    said = tuple(map(parse_play, actions))
-    newest = max((play.number for play in said), default=-1)
-    return Reading(body, game_id(game), in_order(said), said, start, newest)
+    return _made(body, game_id(game), (), actions, start, None)
 
 
 def _read_tail(body: bytes, last: Reading) -> Reading | None:
@@ -78,15 +89,48 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     game = _head(body, start) if actions is not None else None
     if actions is None or game is None:
         return None
-    new = tuple(map(parse_play, actions))
-    said = known + new
-    plays = said if _goes_on(last, len(known), new) else in_order(said)
-    newest = max(last.newest, *(play.number for play in new), -1)
-    return Reading(body, game_id(game), plays, said, start, newest)
+    return _made(body, game_id(game), known, actions, start, last)
 
 
-def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play, ...], int]:
-    """The leading plays that are said as before, and where what follows them begins."""
+def _made(
+    body: bytes,
+    identity: str,
+    known: tuple[Play | None, ...],
+    actions: list[Any],
+    start: int,
+    last: Reading | None,
+) -> Reading:
+    """The reading of the ``known`` actions, read before, and then ``actions``."""
+    if len(known) + len(actions) > MOST_PLAYS:
+        raise BadData(f"actions: expected at most {MOST_PLAYS}, were {len(known) + len(actions)}")
+    new: list[Play | None] = []
+    skipped = list(last.skipped) if last and None in known else []
+    for action in actions:
+        try:
+            new.append(parse_play(action))
+        except BadData as error:
+            new.append(None)
+            if len(skipped) < _MOST_REASONS:
+                skipped.append(str(error))
+    said = known + tuple(new)
+    to_target = any(action.get(_TARGET) is True for action in actions if type(action) is dict)
+    newest = max((play.number for play in new if play is not None), default=-1)
+    if last is not None:
+        newest = max(newest, last.newest)
+        to_target = to_target or last.to_target_score
+    if last is not None and _goes_on(last, len(known), new):
+        return Reading(
+            body, identity, said, said, start, newest, True, (), to_target  # type: ignore[arg-type]
+        )  # fmt: skip
+    plays = in_order(said)
+    settled = plays == said
+    # The very same tuple, so that comparing them costs nothing.
+    plays = said if settled else plays  # type: ignore[assignment]
+    return Reading(body, identity, plays, said, start, newest, settled, tuple(skipped), to_target)
+
+
+def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play | None, ...], int]:
+    """The leading actions that are said as before, and where what follows them begins."""
     before = memoryview(last.body)[last.start : -len(_END)]
     if before and body.startswith(before, start):
         after = start + len(before)
@@ -104,25 +148,28 @@ def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play, ...], in
     return last.said[: len(last.said) - len(again)], boundary - last.start + start
 
 
-def in_order(said: tuple[Play, ...]) -> tuple[Play, ...]:
-    """The plays in the order in which they happened; of one said twice the later word holds.
+def in_order(said: Iterable[Play | None]) -> tuple[Play, ...]:
+    """The plays in the order in which they happened, complete; of one said twice the later word
+    holds."""
+    numbered = {play.number: play for play in said if play is not None}
+    return completed(tuple(sorted(numbered.values(), key=_PLACE)))
 
-    ``said`` itself where it is in order, which tells the next reading so.
+
+def _goes_on(last: Reading, known: int, new: list[Play | None]) -> bool:
+    """Whether the ``known`` first actions of ``last`` and then ``new`` are in order and complete as
+    they stand, each said once.
+
+    Then 500 plays need not be sorted for one. False only means that they must.
     """
-    plays = tuple(sorted({play.number: play for play in said}.values(), key=_PLACE))
-    return said if plays == said else plays
-
-
-def _goes_on(last: Reading, known: int, new: tuple[Play, ...]) -> bool:
-    """Whether the ``known`` first plays of ``last`` and then ``new`` are in order as they stand,
-    each said once. Then 500 plays need not be sorted for one; False only means that they must."""
-    if last.plays is not last.said or not known:
+    if not last.in_order or not known:
         return False
     # What was the next is read anew, so it may come once more.
-    again = last.said[known].number if known < len(last.said) else -1
-    order, newest = last.said[known - 1].order, last.newest
+    again = last.plays[known].number if known < len(last.plays) else -1
+    order, newest = last.plays[known - 1].order, last.newest
     for play in new:
-        if play.order <= order or (play.number <= newest and play.number != again):
+        if play is None or not is_complete(play) or play.order <= order:
+            return False
+        if play.number <= newest and play.number != again:
             return False
         order, newest, again = play.order, max(newest, play.number), -1
     return True

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from nba_api.stats.static import players, teams
 
-from nbad.domain import BoardEntry, Play, Team
+from nbad.domain import Listing, Play, Team
 
 # A night's 15 games field some 400 players, and the list is one of the package: it changes with
 # an upgrade, which is a restart. A day is for what a night needs no more.
@@ -36,7 +36,7 @@ class Names:
             return ""
         return self._player(play.person_id, self._day()) or play.player
 
-    def named(self, line: BoardEntry) -> BoardEntry:
+    def named(self, line: Listing) -> Listing:
         """``line`` with the names of teams whose name the feed left out."""
         home, away = self._named(line.home), self._named(line.away)
         if home is line.home and away is line.away:

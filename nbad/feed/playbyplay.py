@@ -1,4 +1,5 @@
-"""An action of ``playbyplay_{game_id}.json`` → a play, and what became of those known before."""
+"""One action of ``playbyplay_{game_id}.json`` → :class:`~nbad.domain.Play`, and two lists of them
+compared."""
 
 from __future__ import annotations
 
@@ -6,34 +7,82 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbad.domain import Play
-from nbad.feed.decode import MOST_PERIODS, MOST_POINTS, BadData, clock_s, identity, integer, text
+from nbad.feed.decode import (
+    MOST_PERIODS,
+    MOST_POINTS,
+    BadData,
+    clock_or_none,
+    identity,
+    integer,
+    integer_or_none,
+    label,
+    period_s,
+    stamp,
+)
+
+# What a play leaves unsaid until :func:`completed` fills it in from those before it.
+UNKNOWN = -1
 
 
 def parse_play(action: Any) -> Play:
-    """Read one action; ``BadData`` names it where it cannot be read."""
+    """Read one action. Its clock and score may be :data:`UNKNOWN`.
+
+    Raises :class:`~nbad.feed.decode.BadData`, which names it, where it cannot be placed among the
+    others: without a number, an order or a period.
+    """
     number = integer(action, "actionNumber")
     said = action.get
     try:
-        # By place, not by name, which takes longer: in the order of Play's fields.
+        period = integer(action, "period", MOST_PERIODS)
+        clock = clock_or_none(said("clock"), period)
+        home = integer_or_none(action, "scoreHome", MOST_POINTS)
+        away = integer_or_none(action, "scoreAway", MOST_POINTS)
+        # By place, not by name, which takes longer: in the order of Play's fields, which
+        # tests/test_decode.py holds it to.
         return Play(
             number,
             integer(action, "orderNumber"),
-            integer(action, "period", MOST_PERIODS),
-            clock_s(said("clock")),
-            integer(action, "scoreHome", MOST_POINTS),
-            integer(action, "scoreAway", MOST_POINTS),
-            text(action, "actionType"),
-            str(said("subType") or ""),
+            period,
+            UNKNOWN if clock is None else clock,
+            UNKNOWN if home is None else home,
+            UNKNOWN if away is None else away,
+            label(action, "actionType"),
+            label(action, "subType"),
             identity(action, "teamId"),
             identity(action, "possession"),
-            str(said("description") or ""),
-            str(said("timeActual") or ""),
-            str(said("edited") or ""),
+            label(action, "description"),
+            stamp(said("timeActual")),
+            stamp(said("edited")),
             identity(action, "personId"),
-            str(said("playerNameI") or ""),
+            label(action, "playerNameI"),
         )
     except BadData as error:
         raise BadData(f"action {number}: {error}") from None
+
+
+def is_complete(play: Play) -> bool:
+    """Whether the play says its clock and its score itself."""
+    return play.clock_s >= 0 and play.home >= 0 and play.away >= 0
+
+
+def completed(plays: tuple[Play, ...]) -> tuple[Play, ...]:
+    """``plays`` in their order, an unknown clock being the last one known of the period, an unknown
+    score the one that stood; the very same where nothing is unknown."""
+    if all(map(is_complete, plays)):
+        return plays
+    found = []
+    period, clock_s, home, away = 0, 0.0, 0, 0
+    for play in plays:
+        if play.clock_s >= 0:
+            clock_s = play.clock_s
+        elif play.period != period:
+            clock_s = period_s(play.period)
+        home = home if play.home < 0 else play.home
+        away = away if play.away < 0 else play.away
+        period = play.period
+        known = is_complete(play)
+        found.append(play if known else play._replace(clock_s=clock_s, home=home, away=away))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +103,19 @@ class Comparison:
 def compare(known: tuple[Play, ...], plays: tuple[Play, ...]) -> Comparison:
     """Compare the plays of a game with those known before."""
     # Most are the very same objects, which a comparison of tuples sees before it looks into them.
-    if plays[: len(known)] == known:
+    if plays[: len(known)] == known:  # appended only: the common case
         return Comparison(len(known), corrected=False, older=False)
+    before = {play.number: play for play in known}
+    now = {play.number for play in plays}
+
+    def is_news(play: Play) -> bool:  # a new play, or an edit at least as late as the known one
+        old = before.get(play.number)
+        return old is None or (play != old and play.edited >= old.edited)
+
+    newest_edit = max((play.edited for play in plays), default="")
+    missing = [play for play in known if play.number not in now]
+    older = not any(map(is_news, plays)) and all(p.edited >= newest_edit for p in missing)
     pairs = enumerate(zip(known, plays, strict=False))
     shorter = min(len(known), len(plays))
-    unchanged = next((at for at, (was, now) in pairs if was is not now and was != now), shorter)
-    by_number = {play.number: play for play in known}
-    newest = max(play.edited for play in plays) if plays else ""
-    fresh = any(
-        play != by_number.get(play.number)
-        and (play.number not in by_number or play.edited >= by_number[play.number].edited)
-        for play in plays
-    )
-    lacking = by_number.keys() - {play.number for play in plays}
-    older = not fresh and all(by_number[number].edited >= newest for number in lacking)
+    unchanged = next((at for at, (was, is_) in pairs if was is not is_ and was != is_), shorter)
     return Comparison(unchanged, corrected=True, older=older)

@@ -4,69 +4,95 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbad.domain import BoardEntry, Scoreboard, Status, Team
+from nbad.domain import Listing, Scoreboard, Status, Team
 from nbad.feed.decode import (
     MOST_PERIODS,
     MOST_POINTS,
     BadData,
-    clock_s,
+    clock_or_none,
     document,
     field,
     game_id,
     integer,
+    integer_or_none,
     items,
+    label,
     text,
+    utc_or_none,
 )
 
+# A night of several leagues; the NBA's busiest has 15.
+MOST_GAMES = 500
+
 _STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
+# What the board says in words of a game that is not played: none of its codes does.
+_NOT_PLAYED = ("ppd", "postponed", "cancel", "susp", "forfeit")
 
 
 def parse_scoreboard(body: bytes) -> Scoreboard:
-    """Read the night. A game that cannot be read is named in ``skipped``, with the reason.
+    """Read the night. A game that cannot be read is in ``skipped``, with the reason.
 
-    :class:`~nbad.feed.decode.BadData` where the document as a whole is none.
+    Raises :class:`~nbad.feed.decode.BadData` where the document as a whole is none.
     """
     board = document(body, "a scoreboard", "scoreboard")
-    lines, skipped = [], []
-    for number, game in enumerate(items(board, "games")):
+    listed = items(board, "games")
+    if len(listed) > MOST_GAMES:
+        raise BadData(f"games: expected at most {MOST_GAMES}, were {len(listed)}")
+    games: dict[str, Listing] = {}
+    skipped = []
+    for place, game in enumerate(listed):
         try:
-            lines.append(parse_entry(game))
+            listing = parse_listing(game)
         except BadData as error:
-            name = game.get("gameId") if isinstance(game, dict) else None
-            skipped.append(f"{name or f'game {number}'}: {error}")
-    return Scoreboard(text(board, "gameDate"), tuple(lines), tuple(skipped))
+            skipped.append((_name(game, place), str(error)))
+        else:
+            games[listing.game_id] = listing
+    return Scoreboard(tuple(games.values()), tuple(skipped))
 
 
-def parse_entry(game: Any) -> BoardEntry:
-    """Read one game of the scoreboard; :class:`~nbad.feed.decode.BadData` where it cannot be."""
+def parse_listing(game: Any) -> Listing:
+    """Read one game of the scoreboard.
+
+    Raises :class:`~nbad.feed.decode.BadData` where it is not told which game it is, who plays, or
+    whether it is on. Anything else may be missing.
+    """
+    identity = game_id(game)
     home, away = field(game, "homeTeam"), field(game, "awayTeam")
-    code, period = integer(game, "gameStatus"), integer(game, "period", MOST_PERIODS)
+    code = integer(game, "gameStatus")
     if code not in _STATUS:
         raise BadData(f"gameStatus: expected 1, 2 or 3, was {code}")
-    clock = clock_s(game.get("gameClock"), "gameClock")
-    return BoardEntry(
-        game_id=game_id(game),
-        status=_status(code, period, clock, str(game.get("gameStatusText") or "").strip().lower()),
+    period = integer_or_none(game, "period", MOST_PERIODS)
+    clock = clock_or_none(game.get("gameClock"), period or 0)
+    return Listing(
+        game_id=identity,
+        status=_status(code, period, clock, label(game, "gameStatusText").lower()),
         period=period,
         clock_s=clock,
-        start_utc=text(game, "gameTimeUTC"),
+        start_utc=utc_or_none(game.get("gameTimeUTC")),
         home=parse_team(home),
         away=parse_team(away),
-        home_score=integer(home, "score", MOST_POINTS),
-        away_score=integer(away, "score", MOST_POINTS),
+        home_score=integer_or_none(home, "score", MOST_POINTS),
+        away_score=integer_or_none(away, "score", MOST_POINTS),
     )
 
 
 def parse_team(team: Any) -> Team:
-    """Read one side."""
-    tricode = text(team, "teamTricode")
-    name = f"{team.get('teamCity') or ''} {team.get('teamName') or ''}".strip()
+    """Read one side. Raises :class:`~nbad.feed.decode.BadData` where nobody is named."""
+    tricode = text(team, "teamTricode")[:8]
+    name = f"{label(team, 'teamCity')} {label(team, 'teamName')}".strip()
     return Team(integer(team, "teamId"), tricode, name or tricode)
 
 
-def _status(code: int, period: int, clock: float, words: str) -> Status:
-    if words.startswith(("ppd", "postponed")):
+def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
+    if words.startswith(_NOT_PLAYED):
         return Status.POSTPONED
-    if code == 2 and period == 2 and clock == 0 and words.startswith("half"):
+    if code == 2 and period == 2 and not clock and words.startswith("half"):
         return Status.HALFTIME
     return _STATUS[code]
+
+
+def _name(game: Any, place: int) -> str:
+    try:
+        return game_id(game)
+    except BadData:
+        return f"game {place}"

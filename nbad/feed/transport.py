@@ -23,7 +23,8 @@ from nbad.net.errors import cause
 _READ = 262_144
 # A scoreboard or a play-by-play is at most a megabyte, a season's schedule ten.
 _LARGEST_BODY = 64 * 1024 * 1024
-_MOST_IDLE = 32
+_MOST_IDLE = 128
+_GZIP = b"\x1f\x8b"
 
 Origin = tuple[str, str, int]
 
@@ -204,26 +205,41 @@ class _Connection:
 
 
 def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) -> bytes:
-    """The body without its content encoding. ``httpx.DecodingError`` where it is not so encoded."""
-    if encoding == "identity":
+    """The body without its content encoding, of at most 64 MB.
+
+    Raises ``httpx.DecodingError`` where it is not so encoded, cut, or more.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("identity", ""):
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise httpx.DecodingError(f"expected gzip, was {encoding}", request=request)
+        raise httpx.DecodingError(f"expected gzip, was {encoding[:40]}", request=request)
+    plain = b""
+    try:
+        while True:
+            part, rest = _gzip_member(body, _LARGEST_BODY - len(plain))
+            plain = plain + part if plain else part
+            # Several members are one text (RFC 1952, 2.2); padding behind the last is passed over.
+            if not rest.startswith(_GZIP):
+                return plain
+            body = rest
+    except (igzip_lib.IsalError, ValueError) as error:  # type: ignore[misc] # its stub calls it an instance
+        raise httpx.DecodingError(f"expected gzip, was {error}", request=request) from None
+
+
+def _gzip_member(body: bytes, most: int) -> tuple[bytes, bytes]:
+    """The first member of a gzip, and what follows it. Raises ``ValueError`` where it is cut or
+    more than ``most`` bytes, ``IsalError`` where it is none."""
     decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     # gzip ends with its plain size: a buffer of just that takes a third of the time of the largest.
-    size = min(int.from_bytes(body[-4:], "little") + 1, _LARGEST_BODY)
-    try:
-        plain: bytes = decoder.decompress(body, size)
-        if not decoder.eof and len(plain) < _LARGEST_BODY:
-            # Not its end after all: padding may follow, which is passed over.
-            plain += decoder.decompress(b"", _LARGEST_BODY - len(plain))
-    except igzip_lib.IsalError as error:  # type: ignore[misc] # its stub calls it an instance
-        raise httpx.DecodingError(f"expected gzip, was {error}", request=request) from None
+    size = min(int.from_bytes(body[-4:], "little") + 1, most)
+    plain: bytes = decoder.decompress(body, size)
+    if not decoder.eof and len(plain) < most:
+        # Not its end after all: padding may follow, or another member.
+        plain += decoder.decompress(b"", most - len(plain))
     if not decoder.eof:
-        raise httpx.DecodingError(
-            f"expected gzip of at most {_LARGEST_BODY} bytes, was cut or more", request=request
-        )
-    return plain
+        raise ValueError(f"cut or more than {_LARGEST_BODY} bytes")
+    return plain, decoder.unused_data
 
 
 @contextmanager

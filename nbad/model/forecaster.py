@@ -21,6 +21,8 @@ from nbad.pattern.features import FEATURES, INDEX
 
 BUNDLED = Path(__file__).parent / "bundled"
 FACTS, TREES = "model.json", "home_win.txt"
+# As near to certain as a game that goes on can be.
+_SURE = 0.00001
 _Z90 = 1.2815515655446004
 Matrix = NDArray[np.float64]
 
@@ -179,11 +181,15 @@ class Forecaster:
     def forecast(self, matrix: Matrix) -> list[Forecast]:
         """Forecast every row of ``matrix``, shape (rows, features), all at once.
 
-        Rounded as it is told: points to a hundredth, the probability to 0.00001.
+        Rounded as it is told: points to a hundredth, the probability to 0.00001. It is 0 or 1 of a
+        game that is over, and of no other.
         """
         if not len(matrix):
             return []
         made = self.distribution(matrix)
+        home_win = np.round(made.home_win, 5)
+        on = matrix[:, INDEX["over"]] == 0
+        home_win[on] = within(home_win[on], _SURE, 1 - _SURE)
         margin_band, total_band = made.margin_sd * _Z90, made.total_sd * _Z90
         points = np.array(
             [
@@ -191,7 +197,7 @@ class Forecaster:
                 made.total - total_band, made.total, made.total + total_band,
             ]
         )  # fmt: skip
-        rows = zip(np.round(made.home_win, 5).tolist(), np.round(points.T, 2).tolist(), strict=True)
+        rows = zip(home_win.tolist(), np.round(points.T, 2).tolist(), strict=True)
         return [
             Forecast(home_win, Quantiles(*told[:3]), Quantiles(*told[3:]), self.name)
             for home_win, told in rows

@@ -47,7 +47,8 @@ def configure(log: Log, count: Count | None = None) -> None:
     )
     # httpx and its kind log every request at info to the standard logger: ours say it better.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    stamina.instrumentation.set_on_retry_hooks([_retried])
+    # The feed's client says itself that it retries, once where a hundred retries would say it.
+    stamina.instrumentation.set_on_retry_hooks([])
 
 
 class Sink:
@@ -88,16 +89,6 @@ class Sink:
             return True
         self._torn = b"\n"  # what was begun is ended before the next
         return False
-
-
-def _retried(details: stamina.instrumentation.RetryDetails) -> None:
-    structlog.get_logger().warning(
-        "feed_retry",
-        kind=getattr(details.caused_by, "kind", "unknown"),
-        attempt=details.retry_num,
-        wait_s=round(details.wait_for, 3),
-        error=str(details.caused_by),
-    )
 
 
 def to_journal(stream: int, environ: Mapping[str, str] = os.environ) -> bool:

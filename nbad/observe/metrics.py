@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from nbad import __version__
 from nbad.domain import FeedState
-from nbad.feed.client import FEED_EVENTS
 from nbad.observe.timing import Tick
 
 # From a tenth of a millisecond to five seconds: a parse and a feed that struggles both show.
@@ -117,8 +116,6 @@ class Metrics:
         if name == "stage":  # the histograms say it better
             return
         self._events.labels(event["level"], name).inc()
-        if name in FEED_EVENTS:
-            self._feed_errors.labels(event["kind"]).inc()
 
     def reloaded(self, *, ok: bool) -> None:
         """Take in a reload."""
@@ -139,6 +136,8 @@ class Metrics:
             self._stage.labels(stage).observe(ms / 1e3)
         for stage, count in tick.errors.items():
             self._errors.labels(stage).inc(count)
+        for kind, count in tick.feed_errors.items():
+            self._feed_errors.labels(kind).inc(count)
         for stage, channel in tick.channels.items():
             self._waited.labels(stage).observe(channel.waited_s)
             self._depth.labels(stage).set(channel.depth)

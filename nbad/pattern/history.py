@@ -64,21 +64,25 @@ class GameHistory:
             self._score(play.home, play.away)
             side = self._side(play.team_id)
             self._possession = possession_after(play, side, scored, self._possession)
-            if play.kind == "game" and play.subkind == "end":
-                self._over = True
+            self._over = self._over or play.ends_game
             self.folded += 1
         return points
 
-    def observe(self, line: BoardEntry) -> GameHistory:
-        """The game with what the scoreboard says, where it has no plays or is not in play.
+    def observe(self, entry: BoardEntry) -> GameHistory:
+        """The game where ``entry`` puts it: itself where its plays say the same.
 
-        A copy: plays that were folded stay as they are, or the series would depend on when the
-        board came.
+        Else a copy, with that as one more point: plays that were folded stay as they are, or the
+        series would depend on when the board came.
         """
+        elapsed = max(elapsed_s(entry.period, entry.clock_s), self._elapsed)
+        score = entry.home_score, entry.away_score
+        over = entry.status is Status.FINAL
+        if (elapsed, score, over) == (self._elapsed, (self._home, self._away), self._over):
+            return self
         seen = self.copy()
-        seen._advance(max(elapsed_s(line.period, line.clock_s), self._elapsed))
-        seen._score(line.home_score, line.away_score)
-        seen._over = line.status is Status.FINAL or (self.folded > 0 and self._over)
+        seen._advance(elapsed)
+        seen._score(*score)
+        seen._over = over
         return seen
 
     def copy(self) -> GameHistory:

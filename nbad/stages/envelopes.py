@@ -10,10 +10,11 @@ the stage that holds it adds its timing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbad.domain import Game, Schedule, Scoreboard, Update
+from nbad.domain import Game, Schedule, Update
 from nbad.observe.timing import Tick
 
 if TYPE_CHECKING:
@@ -21,31 +22,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def _nothing() -> None:
+    """For a document that no client waits to hear of."""
+
+
 @dataclass(frozen=True, slots=True)
-class Payload:
-    """A play-by-play as it arrived: ``body`` decompressed, times in seconds since the epoch."""
+class Document:
+    """An answer of the feed: the play-by-play of ``game_id``, or the board where that is empty.
+
+    ``body`` is decompressed, None where it is the one accepted last (304). ``received_at`` and
+    ``modified`` are in seconds since the epoch. The parser calls ``accept`` once the document was
+    read: from then on only what is newer is asked for, while one that was cut is sent again.
+    """
 
     game_id: str
-    body: bytes
+    body: bytes | None
     received_at: float
-    last_modified: float | None
+    modified: float | None = None
+    accept: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What the poller brought in one tick.
+    """What the poller brought together in one tick.
 
-    ``scoreboard`` is None where it did not change (304) or did not come; ``payloads`` holds the
-    play-by-plays that changed, one per game; ``dropped`` the games that left the night.
+    ``at`` is on Trio's clock, ``received_at`` in seconds since the epoch. ``documents`` hold at
+    most one of each address; ``failed`` are the games whose plays could not be had.
     """
 
     tick: Tick
-    scoreboard: Scoreboard | None = None
-    scoreboard_modified: float | None = None
+    at: float = 0.0
     received_at: float = 0.0
-    payloads: tuple[Payload, ...] = ()
+    documents: tuple[Document, ...] = ()
     schedule: Schedule | None = None
-    dropped: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

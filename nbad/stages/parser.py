@@ -1,169 +1,329 @@
-"""The parser: what the feed sent → what changed, typed; the one judge of what is older."""
+"""The parser: what the feed sent → what is to be told, typed, each game by its judge."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import structlog
 
-from nbad.channels import Receiver, Sender
-from nbad.domain import BoardEntry, Play, Status, Update
-from nbad.feed.decode import BadData
+from nbad.channels import Publisher, Receiver, Sender
+from nbad.domain import BoardEntry, Listing, Scoreboard, State, Status, Update
+from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.incremental import Reading, read
+from nbad.feed.judge import Judge
 from nbad.feed.names import Names
 from nbad.feed.playbyplay import Comparison, compare
+from nbad.feed.poll_plan import TrackedGame
+from nbad.feed.scoreboard import parse_scoreboard
 from nbad.observe.timing import stage
-from nbad.stages.envelopes import Fetched, Payload, Updates
+from nbad.observe.troubles import Troubles
+from nbad.pattern.clock import elapsed_s, remaining_s
+from nbad.stages.envelopes import Document, Fetched, Updates
 
 log = structlog.get_logger()
 
-# An older-looking snapshot that the feed keeps showing for this long is what it now means to say.
-_CONFIRM_S = 30.0
+# A game that tipped off before the daemon looked is told with its plays, if they come by then.
+_PLAYS_WITHIN_S = 5.0
+# A game is over with once it is off the board for so long, past its end or never on; and at most.
+_LEAVES_S = 60.0
+_LOST_S = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something of a game that could not be used: the log's ``event`` and the ``reason``.
+
+    ``error`` is a fault of ours, to be logged with its traceback.
+    """
+
+    event: str
+    game_id: str
+    reason: str
+    error: Exception | None = None
 
 
 @dataclass(slots=True)
-class _Known:
-    """What is known of a game, and a snapshot that looked older, which is waiting to be believed"""
+class _Game:
+    """What is known of a game. ``read`` is its newest document that could be read, believed or
+    not. Times are on Trio's clock."""
 
-    entry: BoardEntry
-    plays: tuple[Play, ...] = ()
-    reading: Reading | None = None
+    listing: Listing
+    since: float
+    judge: Judge[Reading] = field(default_factory=Judge)
+    read: Reading | None = None
+    asked: bool = False  # whether the feed was asked for its plays, and answered
+    told: Update | None = None
+    listed: bool = True
+    unlisted_at: float = 0.0
+    final_at: float | None = None
+    unchanged: int = 0  # leading plays that are those of the update told last
+    corrected: bool = False
     source_time: str = ""
-    modified: float | None = None
-    doubted: Payload | None = None
+    board_time: str = ""  # when the board last changed, as far as it says
 
 
 class GameTracker:
-    """Every game being followed. Bounded by the night: a dropped game leaves nothing behind."""
+    """Every game being followed. Bounded by the night: a game that leaves it leaves nothing."""
 
     def __init__(self, names: Names | None = None) -> None:
-        self._games: dict[str, _Known] = {}
+        self._games: dict[str, _Game] = {}
         self._names = names or Names()
+        self._troubles: list[Trouble] = []
 
-    def take(self, fetched: Fetched) -> tuple[Updates, list[tuple[str, str]]]:
-        """What changed with ``fetched``, and the games in trouble, each with the reason."""
-        for game_id in fetched.dropped:
-            self._games.pop(game_id, None)
-        changed: dict[str, Update] = {}
-        trouble: list[tuple[str, str]] = []
-        board = fetched.scoreboard
-        for line in board.entries if board else ():
-            known = self._games.get(line.game_id)
-            before = known.entry if known else None
-            if known is None:
-                known = self._games[line.game_id] = _Known(line)
-            # A game with plays is where its plays say; the board adds what they cannot.
-            known.entry = _placed(self._names.named(line), known.plays)
-            if known.entry != before:
-                changed[line.game_id] = self._update(known, fetched.received_at)
-        # What is new first: it may have settled a doubt that is still standing.
-        self._read_all(fetched.payloads, fetched, changed, trouble)
-        doubted = [known.doubted for known in self._games.values() if known.doubted]
-        self._read_all(doubted, fetched, changed, trouble)
-        games = tuple(changed.values())
-        return Updates(fetched.tick, games, fetched.schedule, fetched.dropped), trouble
+    def take(self, fetched: Fetched) -> tuple[Updates, list[Trouble]]:
+        """What is to be told after ``fetched``, and what could not be used."""
+        self._troubles = []
+        touched: dict[str, float] = {}
+        for document in fetched.documents:
+            with self._guard(document.game_id or "scoreboard"):
+                touched |= dict.fromkeys(self._read(document, fetched.at), document.received_at)
+        for game_id in fetched.failed:
+            if (game := self._games.get(game_id)) is not None and not game.asked:
+                game.asked = True
+                touched.setdefault(game_id, fetched.received_at)
+        for game_id, game in self._games.items():
+            if game.judge.unsettled or game.told is None:
+                touched.setdefault(game_id, fetched.received_at)
+        updates = []
+        for game_id, received_at in touched.items():
+            with self._guard(game_id):
+                update = self._decide(game_id, self._games[game_id], fetched.at, received_at)
+                if update is not None:
+                    updates.append(update)
+        dropped = self._prune(fetched.at)
+        fetched.tick.whole = all(game.told is not None for game in self._games.values())
+        return Updates(fetched.tick, tuple(updates), fetched.schedule, dropped), self._troubles
 
-    def _read_all(
-        self,
-        payloads: Iterable[Payload],
-        fetched: Fetched,
-        changed: dict[str, Update],
-        trouble: list[tuple[str, str]],
-    ) -> None:
-        for payload in payloads:
-            try:
-                update = self._read(payload, fetched)
-            except BadData as error:
-                trouble.append((payload.game_id, str(error)))
+    def tracked(self) -> tuple[TrackedGame, ...]:
+        """The games as the poller's plan needs them."""
+        return tuple(map(_tracked, self._games.values()))
+
+    @contextmanager
+    def _guard(self, game_id: str) -> Iterator[None]:
+        """What goes wrong in the block costs this game's turn: the rest of the night goes on."""
+        try:
+            yield
+        except BadData as error:
+            self._skip("game_skipped", game_id, str(error))
+        except Exception as error:
+            self._troubles.append(Trouble("game_failed", game_id, repr(error), error))
+
+    def _skip(self, event: str, game_id: str, reason: str) -> None:
+        self._troubles.append(Trouble(event, game_id, reason))
+
+    def _read(self, document: Document, now: float) -> list[str]:
+        """Take in a document; the games of which it says something."""
+        if document.game_id:
+            return [document.game_id] if self._read_plays(document, now) else []
+        if document.body is None:
+            return []
+        board = parse_scoreboard(document.body)
+        document.accept()
+        return self._read_board(board, document.modified, now)
+
+    def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
+        changed = "" if modified is None else stamp_of(modified)
+        for name, reason in board.skipped:
+            self._skip("game_skipped", name, reason)
+        there = {name for name, _ in board.skipped}
+        for listing in board.games:
+            there.add(listing.game_id)
+            game = self._games.get(listing.game_id)
+            if game is None:
+                game = self._games[listing.game_id] = _Game(listing, now)
+            game.listing, game.listed = self._names.named(listing), True
+            if game.judge.hear_board(listing, now):
+                game.board_time = changed
+        for game_id, game in self._games.items():
+            if game.listed and game_id not in there:
+                game.listed, game.unlisted_at = False, now
+        return [listing.game_id for listing in board.games]
+
+    def _read_plays(self, document: Document, now: float) -> bool:
+        """Take in a play-by-play; whether anything may be told otherwise for it."""
+        game = self._games.get(document.game_id)
+        if game is None:
+            return False  # it left the night meanwhile
+        first, game.asked = not game.asked, True
+        if document.body is None:
+            return first
+        if game.read is not None and document.body == game.read.body:
+            document.accept()
+            if game.judge.plays.doubts:  # its date may prove it by now
+                self._hear(game, game.read, document, now)
+                return True
+            game.judge.saw_date(document.modified)
+            return first
+        reading = read(document.body, game.read)
+        if reading.game_id != document.game_id:
+            raise BadData(f"gameId: expected {document.game_id}, was {reading.game_id}")
+        document.accept()
+        for reason in reading.skipped:
+            self._skip("play_skipped", document.game_id, reason)
+        if reading.skipped:
+            said, plays = len(reading.said), len(reading.plays)
+            reason = f"{said - plays} of its {said} plays could not be read"
+            self._skip("game_skipped", document.game_id, reason)
+        game.read = reading
+        self._hear(game, reading, document, now)
+        return True
+
+    def _hear(self, game: _Game, reading: Reading, document: Document, now: float) -> None:
+        believed = game.judge.plays.said
+        known = believed.plays if believed else ()
+        judged = compare(known, reading.plays)
+        new = reading.plays if judged.corrected else reading.plays[judged.unchanged :]
+        if game.judge.hear_plays(
+            reading,
+            reading.plays,
+            now,
+            older=judged.older,
+            newest_edit=max((play.edited for play in new), default=""),
+            modified=document.modified,
+        ):
+            _note_plays(game, known, judged)
+
+    def _decide(self, game_id: str, game: _Game, now: float, received_at: float) -> Update | None:
+        """The game's next message, None where nothing of it is new or it is not to be told yet."""
+        before = game.judge.plays.said
+        verdict = game.judge.decide(now)
+        reading = game.judge.plays.said
+        if reading is not before:  # what was doubted is believed by now
+            assert reading is not None
+            _note_plays(game, before.plays if before else (), None)
+        if verdict is None or (self._waits_for_plays(game, now) and game.told is None):
+            return None
+        if verdict.disagree is not None:
+            board, plays = verdict.disagree
+            log.warning(
+                "sources_disagree", game_id=game_id, board=_shown(board), plays=_shown(plays)
+            )
+        if verdict.state.status is not Status.FINAL:
+            game.final_at = None
+        elif game.final_at is None:
+            game.final_at = now
+        entry = _entry(game.listing, verdict.state)
+        told_plays = reading.plays if reading else ()
+        told = game.told
+        corrected = verdict.corrected or game.corrected
+        corrected = told is not None and corrected
+        if told is not None and not corrected and entry == told.entry and told_plays == told.plays:
+            return None
+        update = game.told = Update(
+            entry=entry,
+            plays=told_plays,
+            unchanged=game.unchanged,
+            corrected=corrected,
+            source_time=_source_time(game, verdict.state),
+            received_at=received_at,
+            player=self._names.player(told_plays[-1]) if told_plays else "",
+            to_target_score=reading is not None and reading.to_target_score,
+        )
+        game.unchanged, game.corrected = len(told_plays), False
+        return update
+
+    def _waits_for_plays(self, game: _Game, now: float) -> bool:
+        """Whether a game that is new to us, and on or over, is still to be told with its plays."""
+        listed = game.listing.status
+        on = listed.in_play or listed is Status.FINAL
+        return on and not game.asked and now - game.since < _PLAYS_WITHIN_S
+
+    def _prune(self, now: float) -> tuple[str, ...]:
+        """Drop the games that left the board (the night rolled over) and are over, or were never
+        on, or were broken off; return their ids."""
+        gone = []
+        for game_id, game in self._games.items():
+            if game.listed or now - max(game.unlisted_at, game.final_at or 0.0) < _LEAVES_S:
                 continue
-            if update is not None:
-                changed[payload.game_id] = update
-
-    def _read(self, payload: Payload, fetched: Fetched) -> Update | None:
-        known = self._games.get(payload.game_id)
-        if known is None:
-            raise BadData("expected a game of the scoreboard, was one never listed")
-        if known.reading is not None and payload.body == known.reading.body:
-            known.doubted = None
-            return None
-        reading = read(payload.body, known.reading)
-        if reading.game_id != payload.game_id:
-            raise BadData(f"gameId: expected {payload.game_id}, was {reading.game_id}")
-        plays = reading.plays
-        judged = compare(known.plays, plays)
-        if judged.older and not _believed(known, payload, fetched):
-            if known.doubted is None or known.doubted.body != payload.body:
-                known.doubted = payload
-                raise BadData("expected a newer state, was one from before: not published")
-            return None
-        known.doubted = None
-        known.reading, known.modified = reading, payload.last_modified
-        if not judged.corrected and judged.unchanged == len(plays):
-            return None
-        known.plays = plays
-        # Where nothing was taken back, what is new may be later, and no more.
-        new = plays if judged.corrected else plays[judged.unchanged :]
-        before = "" if judged.corrected else known.source_time
-        known.source_time = max((play.actual for play in new), default="")
-        known.source_time = max(known.source_time, before)
-        known.entry = _placed(known.entry, plays)
-        return self._update(known, payload.received_at, judged)
-
-    def _update(
-        self, known: _Known, received_at: float, judged: Comparison | None = None
-    ) -> Update:
-        """``judged`` is None where the plays are those of before."""
-        plays = known.plays
-        player = self._names.player(plays[-1]) if plays else ""
-        unchanged = judged.unchanged if judged else len(plays)
-        corrected = judged is not None and judged.corrected
-        source_time = known.source_time
-        return Update(known.entry, plays, unchanged, corrected, source_time, received_at, player)
+            told = game.told
+            in_play = told is not None and told.entry.status.in_play
+            if not in_play or now - game.unlisted_at >= _LOST_S:
+                gone.append(game_id)
+        for game_id in gone:
+            del self._games[game_id]
+        return tuple(gone)
 
 
-def _believed(known: _Known, payload: Payload, fetched: Fetched) -> bool:
-    """Whether a snapshot that looks older is the feed's word all the same: its own date says that
-    it is newer, or it has been shown for long."""
-    if payload.last_modified is not None and known.modified is not None:
-        if payload.last_modified > known.modified:
-            return True
-        if payload.last_modified < known.modified:
-            return False
-    return fetched.received_at - payload.received_at > _CONFIRM_S
+def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | None) -> None:
+    """Keep of newly believed plays what the next update has to say of them."""
+    reading = game.judge.plays.said
+    assert reading is not None
+    plays = reading.plays
+    judged = judged or compare(known, plays)  # type: ignore[arg-type]
+    new = plays if judged.corrected else plays[judged.unchanged :]
+    newest = max((play.actual for play in new), default="")
+    game.source_time = newest if judged.corrected else max(game.source_time, newest)
+    game.unchanged = min(game.unchanged, judged.unchanged)
+    game.corrected = game.corrected or judged.corrected
 
 
-def _placed(line: BoardEntry, plays: tuple[Play, ...]) -> BoardEntry:
-    """``line`` with the score and the clock of the last play."""
-    if not plays:
-        return line
-    last = plays[-1]
-    over = last.kind == "game" and last.subkind == "end"
-    # Made outright: replace() takes four times as long, and every line comes here every tick.
+def _source_time(game: _Game, state: State) -> str:
+    """When what is told happened: the newest play, or where the board is ahead, its last change."""
+    if state == game.judge.plays.state:
+        return game.source_time
+    return max(game.source_time, game.board_time)
+
+
+def _entry(listing: Listing, state: State) -> BoardEntry:
+    # Made outright: replace() takes four times as long, and every game comes here every tick.
     return BoardEntry(
-        line.game_id,
-        # A game that left the board at midnight ends when its plays say so.
-        Status.FINAL if over else line.status,
-        last.period,
-        last.clock_s,
-        line.start_utc,
-        line.home,
-        line.away,
-        last.home,
-        last.away,
+        listing.game_id,
+        state.status,
+        state.period,
+        state.clock_s,
+        listing.start_utc,
+        listing.home,
+        listing.away,
+        state.home,
+        state.away,
     )
 
 
-async def parse(fetched: Receiver[Fetched], updates: Sender[Updates]) -> None:
-    """Parse each tick; a game in trouble is skipped and logged, the rest go on."""
-    book = GameTracker()
-    skipped = 0
-    with fetched, updates:
+def _tracked(game: _Game) -> TrackedGame:
+    state = game.judge.told
+    plays = game.judge.plays.state
+    start = game.listing.start_utc
+    status = state.status if state else game.listing.status
+    left = remaining_s(elapsed_s(state.period, state.clock_s)) if state else 2880.0
+    return TrackedGame(
+        game_id=game.listing.game_id,
+        status=status,
+        start=epoch_s(start) if start else None,
+        listed=game.listed,
+        plays_over=plays is not None and plays.status is Status.FINAL,
+        final_at=game.final_at,
+        lead=abs(state.home - state.away) if state else 0,
+        remaining_s=left,
+    )
+
+
+def _shown(state: State) -> str:
+    return f"{state.status} P{state.period} {state.clock_s:g} s {state.home}-{state.away}"
+
+
+async def parse(
+    fetched: Receiver[Fetched], updates: Sender[Updates], night: Publisher[tuple[TrackedGame, ...]]
+) -> None:
+    """Parse each tick, and publish what the poller has to follow from then on.
+
+    What could not be used is logged when it begins, and once a minute while it lasts.
+    """
+    tracker = GameTracker()
+    troubles = Troubles()
+    with fetched, updates, night:
         async for round_ in fetched:
-            with stage("parse", round_.tick, len(round_.payloads), fetched):
-                made, trouble = book.take(round_)
-            round_.tick.errors["parse"] += len(trouble)
-            for game_id, reason in trouble:
-                skipped += 1
-                log.warning("game_skipped", game_id=game_id, reason=reason, skipped=skipped)
+            with stage("parse", round_.tick, len(round_.documents), fetched):
+                made, found = tracker.take(round_)
+            night.publish(tracker.tracked())
+            round_.tick.errors["parse"] += len(found)
+            for trouble in found:
+                troubles.note(
+                    trouble.event,
+                    (trouble.game_id, trouble.reason),
+                    game_id=trouble.game_id,
+                    reason=trouble.reason,
+                    exc_info=trouble.error,
+                )
             await updates.send(made)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from nbad.channels import Receiver, Sender
-from nbad.domain import Play, Update
+from nbad.domain import Play, Schedule, Update
 from nbad.observe.timing import stage
+from nbad.observe.troubles import Troubles, note_failed
 from nbad.pattern.features import FEATURES
 from nbad.pattern.history import GameHistory, Row
 from nbad.pattern.rating import Expectation, RatingsTracker
@@ -17,6 +19,8 @@ from nbad.stages.envelopes import Pattern, Patterns, Updates
 # A game is kept as it was every so many plays, for a correction to fold it anew from there: 1.5 KB
 # each, some 20 in a game.
 _MARK_EVERY = 32
+# A game whose time nobody knows yet comes after all that were played.
+_NO_START = "2199-01-01T00:00:00Z"
 
 
 class Checkpoints:
@@ -27,7 +31,7 @@ class Checkpoints:
         self._checkpoints = [blank.copy()]
 
     def take(self, plays: tuple[Play, ...], unchanged: int) -> tuple[int, list[tuple[float, Row]]]:
-        """Checkpoints ``plays``, of which the first ``unchanged`` are those of before.
+        """Fold ``plays``, of which the first ``unchanged`` are those of before.
 
         Returns how many moments of the forecast series still hold, and those that follow.
         """
@@ -45,11 +49,6 @@ class Checkpoints:
                 self._checkpoints.append(history.copy())
         return kept, completed
 
-    def now(self, update: Update) -> GameHistory:
-        """The game as its plays say; as the board says where it has none or is not in play."""
-        settled = not update.plays or not update.entry.status.in_play
-        return self.history.observe(update.entry) if settled else self.history
-
 
 @dataclass(slots=True)
 class _Followed:
@@ -60,6 +59,16 @@ class _Followed:
     fold: Checkpoints
 
 
+class _Folded(NamedTuple):
+    """A game's update, folded: where it stands now, how many moments of its series still hold, and
+    those that follow."""
+
+    update: Update
+    now: GameHistory
+    kept: int
+    completed: list[tuple[float, Row]]
+
+
 class PatternTracker:
     """Every game being followed. Bounded by the night: a dropped game leaves nothing behind."""
 
@@ -68,45 +77,56 @@ class PatternTracker:
         self._ratings = RatingsTracker()
         self._made_with: tuple[str, float] | None = None
 
-    def fold(self, updates: Updates) -> Patterns:
-        """Checkpoints a tick's updates. Another model or other ratings fold a game anew."""
+    def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
+        """Fold a tick's updates, and the games whose fold failed, with the fault: such a game is
+        folded anew with its next update. Another model or other ratings fold a game anew."""
         for game_id in updates.dropped:
             self._games.pop(game_id, None)
-        force = updates.tick.runtime
-        window_s = force.config.pattern.window_s
-        made_with = (force.forecaster.name, window_s)
+        runtime = updates.tick.runtime
+        window_s = runtime.config.pattern.window_s
+        made_with = (runtime.forecaster.name, window_s)
         anew = made_with != self._made_with
         self._made_with = made_with
         if updates.schedule is not None:
             self._ratings = RatingsTracker(updates.schedule.results, self._ratings)
         fresh = {update.entry.game_id: update for update in updates.games}
-        due = set(fresh) | self._outdated(updates, anew=anew)
-        games: list[Pattern] = []
-        rows: list[Row] = []
-        point_rows: list[Row] = []
-        for row, game_id in enumerate(sorted(due)):
-            known = self._games.get(game_id)
+        folded: list[_Folded] = []
+        failed: list[tuple[str, Exception]] = []
+        for game_id in sorted(set(fresh) | self._outdated(updates, anew=anew)):
             update = fresh.get(game_id) or replace(self._games[game_id].update, corrected=False)
-            if known is None or updates.schedule is not None:
-                expectation = self._expect(update)
-            else:
-                expectation = known.expectation
-            if known is None or anew or expectation != known.expectation:
-                home, away = update.entry.home.team_id, update.entry.away.team_id
-                fold = Checkpoints(GameHistory(home, away, expectation, window_s))
-            else:
-                fold = known.fold
-            self._games[game_id] = _Followed(update, expectation, fold)
-            kept, completed = fold.take(update.plays, update.unchanged)
-            now = fold.now(update)
-            moments = tuple(at for at, _ in completed)
-            first = len(due) + len(point_rows)
-            games.append(Pattern(update, now.grid(), row, kept, moments, first))
-            rows.append(now.current())
-            point_rows += [values for _, values in completed]
-        shape = len(rows) + len(point_rows), len(FEATURES)
-        matrix = np.array(rows + point_rows, dtype=np.float64).reshape(shape)
-        return Patterns(updates.tick, tuple(games), matrix, updates.dropped)
+            try:
+                folded.append(self._fold_game(update, window_s, updates.schedule, anew=anew))
+            except Exception as error:  # a fault in one game's work costs that game
+                self._games.pop(game_id, None)
+                failed.append((game_id, error))
+        rows = [game.now.current() for game in folded]
+        games = []
+        for row, game in enumerate(folded):
+            moments = tuple(at for at, _ in game.completed)
+            pattern = Pattern(game.update, game.now.grid(), row, game.kept, moments, len(rows))
+            games.append(pattern)
+            rows += [values for _, values in game.completed]
+        shape = len(rows), len(FEATURES)
+        matrix = np.array(rows, dtype=np.float64).reshape(shape)
+        return Patterns(updates.tick, tuple(games), matrix, updates.dropped), failed
+
+    def _fold_game(
+        self, update: Update, window_s: float, schedule: Schedule | None, *, anew: bool
+    ) -> _Folded:
+        entry = update.entry
+        known = self._games.get(entry.game_id)
+        if known is None or schedule is not None:
+            expectation = self._expect(update)
+        else:
+            expectation = known.expectation
+        if known is None or anew or expectation != known.expectation:
+            home, away = entry.home.team_id, entry.away.team_id
+            fold = Checkpoints(GameHistory(home, away, expectation, window_s))
+        else:
+            fold = known.fold
+        self._games[entry.game_id] = _Followed(update, expectation, fold)
+        kept, completed = fold.take(update.plays, update.unchanged)
+        return _Folded(update, fold.history.observe(entry), kept, completed)
 
     def _outdated(self, updates: Updates, *, anew: bool) -> set[str]:
         """The games to be told again though nothing of them is new."""
@@ -118,16 +138,19 @@ class PatternTracker:
         return {name for name, game in games if self._expect(game.update) != game.expectation}
 
     def _expect(self, update: Update) -> Expectation:
-        line = update.entry
+        entry = update.entry
         # Only results of games over before this one: its own can never touch its features.
-        return self._ratings.expect(line.home.team_id, line.away.team_id, line.start_utc)
+        start = entry.start_utc or _NO_START
+        return self._ratings.expect(entry.home.team_id, entry.away.team_id, start)
 
 
 async def build_patterns(updates: Receiver[Updates], patterns: Sender[Patterns]) -> None:
-    """Checkpoints each tick's updates into patterns."""
-    book = PatternTracker()
+    """Fold each tick's updates into patterns."""
+    tracker = PatternTracker()
+    troubles = Troubles()
     with updates, patterns:
         async for update in updates:
             with stage("pattern", update.tick, len(update.games), updates):
-                made = book.fold(update)
+                made, failed = tracker.fold(update)
+            note_failed(update.tick, "pattern", failed, troubles)
             await patterns.send(made)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
 from nbad.channels import Receiver, Sender
-from nbad.domain import Game, Point, Status
+from nbad.domain import Forecast, Game, Point, Status
 from nbad.observe.timing import stage
-from nbad.stages.envelopes import Forecasts, Patterns
+from nbad.observe.troubles import Troubles, note_failed
+from nbad.stages.envelopes import Forecasts, Pattern, Patterns
 
 
 class SeriesTracker:
@@ -14,29 +20,52 @@ class SeriesTracker:
     def __init__(self) -> None:
         self._series: dict[str, tuple[Point, ...]] = {}
 
-    def forecast(self, patterns: Patterns) -> Forecasts:
-        """Ask the model once for all rows of the tick, and hand them out to the games."""
+    def forecast(self, patterns: Patterns) -> tuple[Forecasts, list[tuple[str, Exception]]]:
+        """Ask the model once for all rows of the tick, and hand them out to the games; and the
+        games that could not be forecast, with the fault."""
         for game_id in patterns.dropped:
             self._series.pop(game_id, None)
-        forecasts = patterns.tick.runtime.forecaster.forecast(patterns.matrix)
-        games = []
+        model = patterns.tick.runtime.forecaster
+        try:
+            rows = model.forecast(patterns.matrix)
+        except Exception:  # one game's row: each is asked for by itself, and costs only itself
+            return self._one_by_one(patterns)
+        games = tuple(self._made(pattern, rows) for pattern in patterns.games)
+        return Forecasts(patterns.tick, games, patterns.dropped), []
+
+    def _one_by_one(self, patterns: Patterns) -> tuple[Forecasts, list[tuple[str, Exception]]]:
+        model = patterns.tick.runtime.forecaster
+        games, failed = [], []
         for pattern in patterns.games:
-            line = pattern.update.entry
-            rows = forecasts[pattern.first_point_row :][: len(pattern.points)]
-            completed = tuple(map(Point, pattern.points, rows))
-            before = self._series.get(line.game_id, ())[: pattern.kept_points]
-            series = self._series[line.game_id] = before + completed
-            postponed = line.status is Status.POSTPONED
-            now = None if postponed else forecasts[pattern.row]
-            games.append(Game(pattern.update, pattern.grid, now, series))
-        return Forecasts(patterns.tick, tuple(games), patterns.dropped)
+            first, last = pattern.first_point_row, pattern.first_point_row + len(pattern.points)
+            own = np.vstack([patterns.matrix[pattern.row], patterns.matrix[first:last]])
+            try:
+                rows = model.forecast(own)
+                games.append(self._made(replace(pattern, row=0, first_point_row=1), rows))
+            except Exception as error:
+                self._series.pop(pattern.update.entry.game_id, None)
+                failed.append((pattern.update.entry.game_id, error))
+        return Forecasts(patterns.tick, tuple(games), patterns.dropped), failed
+
+    def _made(self, pattern: Pattern, forecasts: Sequence[Forecast]) -> Game:
+        update = pattern.update
+        if update.to_target_score:  # its clock says nothing of when it ends
+            return Game(update, pattern.grid, None, ())
+        rows = forecasts[pattern.first_point_row :][: len(pattern.points)]
+        before = self._series.get(update.entry.game_id, ())[: pattern.kept_points]
+        series = before + tuple(map(Point, pattern.points, rows))
+        self._series[update.entry.game_id] = series
+        postponed = update.entry.status is Status.POSTPONED
+        return Game(update, pattern.grid, None if postponed else forecasts[pattern.row], series)
 
 
 async def predict(patterns: Receiver[Patterns], forecasts: Sender[Forecasts]) -> None:
     """Forecast each tick's patterns."""
-    book = SeriesTracker()
+    tracker = SeriesTracker()
+    troubles = Troubles()
     with patterns, forecasts:
         async for pattern in patterns:
             with stage("predict", pattern.tick, len(pattern.games), patterns):
-                forecast = book.forecast(pattern)
-            await forecasts.send(forecast)
+                made, failed = tracker.forecast(pattern)
+            note_failed(pattern.tick, "predict", failed, troubles)
+            await forecasts.send(made)

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from nbad.channels import Receiver
-from nbad.domain import FeedState
+from nbad.domain import FeedState, Game
 from nbad.net.listeners import (
     count_room,
     keep_inherited,
@@ -31,10 +31,11 @@ from nbad.net.listeners import (
 )
 from nbad.net.pacing import paced
 from nbad.observe.timing import Tick, check_budget, record
+from nbad.observe.troubles import note_failed
 from nbad.stages.envelopes import Forecasts
 from nbad.stream.connection import handle_connection
 from nbad.stream.hub import Hub
-from nbad.stream.journal import Batch, StreamJournal
+from nbad.stream.journal import Batch, Message, StreamJournal
 from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ async def _emit(
     depth = source.depth
     tick = forecasts.tick
     started = perf_counter()
-    messages = hub.journal.encode(forecasts.games)
+    games, messages = _encode(hub, forecasts)
     was_ready = hub.journal.ready
     timing_ms = {
         stage: tick.timing_ms.get(stage, 0.0) for stage in ("poll", "parse", "pattern", "predict")
@@ -162,11 +163,11 @@ async def _emit(
     removals = hub.journal.removals
     batch = hub.journal.apply(
         tick.number,
-        forecasts.games,
+        games,
         messages,
         timing_ms,
         dropped=forecasts.dropped,
-        seen=tick.feed is FeedState.OK,
+        seen=tick.whole and tick.feed is not FeedState.DOWN,
     )
     if hub.journal.ready and not was_ready:
         await hub.send_first_snapshots()
@@ -188,6 +189,25 @@ async def _emit(
     if not was_held:  # else it was late because it should be
         check_budget("total", tick, total_ms)
     return batch
+
+
+def _encode(hub: Hub, forecasts: Forecasts) -> tuple[tuple[Game, ...], tuple[Message, ...]]:
+    """The games that can be told, and their messages."""
+    try:
+        return forecasts.games, hub.journal.encode(forecasts.games)
+    except Exception:  # one game's value: it is found, and costs only itself
+        games: list[Game] = []
+        messages: list[Message] = []
+        failed: list[tuple[str, Exception]] = []
+        for game in forecasts.games:
+            try:
+                messages += hub.journal.encode((game,))
+            except Exception as error:
+                failed.append((game.update.entry.game_id, error))
+            else:
+                games.append(game)
+        note_failed(forecasts.tick, "emit", failed, hub.troubles)
+        return tuple(games), tuple(messages)
 
 
 def _since_start_ms(tick: Tick) -> float:

@@ -15,6 +15,7 @@ import trio
 from nbad.domain import FeedState
 from nbad.net.pacing import NEWCOMERS_PER_S
 from nbad.observe.timing import Tick
+from nbad.observe.troubles import Troubles
 from nbad.settings.access import AccessPolicy
 from nbad.stream import wire
 from nbad.stream.cursor import Mode, Since
@@ -59,6 +60,7 @@ class Hub:
     def __init__(self, journal: StreamJournal, settings: Settings) -> None:
         self.journal = journal
         self.closing = False
+        self.troubles = Troubles()
         self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings

@@ -139,8 +139,7 @@ class StreamJournal:
 
         ``dropped`` are the games that left the night; ``seen``: the feed was seen whole once.
         """
-        if messages or seen:
-            self.ready = True
+        self.ready = self.ready or seen
         back = {message.game_id for message in messages}
         gone = [name for name in dropped if name in self._games and name not in back]
         for game_id in gone:

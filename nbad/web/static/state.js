@@ -163,5 +163,6 @@ function minutes(seconds) {
 }
 
 function tipOff(game) {
+  if (!game.start_utc) return "time unknown";
   return new Date(game.start_utc).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }

@@ -1,0 +1,221 @@
+"""Random nights in which both documents of a game lag, stand still, vanish, alternate between two
+edges, are corrected and cut: every law of TRUTH.md holds at every message.
+
+The oracle knows the game as it was, moment by moment, and the laws; nothing of the judge.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from feed_kit import ONE, action, entry, plays_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbad.domain import Update
+from nbad.model.forecaster import Forecaster
+from nbad.observe.timing import Tick
+from nbad.settings.current import Runtime
+from nbad.settings.schema import Config
+from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.parser import GameTracker
+from nbad.stages.patterns import PatternTracker
+from nbad.stages.predictor import SeriesTracker
+
+RUNTIME = Runtime(Config(), Forecaster.load())
+RANK = {"scheduled": 0, "postponed": 0, "live": 1, "halftime": 1, "final": 2}
+GAME_S = 48 * 60
+
+
+@dataclass
+class Moment:
+    """What really was at one second: the board's line, and the plays, each as the feed says it."""
+
+    board: Any
+    plays: list[Any]
+    score: tuple[int, int]
+    final: bool
+
+
+def play_game(random_: random.Random) -> list[Moment]:
+    """A game in fast motion: a play a second, some corrected or taken back later."""
+    home = away = 0
+    actions: list[Any] = []
+    moments = []
+    number = 0
+    period, left = 1, 720.0
+    while True:
+        number += 1
+        left -= random_.uniform(5, 60)
+        if left <= 0:
+            left = 0.0
+        points = random_.choice([0, 0, 2, 2, 3, 1])
+        if random_.random() < 0.5:
+            home += points
+        else:
+            away += points
+        actions.append(action(number, home, away, period=period, clock=left))
+        if random_.random() < 0.03 and len(actions) > 3:  # a basket is scored otherwise: edited
+            at = random_.randrange(len(actions) - 3, len(actions))
+            change = random_.choice([-1, 1])
+            if int(actions[at]["scoreHome"]) + change >= 0:
+                home += change
+                for place in range(at, len(actions)):
+                    score = int(actions[place]["scoreHome"]) + change
+                    edited = action(number, 0, 0)["edited"]
+                    actions[place] = actions[place] | {
+                        "scoreHome": str(max(score, 0)),
+                        "edited": edited,
+                    }
+                home = int(actions[-1]["scoreHome"])
+        over = left == 0 and period >= 4 and home != away
+        if over:
+            actions.append(
+                action(number, home, away, period=period, clock=0.0, kind="game", subkind="end")
+                | {"actionNumber": 100_000, "orderNumber": 10**10}
+            )
+        clock = f"PT{int(left // 60):02}M{left % 60:05.2f}S"
+        board = entry(ONE, 3 if over else 2, "" if over else clock, score=(home, away))
+        moments.append(Moment(board | {"period": period}, list(actions), (home, away), over))
+        if over:
+            return moments
+        if left == 0:
+            period, left = period + 1, 720.0 if period < 4 else 300.0
+
+
+@dataclass
+class Feed:
+    """One document's way to us: behind by ``lag`` moments, and with its faults."""
+
+    lag: int
+    faults: frozenset[str]
+    random_: random.Random
+    frozen_at: int | None = None
+    thaw_at: int = -1
+    last: int = 0
+
+    def at(self, now: int, end: int) -> int | None:
+        """Which moment it shows at ``now``; None where it shows nothing."""
+        shown = max(min(now - self.lag, end), 0)
+        stops = "stand still" in self.faults and now > self.thaw_at
+        if stops and self.random_.random() < 0.05:
+            self.frozen_at, self.thaw_at = shown, now + self.random_.randrange(3, 60)
+        if self.frozen_at is not None and now <= self.thaw_at:
+            shown = self.frozen_at
+        if "alternate" in self.faults and self.random_.random() < 0.4:
+            shown = max(0, shown - self.random_.randrange(1, 6))
+        if "vanish" in self.faults and self.random_.random() < 0.2:
+            return None
+        self.last = shown
+        return shown
+
+
+@dataclass
+class Watcher:
+    """A subscriber who holds every message to the laws."""
+
+    told: Update | None = None
+    messages: int = 0
+    wins: list[float] = field(default_factory=list)
+
+    def see(self, update: Update, home_win: float | None, states: set[tuple[Any, ...]]) -> None:
+        entry_ = update.entry
+        self.messages += 1
+        # 1: one source a message: it is a state that one of the two documents has shown.
+        assert (entry_.home_score, entry_.away_score) in {state[-2:] for state in states}
+        if entry_.status == "final":
+            assert (2, entry_.home_score, entry_.away_score) in {
+                (state[0], *state[-2:]) for state in states
+            }, "the final's score is one that a document called final"
+            assert entry_.home_score != entry_.away_score
+            # 6: certain, as it is over
+            assert home_win == float(entry_.home_score > entry_.away_score)
+        else:
+            assert home_win is None or 0 < home_win < 1
+        # 3: never back in silence
+        if self.told is not None and not update.corrected:
+            before = self.told.entry
+            was = RANK[before.status], before.period, -before.clock_s
+            now = RANK[entry_.status], entry_.period, -entry_.clock_s
+            assert now >= was, (before, entry_)
+            points = before.home_score + before.away_score
+            assert entry_.home_score + entry_.away_score >= points, (before, entry_)
+            if before.status == entry_.status == "final":
+                assert before[-2:] == entry_[-2:]
+        # 4: `scheduled` is never told of a game that has plays or points
+        assert entry_.status != "scheduled" or not (entry_.home_score + entry_.away_score)
+        self.told = update
+
+
+def cut(body: bytes, random_: random.Random) -> bytes:
+    return body[: random_.randrange(1, len(body))]
+
+
+FAULTS = st.frozensets(st.sampled_from(["alternate", "stand still", "vanish", "cut"]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32), FAULTS, FAULTS, st.integers(0, 40), st.integers(0, 40), st.integers(1, 4)
+)
+def test_every_law_holds_at_every_message(
+    seed: int,
+    board_faults: frozenset[str],
+    plays_faults: frozenset[str],
+    board_lag: int,
+    plays_lag: int,
+    step_s: int,
+) -> None:
+    random_ = random.Random(seed)
+    moments = play_game(random_)
+    end = len(moments) - 1
+    board = Feed(board_lag, board_faults, random_)
+    plays = Feed(plays_lag, plays_faults, random_)
+    tracker, patterns, series = GameTracker(), PatternTracker(), SeriesTracker()
+    watcher, states = Watcher(), set[tuple[Any, ...]]()
+    until = end + 45 + max(board_lag, plays_lag)
+    # From `until` on both documents are whole and up to date: for so long that all is believed.
+    for now in range(0, until + 130, step_s):
+        if now >= until:
+            board, plays = Feed(0, frozenset(), random_), Feed(0, frozenset(), random_)
+        documents = []
+        at = board.at(now, end)
+        if at is not None:
+            body = orjson.dumps({"scoreboard": {"games": [moments[at].board]}})
+            if "cut" in board.faults and random_.random() < 0.1:
+                body = cut(body, random_)
+            shown = moments[at].board
+            status = {2: 1, 3: 2}[shown["gameStatus"]]
+            states.add((status, shown["homeTeam"]["score"], shown["awayTeam"]["score"]))
+            documents.append(Document("", body, float(now)))
+        at = plays.at(now, end)
+        if at is not None:
+            body = plays_of(ONE, moments[at].plays)
+            if "cut" in plays.faults and random_.random() < 0.1:
+                body = cut(body, random_)
+            states.add((2 if moments[at].final else 1, *moments[at].score))
+            documents.append(Document(ONE, body, float(now)))
+        tick = Tick(now, float(now), RUNTIME)
+        updates, _ = tracker.take(Fetched(tick, float(now), float(now), tuple(documents)))
+        folded, failed = patterns.fold(updates)
+        made, unmade = series.forecast(folded)
+        assert not failed
+        assert not unmade
+        for game in made.games:
+            home_win = game.forecast.home_win if game.forecast else None
+            watcher.see(game.update, home_win, states)
+            assert game.grid[-1] == game.update.entry.home_score - game.update.entry.away_score
+    # 5: and at the end the league's own score, whatever happened on the way.
+    assert watcher.told is not None
+    told = watcher.told.entry
+    assert (told.status, told.home_score, told.away_score) == ("final", *moments[end].score)
+    # 9: one that was started now tells the same.
+    late = GameTracker()
+    body = orjson.dumps({"scoreboard": {"games": [moments[end].board]}})
+    documents = [Document("", body, 0.0), Document(ONE, plays_of(ONE, moments[end].plays), 0.0)]
+    fresh, _ = late.take(Fetched(Tick(1, 0.0, RUNTIME), 0.0, 0.0, tuple(documents)))
+    assert fresh.games[0].entry == told
+    assert fresh.games[0].plays == watcher.told.plays
