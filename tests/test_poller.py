@@ -248,6 +248,8 @@ async def test_a_game_of_yesterday_is_dropped_once_its_plays_end(
 async def test_a_game_broken_off_is_not_followed_for_good(
     settings: Settings, autojump_clock: object
 ) -> None:
+    few_ticks = settings.current.config.model_copy(update={"poll": Poll(live_interval_s=20.0)})
+    settings.replace(Runtime(few_ticks, settings.current.forecaster))
     feed = FakeFeed(entry(ONE))
     begun = trio.current_time()
     feed.on["scoreboard"] = lambda _: (

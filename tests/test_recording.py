@@ -26,7 +26,7 @@ from nbad.model.forecaster import Forecaster
 from nbad.recording.format import Recording, Writer, night_of
 from nbad.recording.recorder import Recorder
 from nbad.settings.current import Runtime, Settings
-from nbad.settings.schema import Config, Feed
+from nbad.settings.schema import Config, Feed, Poll
 from nbad.simulator import simulate_night
 from nbad.simulator.answer import Gzip, answer
 from nbad.simulator.recorded import RecordedSource
@@ -166,7 +166,8 @@ async def play(recording: Path) -> list[bytes]:
     config = Config(
         feed=Feed(
             base_url=f"{base}/liveData", schedule_url=f"{base}/staticData/scheduleLeagueV2.json"
-        )
+        ),
+        poll=Poll(live_interval_s=10.0),  # some nine polls between two payloads that were kept
     )
     settings = Settings(Runtime(config, Forecaster.load()))
     to_parse, fetched = open_latest(merge_fetched)

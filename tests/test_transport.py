@@ -157,7 +157,9 @@ async def test_half_an_answer_is_an_error(make: Make, answer: bytes | None) -> N
             await client.get(url)
 
 
-@pytest.mark.parametrize("body", [b"no gzip at all", gzip.compress(b"x" * 999)[:-9]])
+@pytest.mark.parametrize(
+    "body", [b"no gzip at all", gzip.compress(b"x" * 999)[:-9]], ids=["other", "cut off"]
+)
 async def test_a_broken_encoding_is_an_error(body: bytes) -> None:
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     client = httpx.AsyncClient(transport=LeanTransport())
