@@ -50,7 +50,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy nbad
+	$(BIN)/mypy
 
 # Debian's python3 has no ensurepip without python3-venv: the machine's own pip then fills the
 # environment. --python keeps Debian's "externally managed" mark out of it.

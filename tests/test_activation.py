@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from daemon_kit import serving
 from process_kit import start
-from test_daemon_process import serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

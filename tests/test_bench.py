@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from test_daemon_process import serving
+from daemon_kit import serving
 
 from nbad.bench.runner import figures, percentile
 from nbad.bench.scenario import slate

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import structlog
 import trio
+from daemon_kit import serving
 from feed_kit import ONE, TWO, FakeFeed, entry
-from test_daemon_process import serving
 from trio.testing import MockClock
 
 import nbad

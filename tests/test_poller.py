@@ -102,8 +102,9 @@ async def test_a_page_is_refused_and_others_go_on(
     settings: Settings, autojump_clock: object, kind: str
 ) -> None:
     feed = FakeFeed(entry(ONE), entry(TWO))
-    page = {"content": b"<p>no", "headers": {"content-type": kind}}
-    feed.on[ONE] = lambda _: httpx.Response(403 if "xml" in kind else 200, **page)
+    status = 403 if "xml" in kind else 200
+    page = httpx.Response(status, content=b"<p>no", headers={"content-type": kind})
+    feed.on[ONE] = lambda _: page
     fetched = await run(settings, feed, 3.0)
     assert {payload.game_id for tick in fetched for payload in tick.payloads} == {TWO}
 

@@ -17,8 +17,8 @@ import orjson
 import pytest
 import trio
 import trio.testing
+from daemon_kit import Daemon, follow, serving
 from process_kit import start
-from test_daemon_process import Daemon, follow, serving
 
 from nbad.channels import open_bounded, open_latest
 from nbad.feed.client import Arrival
