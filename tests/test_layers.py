@@ -19,6 +19,7 @@ LAYERS = [
     {"cli"},
     {"bench"},
     {"daemon", "relay"},
+    {"reloading", "signals"},
     {"embed", "web"},
     {"wiring"},
     {"stages"},
