@@ -94,6 +94,15 @@ async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make) -> Non
     assert server.connections == 2
 
 
+async def test_who_closes_once_it_was_asked_again_is_asked_on_a_new_connection() -> None:
+    """The race that no look at an idle connection can see."""
+    server = Server(SHORT, None, SHORT)
+    async with serving(server) as url, httpx.AsyncClient(transport=LeanTransport()) as client:
+        for _ in range(2):
+            assert (await client.get(url)).content == b"hi"
+    assert (server.connections, len(server.requests)) == (2, 3)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
