@@ -8,7 +8,7 @@ import struct
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
 from nbad.stream.frame_stream import FrameStream
 
@@ -50,7 +50,7 @@ async def test_control_frames_go_in_the_order_in_which_they_came(
     autojump_clock: MockClock,
 ) -> None:
     """Two answers and then a Close, all while a data frame is still on its way."""
-    ours, theirs = memory_stream_pair()
+    ours, theirs = lockstep_stream_pair()
     data = binary_frame(100_000)
     controls = [b"\x89\x01a", b"\x89\x01b", b"\x88\x02\x03\xe9"]
     async with trio.open_nursery() as nursery:

@@ -85,6 +85,9 @@ def test_of_two_plays_with_one_order_the_lower_number_comes_first() -> None:
 def test_a_play_said_again_after_two_more_documents_is_there_once() -> None:
     actions = [action(number, 10 * number) for number in range(1, 6)]
     read_all(actions[:3], actions[:4], actions, [*actions, action(2, 60, 2)])
+    # The largest number is not the last one said.
+    actions = [action(1, 10), action(100, 20), action(3, 30)]
+    read_all(actions[:2], actions, [*actions, action(100, 60, 2)])
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,9 @@ async def test_plays_taken_back_take_their_points_along() -> None:
 
 async def test_another_model_forecasts_every_point_anew_and_corrects_nothing() -> None:
     """All of a series is by one model: a reload in the fourth quarter mixes no two."""
-    first, second, third = await told(
+    _, first, second, third = await told(
         ("a", update(PLAYS[:6])),
+        ("a", update(PLAYS[:6], 6)),  # news of the board alone: all plays are those of before
         ("b", None),
         ("b", update(PLAYS, 6)),
     )
