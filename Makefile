@@ -40,15 +40,17 @@ bench: $(VENV)/.run
 	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/nbad bench $(BENCH)
 
+# More than two cores have use for: tests of processes wait for most of their time.
+JOBS ?= 3
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy nbad
+	$(BIN)/mypy
 
 # Debian's python3 has no ensurepip without python3-venv: the machine's own pip then fills the
 # environment. --python keeps Debian's "externally managed" mark out of it.

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from daemon_kit import serving
 from process_kit import start
-from test_daemon_process import serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -112,7 +112,7 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
             f'[server]\nport = 1\n[http]\nport = 1\n[log]\nfile = "{log}"\n'
         )
         daemon = start(command, pass_fds=fds)
-        with connect(f"ws://{address}/v1/stream", max_size=None) as client:
+        with connect(f"ws://{address}/v1/stream", open_timeout=60, max_size=None) as client:
             first = json.loads(client.recv(30))
             daemon.send_signal(signal.SIGTERM)
             with pytest.raises(ConnectionClosed, match="1001"):

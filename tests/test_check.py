@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_daemon_process import serving
+from daemon_kit import serving
 
 _NBAD = [sys.executable, "-m", "nbad"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import structlog
 import trio
+from daemon_kit import serving
 from feed_kit import ONE, TWO, FakeFeed, entry
-from test_daemon_process import serving
 from trio.testing import MockClock
 
 import nbad
@@ -34,7 +34,7 @@ def unconfigured() -> Iterator[None]:
 
 def test_the_example_follows_a_night_to_its_end(tmp_path: Path) -> None:
     # Slow enough for a busy machine to begin before the night has ended.
-    with serving("--games", "2", "--seed", "3", "--speed", "700") as urls:
+    with serving("--games", "2", "--seed", "3", "--speed", "300") as urls:
         config = tmp_path / "nbad.toml"
         config.write_text(
             f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 import trio
-from test_transport import OK, Server, serving
+from http_kit import OK, Server, serving
 
 from nbad.feed.client import FeedClient, FeedError, RateLimiter
 from nbad.settings.schema import Config, Feed

@@ -30,6 +30,9 @@ from nbad.simulator.server import FeedAddress, FeedClock, ManualClock, serve_fee
 LIVE_GAME = 3  # the place of a game that is live when the night opens
 
 
+pytestmark = pytest.mark.xdist_group("feed_server")  # one worker makes the night they share
+
+
 @pytest.fixture(scope="module")
 def night() -> GamesNight:
     return simulate_night()

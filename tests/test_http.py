@@ -5,25 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from daemon_kit import Daemon, get, serving, until_status
+from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
-from test_daemon_process import Daemon, serving
 
 from nbad.web.openapi import DOCUMENT
-
-
-def get(url: str) -> tuple[int, bytes]:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
 
 
 def answers(url: str) -> bool:
@@ -36,14 +25,6 @@ def answers(url: str) -> bool:
 def http_url(daemon: Daemon) -> str:
     daemon.wait_for("ready")
     return f"http://127.0.0.1:{daemon.port('http')}"
-
-
-def until_status(url: str, status: int) -> Any:
-    give_up = time.monotonic() + 30
-    while (found := get(url))[0] != status:
-        assert time.monotonic() < give_up, found
-        signal.sigtimedwait([], 0.05)
-    return json.loads(found[1])
 
 
 def valid(path: str, value: Any) -> None:

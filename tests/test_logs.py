@@ -7,8 +7,7 @@ import io
 import json
 from pathlib import Path
 
-from test_daemon_process import Daemon, serving
-from test_http import get, until_status
+from daemon_kit import Daemon, get, serving, until_status
 
 from nbad.observe.logs import Sink
 

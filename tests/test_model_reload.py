@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from test_daemon_process import Daemon, messages, serving
+from daemon_kit import Daemon, messages, serving
 
 from nbad.model.forecaster import BUNDLED, Forecaster
 

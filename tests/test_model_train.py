@@ -19,6 +19,8 @@ from nbad.training.recorded import RecordedGame
 from nbad.training.replay import replay
 from nbad.training.train import save
 
+pytestmark = pytest.mark.xdist_group("train")  # one worker trains what the tests share
+
 GAMES = 45
 
 
@@ -72,8 +74,9 @@ def test_the_bundled_model_is_what_the_recipe_makes(tmp_path: Path) -> None:
     assert made.trained_on == bundled.trained_on
     for ours, theirs in zip(made.forecast(some), bundled.forecast(some), strict=True):
         assert ours.home_win == pytest.approx(theirs.home_win, abs=1e-4)
-        assert ours.margin.p90 == pytest.approx(theirs.margin.p90, abs=1e-2)
-        assert ours.total.p10 == pytest.approx(theirs.total.p10, abs=1e-2)
+        # Points come rounded to 0.01: one step apart at most.
+        assert ours.margin.p90 == pytest.approx(theirs.margin.p90, abs=0.015)
+        assert ours.total.p10 == pytest.approx(theirs.total.p10, abs=0.015)
 
 
 def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:

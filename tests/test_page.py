@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from browser_kit import CHROMIUM, Tab, browser
-from test_daemon_process import Daemon, serving
+from daemon_kit import Daemon, serving
 
 from nbad.simulator import simulate_night
 
@@ -33,7 +33,7 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
     options = ["--games", "3", "--seed", "2", "--speed", "700"]
     with browser(tmp_path / "profile") as tab, serving(*options) as urls:
         server = f"[server]\nport = 0\n[http]\nport = {port}\n"
-        daemon = Daemon(tmp_path / "daemon", *urls, server)
+        daemon = Daemon(tmp_path / "daemon", *urls, server=server)
         daemon.wait_for("ready")
         tab.look(1280, 900)
         tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
@@ -192,7 +192,7 @@ def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path
     (tmp_path / "tokens").write_text("s3cret\n")
     server = f'[server]\nport = 0\ntokens_file = "{tmp_path / "tokens"}"\n[http]\nport = 0\n'
     with serving("--games", "2", "--seed", "3", "--speed", "60") as urls:
-        daemon = Daemon(tmp_path / "daemon", *urls, server)
+        daemon = Daemon(tmp_path / "daemon", *urls, server=server)
         daemon.wait_for("ready")
         port = daemon.port("http")
         with browser(tmp_path / "profile") as tab:

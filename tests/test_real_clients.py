@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_kit import CHROMIUM, browser
-from test_daemon_process import Daemon, serving
+from daemon_kit import Daemon, serving
 from websockets.sync.client import connect
 
 from nbad.simulator import simulate_night

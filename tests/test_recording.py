@@ -17,8 +17,8 @@ import orjson
 import pytest
 import trio
 import trio.testing
+from daemon_kit import Daemon, follow, serving
 from process_kit import start
-from test_daemon_process import Daemon, follow, serving
 
 from nbad.channels import open_bounded, open_latest, open_latest_value
 from nbad.feed.client import Arrival
@@ -27,7 +27,7 @@ from nbad.model.forecaster import Forecaster
 from nbad.recording.format import Recording, Writer, night_of
 from nbad.recording.recorder import Recorder
 from nbad.settings.current import Runtime, Settings
-from nbad.settings.schema import Config, Feed
+from nbad.settings.schema import Config, Feed, Poll
 from nbad.simulator import simulate_night
 from nbad.simulator.answer import Gzip, answer
 from nbad.simulator.recorded import RecordedSource
@@ -167,7 +167,8 @@ async def play(recording: Path) -> list[bytes]:
     config = Config(
         feed=Feed(
             base_url=f"{base}/liveData", schedule_url=f"{base}/staticData/scheduleLeagueV2.json"
-        )
+        ),
+        poll=Poll(live_interval_s=10.0),  # some nine polls between two payloads that were kept
     )
     settings = Settings(Runtime(config, Forecaster.load()))
     to_parse, fetched = open_latest(merge_fetched)

@@ -29,7 +29,7 @@ async def test_fifty_at_once_and_a_thousand_a_second(autojump_clock: MockClock, 
             if len(came) == len(clients):
                 nursery.cancel_scope.cancel()
 
-        await trio.serve_listeners(take, paced(listeners, trio.Semaphore(1000)))
+        nursery.start_soon(trio.serve_listeners, take, paced(listeners, trio.Semaphore(1000)))
     for client in clients:
         client.close()
     assert came[49] == 0

@@ -18,10 +18,13 @@ BOX = ROOT.parent / "shared" / "tools" / "systemd-box"
 SCRIPTS = ROOT / "tests" / "systemd"
 _CANNOT_BOOT = 77
 
-pytestmark = pytest.mark.skipif(
-    not (BOX.exists() and os.geteuid() == 0 and Path("/lib/systemd/systemd").exists()),
-    reason="needs root, systemd and ../shared/tools/systemd-box",
-)
+pytestmark = [
+    pytest.mark.xdist_group("systemd"),
+    pytest.mark.skipif(
+        not (BOX.exists() and os.geteuid() == 0 and Path("/lib/systemd/systemd").exists()),
+        reason="needs root, systemd and ../shared/tools/systemd-box",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gzip
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 
 import httpx
 import pytest
 import trio
 import trustme
+from http_kit import OK, Server, serving
 
 from nbad.feed.transport import LeanTransport, decoded
 
@@ -19,7 +19,6 @@ KINDS: dict[str, Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]] = 
     "httpx": lambda context: httpx.AsyncHTTPTransport(verify=context or False),
     "lean": LeanTransport,
 }
-OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -28,53 +27,6 @@ def make(request: pytest.FixtureRequest) -> Callable[[ssl.SSLContext | None], ht
         return httpx.AsyncClient(transport=KINDS[request.param](context), timeout=5.0)
 
     return client
-
-
-class Server:
-    """Answers each request with the next of ``script``; a ``None`` closes the connection."""
-
-    def __init__(self, *script: bytes | None) -> None:
-        self.script = list(script)
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.hold: trio.Event | None = None
-
-    async def serve(self, stream: trio.abc.Stream) -> None:
-        self.connections += 1
-        async with stream:
-            buffer = b""
-            while True:
-                while b"\r\n\r\n" not in buffer:
-                    try:
-                        data = await stream.receive_some(65536)
-                    except trio.BrokenResourceError:
-                        return
-                    if not data:
-                        return
-                    buffer += data
-                request, _, buffer = buffer.partition(b"\r\n\r\n")
-                self.requests.append(request)
-                if self.hold is not None:
-                    await self.hold.wait()
-                answer = self.script.pop(0) if self.script else None
-                if answer is None:
-                    return
-                await stream.send_all(answer)
-                if b"connection: close" in answer.lower():
-                    return
-
-
-@asynccontextmanager
-async def serving(server: Server, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    async with trio.open_nursery() as nursery:
-        tcp = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        listeners = [
-            trio.SSLListener(one, context, https_compatible=True) if context else one for one in tcp
-        ]
-        nursery.start_soon(trio.serve_listeners, server.serve, listeners)
-        port = tcp[0].socket.getsockname()[1]
-        yield f"{'http' if context is None else 'https'}://127.0.0.1:{port}/x?y=1"
-        nursery.cancel_scope.cancel()
 
 
 Make = Callable[..., httpx.AsyncClient]
@@ -142,6 +94,15 @@ async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make) -> Non
     assert server.connections == 2
 
 
+async def test_who_closes_once_it_was_asked_again_is_asked_on_a_new_connection() -> None:
+    """The race that no look at an idle connection can see."""
+    server = Server(SHORT, None, SHORT)
+    async with serving(server) as url, httpx.AsyncClient(transport=LeanTransport()) as client:
+        for _ in range(2):
+            assert (await client.get(url)).content == b"hi"
+    assert (server.connections, len(server.requests)) == (2, 3)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -157,7 +118,9 @@ async def test_half_an_answer_is_an_error(make: Make, answer: bytes | None) -> N
             await client.get(url)
 
 
-@pytest.mark.parametrize("body", [b"no gzip at all", gzip.compress(b"x" * 999)[:-9]])
+@pytest.mark.parametrize(
+    "body", [b"no gzip at all", gzip.compress(b"x" * 999)[:-9]], ids=["other", "cut off"]
+)
 async def test_a_broken_encoding_is_an_error(body: bytes) -> None:
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     client = httpx.AsyncClient(transport=LeanTransport())

@@ -14,8 +14,8 @@ import termios
 from pathlib import Path
 
 import pytest
+from daemon_kit import Daemon, serving
 from process_kit import start
-from test_daemon_process import Daemon, serving
 
 from nbad.cli.render import bar, where
 

@@ -187,16 +187,17 @@ class _Connection:
                 if response is None:
                     raise h11.RemoteProtocolError("expected a response, was its end")
                 return response, b"".join(chunks)
-            elif isinstance(event, h11.ConnectionClosed):
-                raise _StaleError("the connection was closed before an answer came")
 
     async def _receive(self, response: h11.Response | None) -> None:
+        unanswered = response is None and not self._h11.trailing_data[0]
         try:
             data = await self._stream.receive_some(_READ)
         except (trio.BrokenResourceError, OSError):
-            if response is None and not self._h11.trailing_data[0]:
+            if unanswered:
                 raise _StaleError("the connection was reset before an answer came") from None
             raise
+        if not data and unanswered:
+            raise _StaleError("the connection was closed before an answer came")
         self._h11.receive_data(bytes(data))
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ seen: Counter[str] = Counter()
 epochs: set[str] = set()
 
 
-def end(*_):
+def end(*_: object) -> None:
     sys.stdout.write(json.dumps({**seen, "epochs": len(epochs)}))
     sys.exit(0)
 

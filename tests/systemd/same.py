@@ -4,16 +4,17 @@ import json
 import sys
 import time
 import urllib.request
+from typing import Any
 
 ours, theirs = sys.argv[1:]
 
 
-def get(url):
+def get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=10) as answer:
         return json.load(answer)
 
 
-def play(game):
+def play(game: Any) -> tuple[Any, ...]:
     return game["source_time"], game["event"] and game["event"]["number"], game["status"]
 
 

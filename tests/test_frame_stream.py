@@ -1,0 +1,109 @@
+"""The stream under a subscriber by itself: in what order it writes, and what it lets go of."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+import pytest
+import trio
+from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
+
+from nbad.stream.frame_stream import FrameStream
+
+HOST = "127.0.0.1"
+
+
+async def tcp_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    """Both ends of a TCP connection on the loopback."""
+    [listener] = await trio.open_tcp_listeners(0, host=HOST)
+    async with listener:
+        ours: list[trio.SocketStream] = []
+
+        async def accept() -> None:
+            ours.append(await listener.accept())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept)
+            theirs = await trio.open_tcp_stream(*listener.socket.getsockname()[:2])
+    return ours[0], theirs
+
+
+def binary_frame(size: int) -> bytes:
+    """A data frame that is no message of the protocol: any will do here."""
+    return b"\x82\x7f" + struct.pack("!Q", size) + bytes(size)
+
+
+async def fill(stream: FrameStream, frame: bytes) -> None:
+    """Push until the socket takes no more."""
+    while stream.push(frame):
+        await trio.lowlevel.checkpoint()
+
+
+async def read_to_end(stream: trio.SocketStream) -> None:
+    while await stream.receive_some():
+        pass
+
+
+async def test_control_frames_go_in_the_order_in_which_they_came(
+    autojump_clock: MockClock,
+) -> None:
+    """Two answers and then a Close, all while a data frame is still on its way."""
+    ours, theirs = lockstep_stream_pair()
+    data = binary_frame(100_000)
+    controls = [b"\x89\x01a", b"\x89\x01b", b"\x88\x02\x03\xe9"]
+    async with trio.open_nursery() as nursery:
+        stream = FrameStream(ours, nursery, b"")
+        stream.opened()
+        assert stream.push(data)
+        for control in controls:
+            nursery.start_soon(stream.send_all, control)
+            await wait_all_tasks_blocked()
+        received = b""
+        expected = data + b"".join(controls)
+        with trio.fail_after(10):
+            while len(received) < len(expected):
+                received += await theirs.receive_some()
+        assert received == expected
+
+
+async def test_nothing_is_written_to_a_number_that_another_has_by_now() -> None:
+    ours, theirs = await tcp_pair()
+    number = ours.socket.fileno()
+    async with trio.open_nursery() as nursery, theirs:
+        stream = FrameStream(ours, nursery, b"")
+        stream.opened()
+        stream.source = lambda: b"\x82\x01s"
+        stream.release()
+        await trio.aclose_forcefully(ours)
+        reader, writer = os.pipe()
+        try:
+            if writer != number:
+                os.dup2(writer, number)  # the next file that was opened got the number
+            stream.push(b"\x82\x01p")
+            stream.kick()
+            stream.try_send_close(1001, "")
+            await wait_all_tasks_blocked()
+            os.set_blocking(reader, False)
+            with pytest.raises(BlockingIOError):
+                os.read(reader, 1)
+        finally:
+            for descriptor in {reader, writer, number}:
+                os.close(descriptor)
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
+    """The kernel must not go on offering what is left to it for minutes: it is reset."""
+    ours, theirs = await tcp_pair()
+    ours.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    async with trio.open_nursery() as nursery, theirs:
+        stream = FrameStream(ours, nursery, b"")
+        stream.opened()
+        await fill(stream, binary_frame(60_000))
+        stream.release()
+        await trio.aclose_forcefully(ours)
+        with pytest.raises(trio.BrokenResourceError):
+            await read_to_end(theirs)
+        nursery.cancel_scope.cancel()
