@@ -14,7 +14,7 @@ from stream_kit import HOST, head, make_clock, make_game, masked, running
 from structlog.testing import capture_logs
 from trio.testing import MockClock, lockstep_stream_pair
 
-from nbad.net.listeners import raise_descriptors
+from nbad.net import listeners
 from nbad.stream.frame_stream import FrameStream
 from nbad.stream.wire import encode_error, text_frame
 
@@ -92,7 +92,7 @@ async def test_a_long_frame_taken_slowly_is_no_stall(autojump_clock: MockClock) 
 async def test_connections_past_the_descriptors_wait_and_come_in_when_there_is_room(
     clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbad.stages.server.raise_descriptors", lambda: 3 + 256)
+    monkeypatch.setattr("nbad.net.listeners._raise_descriptors", lambda: 5)
     with capture_logs() as logs:
         async with running(max_subscribers=100) as stage:
             here = [await stage.upgrade() for _ in range(2)]
@@ -106,14 +106,14 @@ async def test_connections_past_the_descriptors_wait_and_come_in_when_there_is_r
             await waiting.until(b"\r\n\r\n")
             assert orjson.loads((await waiting.frame())[1])["type"] == "welcome"
             await silent.stream.aclose()
-    assert {"event": "descriptors_few", "expected": 356, "was": 259, "log_level": "warning"} in logs
+    assert {"event": "descriptors_few", "expected": 484, "was": 5, "log_level": "warning"} in logs
 
 
 def test_the_limit_of_descriptors_is_raised_as_far_as_it_may() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
     try:
-        assert raise_descriptors() == hard
+        assert listeners._raise_descriptors() == hard
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -94,6 +94,17 @@ class Hub:
         most = server.max_subscribers_per_address
         return self.count >= server.max_subscribers or 0 < most <= self._hosts[host]
 
+    def listen_at(self, address: tuple[str, int]) -> None:
+        """Keep where the stream is, for who shows the way."""
+        self.address = address
+
+    async def keep_access(self) -> None:
+        """Close those whose token a reload withdraws, until cancelled."""
+        runtime = self._settings.current
+        while True:
+            runtime = await self._settings.wait_until_other_than(runtime)
+            self.close_revoked()
+
     def close_revoked(self) -> None:
         """Close those whose token was taken from the file."""
         access = self.access
