@@ -17,6 +17,7 @@ import trio
 
 from nbad.net.pacing import BURST_S, NEWCOMERS_PER_S, Throttle
 from nbad.net.sockets import network_of, reset_on_close
+from nbad.observe.seldom import Seldom
 
 log = structlog.get_logger()
 
@@ -25,7 +26,6 @@ _ACCEPTS_PER_S = 3000
 # Out of descriptors or memory: it passes when a connection ends.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _EXHAUSTED_S = 0.1
-_TOLD_EVERY_S = 10.0
 
 
 class Visit:
@@ -76,8 +76,7 @@ class Door:
         self._waiting: dict[str, deque[trio.SocketStream]] = {}
         self._beginning: Counter[str] = Counter()
         self._news = trio.Event()
-        self._refused = 0
-        self._told_at = -_TOLD_EVERY_S
+        self._seldom = Seldom()
 
     async def accept(self, listener: trio.SocketListener) -> None:
         """Take connections in until cancelled; those taken in go on."""
@@ -93,7 +92,13 @@ class Door:
                 self._room.release()
                 if error.errno not in _EXHAUSTED:
                     raise
-                self._tell("accept_failed", error=error.strerror)
+                if (unlogged := self._seldom.due("accept")) is not None:
+                    log.warning(
+                        "accept_failed",
+                        service=self._service,
+                        error=error.strerror,
+                        unlogged=unlogged,
+                    )
                 await trio.sleep(_EXHAUSTED_S)
                 continue
             except BaseException:
@@ -123,8 +128,10 @@ class Door:
         queue = self._waiting.setdefault(address, deque())
         if len(queue) >= self._most_waiting():
             self._drop(stream)
-            self._refused += 1
-            self._tell("connections_refused", address=address)
+            if (unlogged := self._seldom.due("refuse")) is not None:
+                log.warning(
+                    "connection_refused", service=self._service, address=address, unlogged=unlogged
+                )
             return
         queue.append(stream)
         self._news.set()
@@ -160,11 +167,3 @@ class Door:
         reset_on_close(stream)
         stream.socket.close()
         self._room.release()
-
-    def _tell(self, event: str, **fields: object) -> None:
-        """Log ``event``, now and then: a storm must not become one of log lines."""
-        now = trio.current_time()
-        if now - self._told_at >= _TOLD_EVERY_S:
-            self._told_at = now
-            refused, self._refused = self._refused, 0
-            log.warning(event, service=self._service, refused=refused, **fields)

@@ -7,6 +7,7 @@ answer. How many connections there may be is :mod:`nbad.net.door`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -244,7 +245,7 @@ class _Connection:
             if scope.cancelled_caught and self._started:
                 status, detail = 408, "expected the request sooner"
         except h11.RemoteProtocolError as error:
-            status, detail = error.error_status_hint, f"expected an HTTP/1.1 request: {error}"
+            status, detail = error.error_status_hint, why(error)
         except RefusedError as error:
             status, detail = error.status, str(error)
         if status and self._connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -301,6 +302,11 @@ class _Connection:
             ],
         )
         await exchange.end(body)
+
+
+def why(error: h11.ProtocolError) -> str:
+    """What is wrong with a request, without the bytes that h11 quotes: they may hold a token."""
+    return "expected an HTTP/1.1 request: " + re.split(r": | b['\"]", str(error))[0]
 
 
 def _request(event: h11.Request | None, body: bytes) -> Request:

@@ -79,9 +79,14 @@ async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> H
         hub.handshakes.discard(scope)
     if hub.closing:
         return None
-    log.info(
-        "handshake_refused", address=address, status=refusal.status.value, detail=refusal.detail
-    )
+    if (unlogged := hub.seldom.due(f"handshake {refusal.status}")) is not None:
+        log.info(
+            "handshake_refused",
+            address=address,
+            status=refusal.status.value,
+            detail=refusal.detail,
+            unlogged=unlogged,
+        )
     with trio.move_on_after(LINGER_S):
         try:
             await transport.send_all(refusal.response())

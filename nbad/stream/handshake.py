@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import h11
 import trio
 
+from nbad.net.http import why
 from nbad.settings.access import OPEN, AccessPolicy, brought
 from nbad.stream.cursor import Since
 from nbad.stream.journal import Interest
@@ -97,7 +98,7 @@ async def read_head(transport: trio.abc.Stream, access: AccessPolicy = OPEN) -> 
             received += len(data)
     except h11.RemoteProtocolError as error:
         status = HTTPStatus(error.error_status_hint)
-        raise RefusedError(status, f"expected an HTTP/1.1 request: {error}") from None
+        raise RefusedError(status, why(error)) from None
     except trio.BrokenResourceError:
         raise GoneError("reset before the request was whole") from None
     if not isinstance(event, h11.Request):

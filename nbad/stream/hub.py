@@ -14,6 +14,7 @@ import trio
 
 from nbad.domain import FeedState
 from nbad.net.pacing import NEWCOMERS_PER_S
+from nbad.observe.seldom import Seldom
 from nbad.observe.timing import Tick
 from nbad.settings.access import AccessPolicy
 from nbad.stream import wire
@@ -60,6 +61,7 @@ class Hub:
         self.journal = journal
         self.closing = False
         self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
+        self.seldom = Seldom()  # what strangers have logged
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
         self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}
