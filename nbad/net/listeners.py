@@ -28,9 +28,10 @@ _ANY = 1_000_000
 class AddressError(OSError):
     """The address that ``section`` of the configuration names cannot be had."""
 
-    def __init__(self, section: str, error: OSError) -> None:
+    def __init__(self, section: str, configured: Server | Http, error: OSError) -> None:
         super().__init__(*error.args)
         self.section = section
+        self.host, self.port = configured.host, configured.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ async def open_first(
     try:
         return adopted or await open_listeners(server)
     except OSError as error:
-        raise AddressError(section, error) from error
+        raise AddressError(section, server, error) from error
 
 
 def keep_inherited() -> NoReturn:
