@@ -193,7 +193,6 @@ async def _read_loop(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) 
     """Do what the client says, message by message. Raises :class:`ConnectionClosed` at its end."""
     while True:
         text = await ws.get_message()
-        await subscriber.stream.pace()
         if subscriber.reason:
             continue  # closing: read on only for the peer's Close
         if isinstance(text, str) and len(text.encode()) > MAX_BYTES:
