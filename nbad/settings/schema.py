@@ -196,6 +196,12 @@ class Record(Section):
     path: Path | None = Field(
         None, description="a folder for every payload the feed sent; empty: nothing is kept"
     )
+    keep_days: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = Field(
+        0.0, description="delete recordings older than this, in days; 0: none"
+    )
+    max_gb: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = Field(
+        0.0, description="delete the oldest recordings past this size of all, in GB; 0: none"
+    )
 
 
 class BudgetsMs(Section):
