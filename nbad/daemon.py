@@ -157,7 +157,7 @@ def _on_tick_served(notifier: Notifier, live: Live, collector: Collector) -> Cal
             notifier.ready(status)
             log.info("ready", tick=tick.number, games=live.hub.journal.games)
         notifier.watchdog()
-        collector.rest(idle=tick.idle)
+        collector.rest(idle=tick.idle, subscribers=hub.count)
 
     return served
 
