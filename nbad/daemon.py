@@ -1,12 +1,12 @@
-"""The process: signals, reload, readiness, and how it ends."""
+"""The process: its start, signals, reloads, readiness, and how it ends."""
 
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 import trio
@@ -15,15 +15,16 @@ from nbad import __version__
 from nbad.domain import FeedState
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.net.listeners import AddressError
-from nbad.observe import logs
 from nbad.observe.garbage import Collector
+from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
 from nbad.recording.recorder import Recorder
+from nbad.reloading import Reloads, load
 from nbad.settings.current import Runtime, Settings
-from nbad.settings.load import ConfigError, differences
-from nbad.settings.runtime import read
+from nbad.settings.load import ConfigError
+from nbad.signals import Signals
 from nbad.stages.server import open_hub, serve_stream
 from nbad.systemd.activation import ActivationError, Inherited, take_inherited
 from nbad.systemd.notify import Notifier
@@ -33,70 +34,97 @@ from nbad.wiring import run_stages
 
 log = structlog.get_logger()
 
-# SIGTERM to the end: the tick in flight, then 2.5 s for the subscribers; what is left is margin.
-_DRAIN_S = 4.0
+# How long an output that hangs may hold up the end.
+_LAST_LINES_S = 0.3
 
 
-def run_daemon(path: Path | None) -> int:
+def run_daemon(path: Path | None, signals: Signals) -> int:
     """Run until told to end; return the exit code, the reason for any but 0 on standard error."""
+    metrics = Metrics()
+    output = Output(metrics.count)
     try:
-        runtime = read(path)
+        inherited = take_inherited()
+        trio.run(_main, path, inherited, metrics, output, signals)
+    except ActivationError as error:
+        return end("run", CONFIG, str(error))
     except ConfigError as error:
         for problem in error.problems[:-1]:
             end("run", CONFIG, problem)
         return end("run", CONFIG, error.problems[-1])
-    try:
-        inherited = take_inherited()
-    except ActivationError as error:
-        return end("run", CONFIG, str(error))
-    metrics = Metrics()
-    try:
-        logs.configure(runtime.config.log, metrics.count)
-    except OSError as error:
-        return end("run", CONFIG, f"log.file: expected a file to write, was: {error}")
-    try:
-        trio.run(_run, path, runtime, metrics, inherited, Collector())
     except BaseExceptionGroup as group:
         cause = _first(group)
         if isinstance(cause, AddressError):
-            section = cause.section
-            server = getattr(runtime.config, section)
-            what = f"{server.host}:{server.port} cannot be had ({cause})"
-            hint = f"set another [{section}] host or port, or 0 for a free one"
+            what = f"{cause.host}:{cause.port} cannot be had ({cause})"
+            hint = f"set another [{cause.section}] host or port, or 0 for a free one"
             return end("run", UNAVAILABLE, f"{what}; {hint}")
         log.critical("crashed", exc_info=group)
         return end("run", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
+    finally:
+        output.drain(_LAST_LINES_S)
     return OK
 
 
+async def _main(
+    path: Path | None, inherited: Inherited, metrics: Metrics, output: Output, signals: Signals
+) -> None:
+    """Start, and run. Signals are heard from the beginning: what is read may hang."""
+    notifier = Notifier()
+    starting, source = trio.CancelScope(), trio.CancelScope()
+    reloads = Reloads(path, notifier, metrics, output)
+
+    def stop(signal_name: str) -> None:
+        if structlog.is_configured():
+            log.info("stopping", signal=signal_name)
+        notifier.stopping()
+        for scope in (starting, reloads.scope, source):
+            scope.cancel()
+
+    def tell_cut(event: str, reason: str) -> None:  # in another thread, and the very last
+        if not structlog.is_configured():
+            return
+        if event == "aborted":
+            log.warning("aborted", reason=reason)
+        else:
+            log.error("drain_cut", service="daemon", reason=reason)
+        output.drain(_LAST_LINES_S)
+
+    signals.forward_to(end=stop, reload=reloads.ask, cut=tell_cut)
+    loaded: tuple[Runtime, BinaryIO] | None = None
+    with starting:
+        loaded = await trio.to_thread.run_sync(load, path, abandon_on_cancel=True)
+    if loaded is not None:
+        runtime, out = loaded
+        output.use(runtime.config.log, out)
+        await _run(runtime, inherited, metrics, notifier, reloads, source)
+
+
 async def _run(
-    path: Path | None,
     runtime: Runtime,
-    metrics: Metrics,
     inherited: Inherited,
-    collector: Collector,
+    metrics: Metrics,
+    notifier: Notifier,
+    reloads: Reloads,
+    source: trio.CancelScope,
 ) -> None:
     settings = Settings(runtime)
     hub = open_hub(settings)
     live = Live(hub, Statistics(), metrics)
-    notifier = Notifier()
-    source = trio.CancelScope()
+    collector = Collector()
     log.info("starting", version=__version__, pid=os.getpid(), model=runtime.forecaster.name)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_handle_signals, signals, path, settings, source, notifier, metrics)
-            # Before the pipeline: /readyz says why it is not ready yet.
-            await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
-            served = _on_tick_served(notifier, live, collector)
-            recorder = Recorder(settings)
-            recording = await nursery.start(recorder.run)
-            serve = partial(
-                serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
-            )
-            await run_stages(settings, serve, source=source, tap=recorder.put)
-            recording.set()
-            await recorder.ended.wait()
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reloads.run, settings, lambda: live.tick is not None)
+        # Before the pipeline: /readyz says why it is not ready yet.
+        await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
+        served = _on_tick_served(notifier, live, collector)
+        recorder = Recorder(settings)
+        recording = await nursery.start(recorder.run)
+        serve = partial(
+            serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
+        )
+        await run_stages(settings, serve, source=source, tap=recorder.put)
+        recording.set()
+        await recorder.ended.wait()
+        nursery.cancel_scope.cancel()
     log.info("stopped")
 
 
@@ -129,62 +157,9 @@ def _on_tick_served(notifier: Notifier, live: Live, collector: Collector) -> Cal
             notifier.ready(status)
             log.info("ready", tick=tick.number, games=live.hub.journal.games)
         notifier.watchdog()
-        collector.rest(idle=tick.idle)
+        collector.rest(idle=tick.idle, subscribers=hub.count)
 
     return served
-
-
-async def _handle_signals(
-    signals: object,
-    path: Path | None,
-    settings: Settings,
-    source: trio.CancelScope,
-    notifier: Notifier,
-    metrics: Metrics,
-) -> None:
-    """Serve the signals: reload, drain at the first to end, and at the second end at once."""
-    async with trio.open_nursery() as nursery:
-        async for number in signals:  # type: ignore[attr-defined]
-            name = signal.Signals(number).name
-            if number == signal.SIGHUP:
-                notifier.reloading()
-                metrics.reloaded(ok=await reload(path, settings, metrics))
-                notifier.ready(f"reloaded, {settings.current.forecaster.name}")
-            elif source.cancel_called:
-                log.warning("aborted", signal=name)
-                os._exit(FAILED)
-            else:
-                log.info("stopping", signal=name)
-                notifier.stopping()
-                source.cancel()
-                nursery.start_soon(_end_in_time)
-
-
-async def _end_in_time() -> None:
-    await trio.sleep(_DRAIN_S)
-    log.error("drain_cut", service="daemon", after_s=_DRAIN_S)
-    os._exit(OK)
-
-
-async def reload(path: Path | None, settings: Settings, metrics: Metrics) -> bool:
-    """Put the file's new content in force, whole, or change nothing and log every error."""
-    old = settings.current
-    try:
-        # In a thread: the stages go on while files are read and a model is tried.
-        new = await trio.to_thread.run_sync(read, path)
-        logs.configure(new.config.log, metrics.count)
-    except ConfigError as error:
-        log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - the errors say it all
-        return False
-    except OSError as error:
-        log.error("reload_rejected", errors=[f"{path}: log.file: {error}"])  # noqa: TRY400
-        return False
-    changes = differences(old.config, new.config)
-    if old.forecaster.name != new.forecaster.name:
-        changes["model"] = {"old": old.forecaster.name, "new": new.forecaster.name}
-    settings.replace(new)
-    log.info("reloaded", changes=changes)
-    return True
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

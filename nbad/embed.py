@@ -76,9 +76,13 @@ async def pipeline(
         nursery.start_soon(
             partial(run_stages, settings, hand_over, source=source, transport=transport)
         )
-        with receive:
+        try:
             yield games
-        nursery.cancel_scope.cancel()
+        finally:
+            # Before the channel closes: the stage that waits to hand a game over is cancelled, and
+            # not told that nobody takes it any more.
+            nursery.cancel_scope.cancel()
+    receive.close()
 
 
 async def _hand_over(

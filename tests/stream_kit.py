@@ -7,7 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import orjson
 import trio
@@ -29,14 +29,11 @@ from nbad.domain import (
 )
 from nbad.observe.timing import Tick
 from nbad.settings.access import load_access
-from nbad.settings.current import Runtime
+from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Server
 from nbad.stages.envelopes import Forecasts
 from nbad.stages.server import open_hub, serve_stream
 from nbad.stream.hub import Hub
-
-if TYPE_CHECKING:
-    from nbad.settings.current import Settings
 
 HOST = "127.0.0.1"
 KEY = base64.b64encode(b"0123456789abcdef").decode()
@@ -56,24 +53,16 @@ def runtime(config: Config) -> Runtime:
     return Runtime(config, cast(Any, None), access)
 
 
-class FakeSettings:
+class FakeSettings(Settings):
     """Settings that a test changes."""
 
     def __init__(self, config: Config) -> None:
-        self.current = runtime(config)
-        self._changed = trio.Event()
+        super().__init__(runtime(config))
 
     def change(self, **server: Any) -> None:
         config = self.current.config
         changed = config.server.model_copy(update=server)
-        self.current = runtime(config.model_copy(update={"server": changed}))
-        before, self._changed = self._changed, trio.Event()
-        before.set()
-
-    async def wait_until_other_than(self, seen: Runtime) -> Runtime:
-        while self.current is seen:
-            await self._changed.wait()
-        return self.current
+        self.replace(runtime(config.model_copy(update={"server": changed})))
 
 
 def make_game(
@@ -269,11 +258,9 @@ async def running(**server: Any) -> AsyncIterator[Stage]:
     settings = FakeSettings(Config(server=Server(**({"port": 0} | server))))
     sender, receiver = open_bounded(4, Forecasts)
     async with trio.open_nursery() as nursery:
-        hub = open_hub(cast("Settings", settings))
+        hub = open_hub(settings)
         stage = Stage(settings, sender, hub)
-        serve = partial(
-            serve_stream, receiver, cast("Settings", settings), served=stage.serve, hub=hub
-        )
+        serve = partial(serve_stream, receiver, settings, served=stage.serve, hub=hub)
 
         async def run(task_status: Any) -> None:
             await serve(task_status=task_status)

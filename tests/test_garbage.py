@@ -66,3 +66,51 @@ def test_an_idle_night_is_walked_once(collector: Collector) -> None:
     gc.callbacks.remove(watch)
     assert len(whole) == 1
     assert len(kept) == 10_000
+
+
+def longest(phases: list[int]) -> int:
+    return max(phases, default=-1)
+
+
+@pytest.fixture
+def generations() -> Iterator[list[int]]:
+    """Which generations were collected."""
+    seen: list[int] = []
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            seen.append(info["generation"])
+
+    gc.callbacks.append(watch)
+    yield seen
+    gc.callbacks.remove(watch)
+
+
+def test_the_old_is_not_walked_while_many_watch(
+    collector: Collector, generations: list[int]
+) -> None:
+    kept = [Knot() for _ in range(10_000)]
+    collector.rest(idle=False, subscribers=5000)
+    for _ in range(100):
+        kept.append(Knot())
+        collector.rest(idle=True, subscribers=5000)
+    assert longest(generations) == 1
+    collector.rest(idle=True, subscribers=1)
+    assert longest(generations) == 2
+
+
+def test_a_storm_between_two_ticks_is_not_walked_at_all_and_its_garbage_goes_once_all_left(
+    collector: Collector, generations: list[int]
+) -> None:
+    storm = [Knot() for _ in range(200_000)]
+    assert longest(generations) == 0
+    collector.rest(idle=False, subscribers=5000)
+    assert longest(generations) == 0
+    old = weakref.ref(storm[0])
+    storm.clear()
+    collector.rest(idle=True, subscribers=5000)
+    collector.rest(idle=True, subscribers=1)
+    assert old() is not None
+    collector._kept = True
+    collector.rest(idle=True, subscribers=0)
+    assert old() is None

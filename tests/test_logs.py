@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from pathlib import Path
 
 from daemon_kit import Daemon, get, serving, until_status
 
-from nbad.observe.logs import Sink
+from nbad.observe.logs import _tell_lost
+from nbad.observe.sink import Sink
 
 
 class Disk(io.RawIOBase):
@@ -30,18 +32,50 @@ class Disk(io.RawIOBase):
 
 def test_a_full_disk_costs_lines_and_no_more() -> None:
     disk = Disk()
-    sink = Sink(disk)  # type: ignore[arg-type]
+    sink = Sink(disk, _tell_lost)  # type: ignore[arg-type]
     sink.write(b'{"event":"one"}\n')
+    assert sink.drain(60)
     disk.room = 5
     for _ in range(3):
         sink.write(b'{"event":"lost"}\n')
+    assert sink.drain(60)
     disk.room = 10_000
     sink.write(b'{"event":"two"}\n')
     sink.write(b'{"event":"three"}\n')
+    sink.close()
+    assert sink.drain(60)
     first, torn, told, *rest = disk.written.splitlines()
     assert (json.loads(first)["event"], torn) == ("one", b'{"eve')
     assert (json.loads(told)["event"], json.loads(told)["lines"]) == ("log_lost", 3)
     assert [json.loads(line)["event"] for line in rest] == ["two", "three"]
+
+
+def test_a_pipe_that_nobody_reads_costs_lines_and_no_time() -> None:
+    read, write = os.pipe()
+    with open(write, "wb", buffering=0) as out, open(read, "rb") as reader:  # noqa: PTH123
+        sink = Sink(out, _tell_lost, most_bytes=100_000)
+        line = b'{"event":"x"}' + b" " * 986 + b"\n"
+        for _ in range(1000):
+            sink.write(line)
+        assert not sink.drain(0.01)
+        got = b""
+        while b"log_lost" not in got:
+            got += reader.read1(100_000)
+            sink.write(line)
+        told = [json.loads(text) for text in got.splitlines() if b"log_lost" in text]
+        assert told[0]["lines"] >= 1000 - 100 - 66  # less what it may hold, and what a pipe does
+        sink.close()
+
+
+def test_a_pipe_that_was_closed_costs_lines() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb", buffering=0) as out:  # noqa: PTH123
+        sink = Sink(out, _tell_lost)
+        for _ in range(10):
+            sink.write(b"{}\n")
+        assert sink.drain(60)
+        sink.close()
 
 
 def test_the_daemon_serves_without_room_for_its_log(tmp_path: Path) -> None:

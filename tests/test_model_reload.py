@@ -56,6 +56,6 @@ def test_a_model_made_anew_takes_force_by_sighup(tmp_path: Path) -> None:
             (mine / "home_win.txt").write_text("half a mod")
             daemon.process.send_signal(signal.SIGHUP)
             (error,) = daemon.wait_for("reload_rejected")["errors"]
-            assert f"{mine}: expected a model that loads" in error
+            assert f"{mine}/home_win.txt: expected 13320 bytes, was 10" in error
             assert set(models(incoming, 5)) == {second}
         assert daemon.end() == 0

@@ -4,6 +4,7 @@ import h11
 import pytest
 import trio
 from stream_kit import HOST, KEY, head, make_clock, running
+from structlog.testing import capture_logs
 from trio.testing import memory_stream_pair
 
 from nbad.stream.cursor import Since
@@ -104,3 +105,17 @@ async def test_silence_is_cut_after_five_seconds(clock: trio.abc.Clock) -> None:
                 await drip.send(bytes([byte]))
                 await trio.sleep(0.5)
         assert (await drip.rest()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_no_token_is_logged_or_sent_back_whatever_is_wrong_with_the_request() -> None:
+    with capture_logs() as logs:
+        async with running() as stage:
+            for line in (
+                "/v1/stream?token=secret y HTTP/1.1",
+                "/v1/stream?token=secret\x01 HTTP/1.1",
+            ):
+                raw = await stage.connect()
+                await raw.send(f"GET {line}\r\nHost: h\r\n\r\n".encode())
+                assert b"secret" not in await raw.rest()
+    assert [log["status"] for log in logs if log["event"] == "handshake_refused"] == [400, 400]
+    assert "secret" not in str(logs)

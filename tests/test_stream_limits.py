@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import struct
 from collections import Counter
@@ -14,7 +15,7 @@ from stream_kit import HOST, head, make_clock, make_game, masked, running
 from structlog.testing import capture_logs
 from trio.testing import MockClock, lockstep_stream_pair
 
-from nbad.net.listeners import raise_descriptors
+from nbad.net import listeners
 from nbad.stream.frame_stream import FrameStream
 from nbad.stream.wire import encode_error, text_frame
 
@@ -92,7 +93,7 @@ async def test_a_long_frame_taken_slowly_is_no_stall(autojump_clock: MockClock) 
 async def test_connections_past_the_descriptors_wait_and_come_in_when_there_is_room(
     clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbad.stages.server.raise_descriptors", lambda: 3 + 256)
+    monkeypatch.setattr("nbad.net.listeners._raise_descriptors", lambda: 5)
     with capture_logs() as logs:
         async with running(max_subscribers=100) as stage:
             here = [await stage.upgrade() for _ in range(2)]
@@ -106,14 +107,14 @@ async def test_connections_past_the_descriptors_wait_and_come_in_when_there_is_r
             await waiting.until(b"\r\n\r\n")
             assert orjson.loads((await waiting.frame())[1])["type"] == "welcome"
             await silent.stream.aclose()
-    assert {"event": "descriptors_few", "expected": 356, "was": 259, "log_level": "warning"} in logs
+    assert {"event": "descriptors_few", "expected": 484, "was": 5, "log_level": "warning"} in logs
 
 
 def test_the_limit_of_descriptors_is_raised_as_far_as_it_may() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
     try:
-        assert raise_descriptors() == hard
+        assert listeners._raise_descriptors() == hard
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -140,3 +141,82 @@ async def test_a_host_is_forgotten_with_its_last_subscriber(clock: MockClock) ->
         while stage.hub.count:
             await trio.lowlevel.checkpoint()
         assert hosts == {}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        masked(PONG), masked(PING), masked(PONG, b"x" * 125), masked(TEXT, b'{"op":"ping"}'),
+        masked(TEXT, b'{"op":"subscribe"}'), masked(TEXT, b"no json"), masked(TEXT),
+    ],
+    ids=["pongs", "pings", "long pongs", "messages", "subscribes", "rubbish", "empty"],
+)  # fmt: skip
+async def test_every_frame_costs_and_who_sends_ever_more_is_told_1008(
+    clock: MockClock, frame: bytes
+) -> None:
+    read = 0
+    original = FrameStream.receive_some
+
+    async def count(stream: FrameStream, max_bytes: int | None = None) -> bytes:
+        nonlocal read
+        data = await original(stream, max_bytes)
+        read += len(data)
+        return data
+
+    async with running() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FrameStream, "receive_some", count)
+            raw = await stage.upgrade()
+            began = trio.current_time()
+
+            async def flood() -> None:
+                with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    while True:
+                        await raw.send(frame * 100)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(flood)
+                seen: Counter[int] = Counter()
+                opcode, payload = await raw.frame()
+                while opcode != CLOSE:
+                    seen[opcode] += 1
+                    opcode, payload = await raw.frame()
+                nursery.cancel_scope.cancel()
+        assert struct.unpack("!H", payload[:2]) == (1008,)
+        assert 55 < trio.current_time() - began < 90
+        # Five a second, and what one read more brings.
+        assert read < (5 * 90 + 85) * len(frame) + 512
+        while stage.hub.count:
+            await trio.lowlevel.checkpoint()
+
+
+async def test_bytes_sent_one_by_one_are_read_together(
+    clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+    original = FrameStream.receive_some
+
+    async def count(stream: FrameStream, max_bytes: int | None = None) -> bytes:
+        nonlocal reads
+        reads += 1
+        return await original(stream, max_bytes)
+
+    async with running() as stage:
+        monkeypatch.setattr(FrameStream, "receive_some", count)
+        raw = await stage.upgrade()
+        await raw.frame()
+        for byte in masked(TEXT, b'{"op":"ping","id":"' + b"x" * 100 + b'"}'):
+            await raw.send(bytes([byte]))
+            await trio.sleep(0.01)
+        while (await raw.frame())[1][:15] != b'{"type":"pong",':
+            pass
+        assert reads < 30
+
+
+async def test_a_long_unknown_key_is_told_of_shortly(clock: MockClock) -> None:
+    async with running() as stage, stage.client() as client:
+        await client.expect("welcome")
+        await client.say({"op": "subscribe", "g" * 3000: 1})
+        detail = (await client.expect("error"))["detail"]
+        assert "the nearest is games" in detail
+        assert len(detail) < 120

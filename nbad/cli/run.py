@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from nbad.settings.load import find
@@ -26,9 +28,16 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def run_daemon(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
+    from nbad.signals import Signals
+
+    signals = Signals()  # heard from now on: what is imported below takes half a second
     from nbad.model.unused_imports import without_unused
 
     with without_unused():
-        from nbad.daemon import run_daemon as run  # what only the daemon needs takes half a second
+        from nbad.daemon import run_daemon as run
 
-    return run(find(args.config))
+    code = run(find(args.config), signals)
+    # Not by the interpreter's own end: that waits for, or stumbles over, a thread that hangs.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

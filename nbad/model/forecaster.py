@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nbad.domain import Forecast, Quantiles
 from nbad.model.normal import logit, normal_quantile, sigmoid, within
 from nbad.model.prior import Prior, effective_remaining, tempo
+from nbad.model.proof import UnprovedError, check_whole, read, try_in_child
 from nbad.model.table import ScoreTable
 from nbad.model.totals import Totals
 from nbad.pattern.features import FEATURES, INDEX
@@ -86,15 +87,19 @@ class Forecaster:
         self._scores = None if booster is None else ScoreTable(booster)
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Forecaster:
+    def load(cls, path: Path | None = None, *, proved: bool = False) -> Forecaster:
         """Load the folder that ``nbad train`` made; None is the bundled one. Tried before use.
 
+        Trees that are not the bundled ones are first tried by a child process, but where they are
+        ``proved``: they may be such that loading them ends the process. Blocks.
         :class:`ModelError` where it is missing, broken, or made for other features.
         """
         folder = BUNDLED if path is None else path
         try:
-            facts_bytes = (folder / FACTS).read_bytes()
-            trees = (folder / TREES).read_bytes()
+            facts_bytes = read(folder / FACTS)
+            trees = read(folder / TREES)
+        except UnprovedError as error:
+            raise ModelError(str(error)) from None
         except OSError as error:
             raise ModelError(
                 f"{error.filename}: expected a model made by `nbad train`, was: {error.strerror}"
@@ -106,6 +111,11 @@ class Forecaster:
                     f"{folder}/{FACTS}: expected the features of this version of nbad,"
                     " was another list: train it anew with `nbad train`"
                 )
+            check_whole(folder, facts.get("files", {}), {TREES: trees})
+            if not proved and trees != (BUNDLED / TREES).read_bytes():
+                try_in_child(folder)
+                if read(folder / TREES) != trees:
+                    raise ModelError(f"{folder}/{TREES}: expected trees that stay, was changed")
             booster = lightgbm.Booster(model_str=trees.decode())
             if booster.num_feature() != len(COLUMNS):
                 raise ModelError(
@@ -121,6 +131,8 @@ class Forecaster:
             )
             forecaster.trained_on = frozenset(facts["trained_on"].split())
             forecaster.try_out()
+        except UnprovedError as error:
+            raise ModelError(str(error)) from None
         except (
             ValueError,
             KeyError,

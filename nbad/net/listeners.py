@@ -6,47 +6,71 @@ import contextlib
 import resource
 import socket
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
 
 if TYPE_CHECKING:
-    from nbad.settings.schema import Http, Server
+    from nbad.settings.schema import Config, Http, Server
 
 log = structlog.get_logger()
 
 _BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
-# Descriptors that the connections leave to the rest of the process: the feed, its log, HTTP.
-OWN_DESCRIPTORS = 256
-# Connections where the system sets no limit: as many as max_subscribers can ask for.
+# What the system lets the daemon open is shared out: a part for the feed, files and threads, a part
+# for HTTP, so that a full stream can still be asked how it is, and the rest for the stream.
+_OWN_DESCRIPTORS = 128
+# Where the system sets no limit: as many as max_subscribers can ask for.
 _ANY = 1_000_000
 
 
 class AddressError(OSError):
     """The address that ``section`` of the configuration names cannot be had."""
 
-    def __init__(self, section: str, error: OSError) -> None:
+    def __init__(self, section: str, configured: Server | Http, error: OSError) -> None:
         super().__init__(*error.args)
         self.section = section
+        self.host, self.port = configured.host, configured.port
 
 
-def raise_descriptors() -> int:
-    """Raise the limit of open files as far as the system lets (the usual 1,024 are for shells)."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many connections the stream and HTTP may hold at once."""
+
+    stream: int
+    http: int
+
+
+def share_descriptors(config: Config, *, tell: bool = False) -> Shares:
+    """Raise the limit of open files as far as the system lets, and share out what there is.
+
+    ``tell``: log where that is fewer than the configuration asks for.
+    """
+    return share(
+        _raise_descriptors(), config.server.max_subscribers, config.http.max_connections, tell
+    )
+
+
+def share(descriptors: int, subscribers: int, http: int, tell: bool = False) -> Shares:
+    """Share ``descriptors`` out between the stream, HTTP and the rest of the process."""
+    if descriptors == resource.RLIM_INFINITY:
+        return Shares(_ANY, http)
+    needed = subscribers + http + _OWN_DESCRIPTORS
+    if tell and descriptors < needed:
+        log.warning("descriptors_few", expected=needed, was=descriptors)
+    # Of few, a quarter each for HTTP and for the rest of the process.
+    http = max(1, min(http, descriptors // 4))
+    own = min(_OWN_DESCRIPTORS, descriptors // 4)
+    return Shares(max(1, descriptors - http - own), http)
+
+
+def _raise_descriptors() -> int:
+    """The usual 1,024 are for shells."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # forbidden, or more than the kernel has
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def count_room(descriptors: int, subscribers: int) -> int:
-    """How many connections there may be at once; tells where that is fewer than ``subscribers``."""
-    if descriptors == resource.RLIM_INFINITY:
-        return _ANY
-    needed = subscribers + OWN_DESCRIPTORS
-    if descriptors < needed:
-        log.warning("descriptors_few", expected=needed, was=descriptors)
-    return max(1, descriptors - OWN_DESCRIPTORS)
 
 
 async def open_first(
@@ -60,7 +84,7 @@ async def open_first(
     try:
         return adopted or await open_listeners(server)
     except OSError as error:
-        raise AddressError(section, error) from error
+        raise AddressError(section, server, error) from error
 
 
 def keep_inherited() -> NoReturn:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket as stdlib_socket
 import struct
 
 import trio
+
+LINGER_S = 1.0
+_READ_BYTES = 4096
+# What a peer that goes on talking is listened to: it must not cost more than one that leaves.
+_MOST_LINGERING = 256 * 1024
 
 
 def descriptor(transport: trio.abc.Stream) -> int | None:
@@ -25,12 +31,40 @@ def peer(transport: trio.abc.Stream) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def network_of(transport: trio.abc.Stream) -> str:
+    """Whom connections are counted by: the peer's IPv4 address, or the /64 of its IPv6 address,
+    which one customer has whole. Empty where it has none."""
+    host = peer(transport).rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))
+
+
 def reset_on_close(transport: trio.abc.Stream) -> None:
     """Have the close cut the connection: unsent bytes are dropped, the peer sees a reset."""
     sock = _socket(transport)
     if sock is not None:
         linger = struct.pack("ii", 1, 0)
         sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)
+
+
+async def linger(transport: trio.abc.Stream) -> None:
+    """Let the peer have our last bytes: closing while its own are unread takes ours back."""
+    with trio.move_on_after(LINGER_S):
+        try:
+            if isinstance(transport, trio.abc.HalfCloseableStream):
+                await transport.send_eof()
+            left = _MOST_LINGERING
+            while left > 0 and (data := await transport.receive_some(_READ_BYTES)):
+                left -= len(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return  # gone, which is what was waited for
 
 
 def _socket(transport: trio.abc.Stream) -> trio.socket.SocketType | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import io
 import logging
 import os
-import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -13,22 +14,61 @@ import orjson
 import stamina
 import structlog
 
+from nbad.observe.sink import Sink
 from nbad.settings.schema import Log
 
 Count = Callable[[Mapping[str, Any]], None]
+
+# Unbuffered: what is in the buffer of sys.stdout would be waited for at the end.
+_STDOUT: BinaryIO = io.FileIO(1, "w", closefd=False)
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # syslog's numbers, by the logger's method.
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
 
-def configure(log: Log, count: Count | None = None) -> None:
-    """Write events from now on as ``log`` says; opens its file anew, so logrotate works.
+class Output:
+    """Where the process logs to. One for a process, as structlog's configuration is."""
 
-    ``count`` is told of each event that is written.
-    ``OSError`` where the file cannot be opened; then nothing changes.
+    def __init__(self, count: Count | None = None) -> None:
+        """``count`` is told of each event that is written."""
+        self._count = count
+        self._sink: Sink | None = None
+
+    def use(self, log: Log, out: BinaryIO) -> None:
+        """Write events from now on to ``out``, as ``log`` says. What was taken is still written to
+        where it went before."""
+        old = self._sink
+        if old is None or old.out is not out:
+            self._sink = Sink(out, _tell_lost)
+            if old is not None:
+                old.close()
+        assert self._sink is not None
+        _configure(log, self._sink, self._count)
+
+    def drain(self, seconds: float) -> None:
+        """Wait until all is written, for ``seconds`` at most: right before an end."""
+        if self._sink is not None:
+            self._sink.drain(seconds)
+
+
+def open_output(log: Log) -> BinaryIO:
+    """What ``log`` is to be written to; its file opened anew: logrotate works. Raises OSError."""
+    return log.file.open("ab", buffering=0) if log.file else _STDOUT
+
+
+def configure(log: Log) -> Output:
+    """Write events from now on as ``log`` says, and all of them before the process ends.
+
+    ``OSError`` where its file cannot be opened.
     """
-    out = log.file.open("ab", buffering=0) if log.file else sys.stdout.buffer
+    output = Output()
+    output.use(log, open_output(log))
+    atexit.register(output.drain, 1.0)
+    return output
+
+
+def _configure(log: Log, sink: Sink, count: Count | None) -> None:
     renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
     if log.format == "console":
         renderer = _Console()
@@ -39,10 +79,10 @@ def configure(log: Log, count: Count | None = None) -> None:
             _timestamp,
             structlog.processors.ExceptionRenderer(),
             renderer,
-            *([_with_priority] if out is sys.stdout.buffer and to_journal(1) else []),
+            *([_with_priority] if sink.out is _STDOUT and to_journal(1) else []),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
-        logger_factory=structlog.BytesLoggerFactory(Sink(out)),  # type: ignore[arg-type]
+        logger_factory=structlog.BytesLoggerFactory(sink),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,  # or a reload would not reach the loggers in use
     )
     # httpx and its kind log every request at info to the standard logger: ours say it better.
@@ -51,44 +91,9 @@ def configure(log: Log, count: Count | None = None) -> None:
     stamina.instrumentation.set_on_retry_hooks([])
 
 
-class Sink:
-    """A file that takes the log's lines whole, and never raises.
-
-    A full disk must not end the daemon: lines that cannot be written are counted, and the event
-    ``log_lost`` says how many once there is room again.
-    """
-
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
-        self._lost = 0
-        self._torn = b""
-
-    def write(self, line: bytes) -> None:
-        """Write a line, which ends in a line break."""
-        if self._lost:
-            told = {"level": "error", "event": "log_lost", "lines": self._lost}
-            notice = _dumps(_timestamp(None, "", told)) + b"\n"
-            if not self._put(self._torn + notice):
-                self._lost += 1
-                return
-            self._lost, self._torn = 0, b""
-        if not self._put(line):
-            self._lost = 1
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def _put(self, line: bytes) -> bool:
-        written: int | None = 0
-        try:
-            written = self._out.write(line)
-            self._out.flush()
-        except OSError:
-            return False
-        if written == len(line):
-            return True
-        self._torn = b"\n"  # what was begun is ended before the next
-        return False
+def _tell_lost(lines: int) -> bytes:
+    told = {"level": "error", "event": "log_lost", "lines": lines}
+    return _dumps(_timestamp(None, "", told)) + b"\n"
 
 
 def to_journal(stream: int, environ: Mapping[str, str] = os.environ) -> bool:

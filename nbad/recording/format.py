@@ -15,6 +15,7 @@ reader passes over it. A new start begins a new pair, so there is nothing to rep
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,9 +71,7 @@ class Writer:
                 self._night = night
                 moment = datetime.fromtimestamp(members[0].received_at, UTC)
                 self._file = self.folder / f"{moment:%Y%m%dT%H%M%S.%f}Z.rec"
-            file, self._file = self._file, None
-            _append(file, members)
-            self._file = file  # after a failed write the next begins a new file: this one is torn
+            _append(self._file, members)
 
 
 def _append(file: Path, arrivals: list[Arrival]) -> None:
@@ -90,14 +89,22 @@ def _append(file: Path, arrivals: list[Arrival]) -> None:
         content += arrival.body + b"\n"
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     member = packer.compress(content) + packer.flush()
-    with file.open("ab") as out:
+    with file.open("ab", buffering=0) as out:
         offset = out.tell()
-        out.write(member)
-        out.flush()
-        os.fsync(out.fileno())
+        try:
+            left = memoryview(member)
+            while left:
+                left = left[out.write(left) :]
+            os.fsync(out.fileno())
+        except OSError:
+            # As if it had not been tried: no torn member, and no file that is empty.
+            out.truncate(offset)
+            if not offset:
+                file.unlink()
+            raise
     line = {"offset": offset, "length": len(member), "entries": entries}
-    with file.with_suffix(".idx").open("ab") as index:
-        index.write(orjson.dumps(line) + b"\n")
+    with contextlib.suppress(OSError), file.with_suffix(".idx").open("ab") as index:
+        index.write(orjson.dumps(line) + b"\n")  # only a shortcut: the reader does without
 
 
 def _index_entry(head: Mapping[str, Any], start: int) -> list[Any]:

@@ -1,7 +1,12 @@
-"""The recorder beside the pipeline: takes payloads at once, writes them in a thread."""
+"""The recorder beside the pipeline: takes payloads at once, writes them in a thread.
+
+Whatever goes wrong with the disk costs payloads, which are counted, and never the pipeline.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from pathlib import Path
 
 import structlog
@@ -9,15 +14,23 @@ import trio
 
 from nbad.feed.client import Arrival
 from nbad.recording.format import Writer
+from nbad.recording.retention import Deleted, delete_old
 from nbad.settings.current import Settings
+from nbad.settings.schema import Record
 
 log = structlog.get_logger()
 
-# A kill loses what came since the last flush: at most this, and the time to write it.
-_FLUSH_S = 0.5
-# What may wait for a disk that is slow: some minutes of a full night. Past it payloads are lost,
-# counted and told of: the pipeline comes first.
-_MOST_WAITING = 256 * 1024 * 1024
+# A kill loses what came in the last half second: a payload waits half of it for others to be
+# written with, and the other half is for writing them.
+_WAIT_S = 0.25
+# What is written at once.
+_PART_BYTES = 16 * 1024 * 1024
+# What may be in memory for a disk that is slow: some minutes of a full night. Past it payloads are
+# lost, counted and told of: the pipeline comes first.
+_MOST_BYTES = 256 * 1024 * 1024
+# A stage that fails takes the recorder down with it, which still writes what it holds.
+_LAST_S = 2.0
+_SWEEP_S = 60.0
 
 
 class Recorder:
@@ -29,56 +42,96 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self.ended = trio.Event()
         self._settings = settings
-        self._waiting: list[Arrival] = []
-        self._bytes = 0
+        self._waiting: deque[Arrival] = deque()
+        self._bytes = 0  # of all that is in memory, what is being written included
         self._lost = 0
         self._failed = False
+        self._news = trio.Event()
+        self._writer: Writer | None = None
+        # One thread at a time, also where one that hangs was left behind.
+        self._thread = trio.CapacityLimiter(1)
+        self._sweep_at = -math.inf
 
     def put(self, arrival: Arrival) -> None:
         """Take a payload; costs a list's append."""
         if self._settings.current.config.record.path is None:
             return
-        if self._bytes + len(arrival.body) > _MOST_WAITING:
+        if self._bytes + len(arrival.body) > _MOST_BYTES:
             self._lost += 1
             return
         self._waiting.append(arrival)
         self._bytes += len(arrival.body)
+        self._news.set()
 
     async def run(self, *, task_status: trio.TaskStatus[trio.Event]) -> None:
-        """Write until the event that it is started with is set, then what still waits."""
+        """Write until the event that it is started with is set, then what still waits.
+
+        Where it is cancelled, what still waits is written as far as that takes no longer than 2 s.
+        """
         end = trio.Event()
         task_status.started(end)
-        writer: Writer | None = None
-        while True:
-            with trio.move_on_after(_FLUSH_S):
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep)
                 await end.wait()
-            writer = await self._flush(writer)
-            if end.is_set():
-                break
+                nursery.cancel_scope.cancel()
+        finally:
+            # Told to end, it takes the time that it takes; cut with the rest, little.
+            last_s = math.inf if end.is_set() else _LAST_S
+            with trio.move_on_after(last_s, shield=not end.is_set()):
+                await self._write_all()
+                async with self._thread:
+                    pass  # what was being written when we were cut is written
         self.ended.set()
 
-    async def _flush(self, writer: Writer | None) -> Writer | None:
-        folder = self._settings.current.config.record.path
-        waiting, self._waiting, self._bytes = self._waiting, [], 0
-        if folder is None or not waiting:
-            return writer
+    async def _keep(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            await trio.sleep(_WAIT_S)
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            part, size = [], 0
+            while self._waiting and size < _PART_BYTES:
+                part.append(self._waiting.popleft())
+                size += len(part[-1].body)
+            await self._write(part)
+            self._bytes -= size
+
+    async def _write(self, part: list[Arrival]) -> None:
+        record = self._settings.current.config.record
+        if record.path is None:
+            return
+        sweep = trio.current_time() >= self._sweep_at
         try:
-            writer = await trio.to_thread.run_sync(_write, writer, folder, waiting)
-            self._failed = False
-            if self._lost:
-                log.error("record_lost", payloads=self._lost)
-                self._lost = 0
-        except OSError as error:
-            # Told once per trouble: a full disk would otherwise fill the log as well.
+            deleted = await trio.to_thread.run_sync(
+                self._in_thread, record, record.path, part, sweep,
+                abandon_on_cancel=True, limiter=self._thread,
+            )  # fmt: skip
+        except Exception as error:
+            # Of any kind: no payload is worth the pipeline. Told once per trouble: a full disk
+            # would otherwise fill the log as well.
             if not self._failed:
-                log.error("record_failed", path=str(folder), error=str(error))  # noqa: TRY400
+                log.exception("record_failed", path=str(record.path), error=str(error))
             self._failed = True
-            self._lost += len(waiting)
-        return writer
+            self._lost += len(part)
+            return
+        if sweep:
+            self._sweep_at = trio.current_time() + _SWEEP_S
+        for each in deleted:
+            log.info("record_deleted", file=str(each.file), bytes=each.size, reason=each.reason)
+        self._failed = False
+        if self._lost:
+            log.error("record_lost", payloads=self._lost)
+            self._lost = 0
 
-
-def _write(writer: Writer | None, folder: Path, arrivals: list[Arrival]) -> Writer:
-    if writer is None or writer.folder != folder:
-        writer = Writer(folder)
-    writer.write(arrivals)
-    return writer
+    def _in_thread(
+        self, record: Record, folder: Path, part: list[Arrival], sweep: bool
+    ) -> list[Deleted]:
+        deleted = delete_old(folder, record.keep_days, record.max_gb) if sweep else []
+        if self._writer is None or self._writer.folder != folder:
+            self._writer = Writer(folder)
+        self._writer.write(part)
+        return deleted

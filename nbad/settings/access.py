@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import ssl
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,17 +20,16 @@ class AccessPolicy:
     """
 
     tls: ssl.SSLContext | None = None
-    tokens: tuple[bytes, ...] | None = None
+    tokens: frozenset[bytes] | None = None
     origins: frozenset[str] = frozenset()
 
     def accepts_token(self, digest: bytes | None) -> bool:
         """Whether the token with this SHA-256 is one of ours, or none is needed.
 
-        Every token is compared, each in constant time: how long it takes says nothing.
+        One look-up, however many there are. How long it takes tells of the digest only, from which
+        no token can be guessed nearer.
         """
-        if self.tokens is None:
-            return True
-        return sum(hmac.compare_digest(token, digest or b"") for token in self.tokens) > 0
+        return self.tokens is None or digest in self.tokens
 
     def allows_origin(self, origin: str | None) -> bool:
         """Whether a page of this origin may connect. Who is no browser states none."""
@@ -44,6 +42,13 @@ OPEN = AccessPolicy()
 def digest(token: str) -> bytes:
     """What is kept and compared of a token."""
     return sha256(token.encode()).digest()
+
+
+def brought(authorization: str, in_url: str) -> bytes | None:
+    """The digest of the token a request brings: by header, or, from browsers, in the URL."""
+    scheme, _, value = authorization.partition(" ")
+    token = value.strip() if scheme.lower() == "bearer" else in_url
+    return digest(token) if token else None
 
 
 def load_access(server: Server, problems: list[str]) -> AccessPolicy:
@@ -73,14 +78,14 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
     return context
 
 
-def _load_tokens(path: Path | None, problems: list[str]) -> tuple[bytes, ...] | None:
+def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | None:
     if path is None:
         return None
     try:
         lines = [line.strip() for line in path.read_text().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"server.tokens_file: expected a readable file, was: {error}")
-        return ()
+        return frozenset()
     tokens = [line for line in lines if line and not line.startswith("#")]
     for number, token in enumerate(lines, 1):
         if token in tokens and not (token.isascii() and token.isprintable() and " " not in token):
@@ -88,4 +93,4 @@ def _load_tokens(path: Path | None, problems: list[str]) -> tuple[bytes, ...] | 
             problems.append(f"server.tokens_file: line {number}: expected printable ASCII")
     if not tokens:
         problems.append("server.tokens_file: expected a token a line, was none: nobody could enter")
-    return tuple(digest(token) for token in tokens)
+    return frozenset(digest(token) for token in tokens)

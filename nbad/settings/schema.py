@@ -136,6 +136,14 @@ class Server(Section):
     max_subscribers_per_address: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         0, description="further ones of an address are closed with 4013; 0: no such limit"
     )
+    max_handshakes_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="connections of one address whose handshake is not over; more wait"
+    )
+    max_waiting_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2_048,
+        description="connections of one address that wait for a handshake; more are reset: raise "
+        "it where many subscribers come through one proxy",
+    )
     tls_cert: Path | None = Field(None, description="PEM chain for wss://; empty: no TLS")
     tls_key: Path | None = Field(None, description="its key; empty: in the same file")
     tokens_file: Path | None = Field(
@@ -156,6 +164,18 @@ class Http(Section):
         "127.0.0.1", description="address to listen on"
     )
     port: Port = Field(8780, description="port to listen on; 0 takes a free one")
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        256, description="connections at once; more wait"
+    )
+    max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        64, description="of them those of one address; more wait"
+    )
+    max_requests_per_s: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        100.0, description="requests a second that one address is served; more wait"
+    )
+    open_metrics: bool = Field(
+        True, description="serve /metrics without a token too, where [server] tokens_file asks one"
+    )
 
 
 class Log(Section):
@@ -175,6 +195,12 @@ class Record(Section):
 
     path: Path | None = Field(
         None, description="a folder for every payload the feed sent; empty: nothing is kept"
+    )
+    keep_days: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = Field(
+        0.0, description="delete recordings older than this, in days; 0: none"
+    )
+    max_gb: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = Field(
+        0.0, description="delete the oldest recordings past this size of all, in GB; 0: none"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -20,16 +20,9 @@ import trio
 
 from nbad.channels import Receiver
 from nbad.domain import FeedState, Game
-from nbad.net.listeners import (
-    count_room,
-    keep_inherited,
-    log_failed,
-    log_listening,
-    open_beside,
-    open_first,
-    raise_descriptors,
-)
-from nbad.net.pacing import paced
+from nbad.net.door import Door, Visit
+from nbad.net.listeners import share_descriptors
+from nbad.net.serving import Address, Listening
 from nbad.observe.timing import Tick, check_budget, record
 from nbad.observe.troubles import note_failed
 from nbad.stages.envelopes import Forecasts
@@ -40,12 +33,8 @@ from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:
     from nbad.settings.current import Settings
-    from nbad.settings.schema import Server
 
 log = structlog.get_logger()
-
-Address = tuple[str, int]
-Serve = Callable[[trio.CancelScope, list[trio.SocketListener]], Awaitable[None]]
 
 
 async def serve_stream(
@@ -65,15 +54,21 @@ async def serve_stream(
     Raises :class:`~nbad.net.listeners.AddressError` where that cannot be had.
     """
     hub = hub or open_hub(settings)
-    listeners = await open_first("server", settings.current.config.server, inherited)
-    most = settings.current.config.server.max_subscribers
-    room = trio.Semaphore(count_room(raise_descriptors(), most))
+    listening = Listening("stream", "server", settings)
+    await listening.open(inherited)
+    door = Door(
+        "stream",
+        partial(_attend, hub),
+        most=share_descriptors(settings.current.config, tell=True).stream,
+        most_waiting=lambda: hub.server.max_waiting_per_address,
+        most_beginning=lambda: hub.server.max_handshakes_per_address,
+    )
     async with trio.open_nursery() as connections:
-        serve = partial(_serve, hub=hub, connections=connections, room=room)
         async with trio.open_nursery() as upkeep:
-            accept = partial(_accept, hub, settings, listeners, serve, fixed=bool(inherited))
-            address = await upkeep.start(accept)
+            address = await upkeep.start(listening.accept_into, door, hub.listen_at)
+            upkeep.start_soon(door.run, connections)
             upkeep.start_soon(hub.keep)
+            upkeep.start_soon(hub.keep_access)
             task_status.started(address)
             with forecasts:
                 await _emit_all(hub, forecasts, served)
@@ -214,74 +209,10 @@ def _since_start_ms(tick: Tick) -> float:
     return round((trio.current_time() - tick.started) * 1e3, 3)
 
 
-async def _accept(
-    hub: Hub,
-    settings: Settings,
-    listeners: list[trio.SocketListener],
-    serve: Serve,
-    *,
-    fixed: bool,
-    task_status: trio.TaskStatus[Address],
-) -> None:
-    """Take newcomers in, and move when the configured address changes.
-
-    The new address is opened before the old one is let go; where it cannot be had, or the sockets
-    are ``fixed`` because another opened them, the old one stays. Subscribers stay in either case.
-    """
-    runtime = settings.current
-    serving = _configured(runtime.config.server)
-    async with trio.open_nursery() as nursery:
-        door = nursery.start_soon
-        scope = trio.CancelScope()
-        door(serve, scope, listeners)
-        hub.address = log_listening("stream", listeners)
-        task_status.started(hub.address)
-        while True:
-            wanted = _configured(runtime.config.server)
-            if wanted != serving:
-                try:
-                    if fixed:
-                        keep_inherited()
-                    listeners = await open_beside(listeners, runtime.config.server)
-                except OSError as error:
-                    log_failed("stream", wanted, error, hub.address)
-                else:
-                    scope.cancel()
-                    scope = trio.CancelScope()
-                    door(serve, scope, listeners)
-                    serving = wanted
-                    hub.address = log_listening("stream", listeners)
-            runtime = await settings.wait_until_other_than(runtime)
-            hub.close_revoked()
-
-
-async def _serve(
-    scope: trio.CancelScope,
-    listeners: list[trio.SocketListener],
-    *,
-    hub: Hub,
-    connections: trio.Nursery,
-    room: trio.Semaphore,
-) -> None:
-    with scope:
-        await trio.serve_listeners(
-            partial(_attend, hub, room), paced(listeners, room), handler_nursery=connections
-        )
-
-
-async def _attend(hub: Hub, room: trio.Semaphore, stream: trio.SocketStream) -> None:
+async def _attend(hub: Hub, visit: Visit) -> None:
     """Serve a newcomer, behind TLS where that is configured now."""
     tls = hub.access.tls
-    try:
-        if tls is None:
-            await handle_connection(hub, stream)
-        else:
-            await handle_connection(
-                hub, trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
-            )
-    finally:
-        room.release()
-
-
-def _configured(server: Server) -> Address:
-    return server.host, server.port
+    transport: trio.abc.Stream = visit.stream
+    if tls is not None:
+        transport = trio.SSLStream(visit.stream, tls, server_side=True, https_compatible=True)
+    await handle_connection(hub, transport, visit.settle)

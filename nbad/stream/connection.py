@@ -7,6 +7,7 @@ ends with is logged here and goes no further.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
@@ -15,7 +16,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from nbad import __version__
-from nbad.net.sockets import peer
+from nbad.net.sockets import LINGER_S, linger, peer
 from nbad.stream import wire
 from nbad.stream.cursor import Cursor
 from nbad.stream.frame_stream import FrameStream
@@ -34,18 +35,23 @@ from nbad.stream.subscriber import Subscriber
 log = structlog.get_logger()
 
 HANDSHAKE_S = 5.0
-LINGER_S = 1.0
 MESSAGE_TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
 
 
-async def handle_connection(hub: Hub, transport: trio.abc.Stream) -> None:
-    """Serve one connection and close it. Only cancellation gets out."""
+async def handle_connection(
+    hub: Hub, transport: trio.abc.Stream, settled: Callable[[], None] = lambda: None
+) -> None:
+    """Serve one connection and close it. Only cancellation gets out.
+
+    ``settled`` is called once the handshake is over, or will never be.
+    """
     address = peer(transport)
     try:
         try:
             head = await _read_request(hub, transport, address)
+            settled()
             if head is not None:
                 await _run_websocket(hub, transport, head, address)
         finally:
@@ -73,15 +79,20 @@ async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> H
         hub.handshakes.discard(scope)
     if hub.closing:
         return None
-    log.info(
-        "handshake_refused", address=address, status=refusal.status.value, detail=refusal.detail
-    )
+    if (unlogged := hub.seldom.due(f"handshake {refusal.status}")) is not None:
+        log.info(
+            "handshake_refused",
+            address=address,
+            status=refusal.status.value,
+            detail=refusal.detail,
+            unlogged=unlogged,
+        )
     with trio.move_on_after(LINGER_S):
         try:
             await transport.send_all(refusal.response())
         except trio.BrokenResourceError:
             return None  # gone without waiting for the answer: nobody is left to tell
-    await _linger(transport)
+    await linger(transport)
     return None
 
 
@@ -120,7 +131,7 @@ async def _run_websocket(hub: Hub, transport: trio.abc.Stream, head: Head, addre
             stream.try_send_close(GOING_DOWN, "going down")
         stream.release()
     if stream.lingers:
-        await _linger(transport)
+        await linger(transport)
 
 
 async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: Head) -> None:
@@ -182,7 +193,6 @@ async def _read_loop(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) 
     """Do what the client says, message by message. Raises :class:`ConnectionClosed` at its end."""
     while True:
         text = await ws.get_message()
-        await subscriber.stream.pace()
         if subscriber.reason:
             continue  # closing: read on only for the peer's Close
         if isinstance(text, str) and len(text.encode()) > MAX_BYTES:
@@ -207,18 +217,6 @@ def _act_on(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None
     except BadRequestError as error:
         return wire.encode_error(error.code, str(error))
     return None
-
-
-async def _linger(transport: trio.abc.Stream) -> None:
-    """Let the peer have our last bytes: closing while its own are unread takes ours back."""
-    with trio.move_on_after(LINGER_S):
-        try:
-            if isinstance(transport, trio.abc.HalfCloseableStream):
-                await transport.send_eof()
-            while await transport.receive_some(READ_BYTES):
-                pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return  # gone, which is what was waited for
 
 
 def _reason(subscriber: Subscriber, ws: WebSocketConnection) -> str:

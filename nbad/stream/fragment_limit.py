@@ -1,4 +1,4 @@
-"""A bound on the fragments of one message, counted as the bytes come in.
+"""The frames of a client, counted as the bytes come in, and a bound on the fragments of a message.
 
 The WebSocket library bounds a message by its characters, so that endless empty fragments would grow
 its list of them for ever.
@@ -7,16 +7,19 @@ its list of them for ever.
 from __future__ import annotations
 
 MAX_FRAGMENTS = 64
+_FRAGMENT = 0.1  # of a frame: an honest client may send a message in many
 
 _FIN, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
 
 
 class Fragments:
-    """Follows the frames of one client; bytes may be cut anywhere."""
+    """Follows the frames of one client; bytes may be cut anywhere. ``frames`` counts them all,
+    fragments as a part of one."""
 
-    __slots__ = ("_count", "_head", "_skip")
+    __slots__ = ("_count", "_head", "_skip", "frames")
 
     def __init__(self) -> None:
+        self.frames = 0.0
         self._head = b""
         self._skip = 0
         self._count = 0
@@ -36,6 +39,7 @@ class Fragments:
             if len(self._head) == size:
                 self._skip = _payload_size(self._head)
                 first, self._head = self._head[0], b""
+                self.frames += 1.0 if first & _FIN else _FRAGMENT
                 if first & _OPCODE >= 0x8:
                     continue  # control frames may come between fragments, and are none
                 self._count = 0 if first & _FIN else self._count + 1

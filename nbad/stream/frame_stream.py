@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import trio
 
@@ -29,6 +30,13 @@ STALL_S = 20.0
 # What a transport without a socket is given at once: less than a TLS record holds, so that a long
 # frame on a slow line is seen to go on.
 PIECE_BYTES = 16_000
+
+# What is read of a peer at once: at most 85 frames of it, so that they do not hold up the others.
+_READ_BYTES = 512
+# A read costs as much as half a frame: a peer may send its bytes one by one.
+_READ_COST = 0.5
+# One that goes on sending more than it may is waited for so long.
+MOST_BEHIND_S = 60.0
 
 # Frames written in a row by one subscriber that catches up before others get their turn.
 BURST = 16
@@ -65,6 +73,7 @@ class FrameStream(trio.abc.Stream):
     _released: bool = field(default=False, init=False)
     _fragments: Fragments = field(default_factory=Fragments, init=False)
     _throttle: Throttle = field(default_factory=lambda: Throttle(PER_SECOND), init=False)
+    _within_at: float = field(default_factory=trio.current_time, init=False)
     # Events only while somebody may wait for them.
     _unopened: trio.Event | None = field(default_factory=trio.Event, init=False)
     _flushed: trio.Event | None = field(default=None, init=False)
@@ -116,24 +125,13 @@ class FrameStream(trio.abc.Stream):
             self._urgent.append(notice + wire.close_frame(code, reason))
         self.kick()
 
-    async def pace(self) -> None:
-        """Wait until the peer's next message or ping may be answered.
-
-        Those that wait for it hide the peer's pongs, which come behind them: it is heard now.
-        """
-        await trio.sleep(self._throttle.delay(trio.current_time()))
-        self.heard_at = trio.current_time()
-
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send a control frame or an answer, ahead of data; return once it is written.
 
         What comes after a Close frame is dropped: the peer would take it for an error of ours, and
         the library may still answer a ping that crossed our Close.
         """
-        if wire.is_pong(data):
-            await self.pace()
-        else:
-            await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
         if self._released:
             raise trio.ClosedResourceError
         if self.broken:
@@ -165,16 +163,35 @@ class FrameStream(trio.abc.Stream):
         if self._released:
             raise trio.ClosedResourceError
         if self._early:
-            data, self._early = self._early, b""
+            data, self._early = self._early[:_READ_BYTES], self._early[_READ_BYTES:]
         else:
-            data = bytes(await self._transport.receive_some(max_bytes))
-            self.heard_at = trio.current_time()
+            data = bytes(await self._transport.receive_some(_READ_BYTES))
+        before = self._fragments.frames
         if not self._fragments.allow(data):
-            self.try_send_close(1009, "too many fragments")
-            self.lingers = True
-            self._break("1009 too many fragments")
-            raise trio.BrokenResourceError(self.broken)
+            self._refuse(1009, "too many fragments")
+        await self._pay(self._fragments.frames - before)
         return data
+
+    async def _pay(self, frames: float) -> None:
+        """Wait until so many more frames of the peer may be read. Those that follow wait in its
+        socket, and one that has always had to wait for :data:`MOST_BEHIND_S` is cut.
+        """
+        now = trio.current_time()
+        delay = self._throttle.delay(now, max(frames, _READ_COST))
+        if not delay:
+            self._within_at = now
+        elif now - self._within_at > MOST_BEHIND_S:
+            self._refuse(1008, f"more than {PER_SECOND} frames a second")
+        # Its pongs may be behind what waits: it counts as heard until they are read.
+        self.heard_at = now + delay
+        await trio.sleep(delay)
+
+    def _refuse(self, code: int, reason: str) -> NoReturn:
+        """Cut a peer that does what it may not, and tell it so where that costs no waiting."""
+        self.try_send_close(code, reason)
+        self.lingers = True
+        self._break(f"{code} {reason}")
+        raise trio.BrokenResourceError(self.broken)
 
     async def aclose(self) -> None:
         """Let go of the socket, as the library does when it is done with it.

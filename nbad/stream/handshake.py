@@ -16,7 +16,8 @@ from urllib.parse import parse_qs
 import h11
 import trio
 
-from nbad.settings.access import OPEN, AccessPolicy, digest
+from nbad.net.http import why
+from nbad.settings.access import OPEN, AccessPolicy, brought
 from nbad.stream.cursor import Since
 from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, narrow, parse_since
@@ -97,7 +98,7 @@ async def read_head(transport: trio.abc.Stream, access: AccessPolicy = OPEN) -> 
             received += len(data)
     except h11.RemoteProtocolError as error:
         status = HTTPStatus(error.error_status_hint)
-        raise RefusedError(status, f"expected an HTTP/1.1 request: {error}") from None
+        raise RefusedError(status, why(error)) from None
     except trio.BrokenResourceError:
         raise GoneError("reset before the request was whole") from None
     if not isinstance(event, h11.Request):
@@ -174,9 +175,7 @@ def _admit(
     """The digest of the token that was brought: by header, or, from browsers, in the URL."""
     if not access.allows_origin(headers.get("origin", [None])[0]):
         raise RefusedError(HTTPStatus.FORBIDDEN, "expected another Origin")
-    scheme, _, value = headers.get("authorization", [""])[0].partition(" ")
-    token = value.strip() if scheme.lower() == "bearer" else asked.get("token", [""])[-1]
-    known = digest(token) if token else None
+    known = brought(headers.get("authorization", [""])[0], asked.get("token", [""])[-1])
     if not access.accepts_token(known):
         raise RefusedError(HTTPStatus.UNAUTHORIZED, "expected a token: Authorization: Bearer TOKEN")
     return known

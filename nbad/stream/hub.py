@@ -14,6 +14,7 @@ import trio
 
 from nbad.domain import FeedState
 from nbad.net.pacing import NEWCOMERS_PER_S
+from nbad.observe.seldom import Seldom
 from nbad.observe.timing import Tick
 from nbad.observe.troubles import Troubles
 from nbad.settings.access import AccessPolicy
@@ -62,6 +63,7 @@ class Hub:
         self.closing = False
         self.troubles = Troubles()
         self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
+        self.seldom = Seldom()  # what strangers have logged
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
         self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}
@@ -95,6 +97,17 @@ class Hub:
         server = self.server
         most = server.max_subscribers_per_address
         return self.count >= server.max_subscribers or 0 < most <= self._hosts[host]
+
+    def listen_at(self, address: tuple[str, int]) -> None:
+        """Keep where the stream is, for who shows the way."""
+        self.address = address
+
+    async def keep_access(self) -> None:
+        """Close those whose token a reload withdraws, until cancelled."""
+        runtime = self._settings.current
+        while True:
+            runtime = await self._settings.wait_until_other_than(runtime)
+            self.close_revoked()
 
     def close_revoked(self) -> None:
         """Close those whose token was taken from the file."""

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from cachetools import LRUCache
+
 from nbad.domain import Game, Play, Point
 from nbad.stream import wire
 
@@ -20,6 +22,8 @@ RING = 600
 # Frames of filtered batches and snapshots that are kept for the next subscriber with the same
 # filter. Past it they are made anew each time: right all the same, only dearer.
 CACHED_FRAMES = 256
+# Of frames made for those who go on from where they were: many come back at once, of one team.
+REPLAYED_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones."""
+    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones;
+    ``games`` and ``teams`` are whose they are, so that a replay passes over it at one look.
+    """
 
     seq: int
     tick: int
     messages: tuple[Message, ...]
     timing_ms: Mapping[str, float]
     frame: bytes
+    games: frozenset[str]
+    teams: frozenset[str]
     parts: dict[tuple[str, ...], bytes] = field(default_factory=dict)
 
 
@@ -94,6 +102,10 @@ class StreamJournal:
         self._whole: dict[str, bytes] = {}
         self._snapshots: dict[Interest, bytes] = {}
         self._ring: deque[Batch] = deque(maxlen=ring)
+        self._names = (frozenset[str](), frozenset[str]())
+        self._replayed: LRUCache[tuple[int, Interest], bytes] = LRUCache(
+            REPLAYED_BYTES, getsizeof=len
+        )
 
     @property
     def games(self) -> int:
@@ -168,7 +180,12 @@ class StreamJournal:
             (message.body for message in messages),
             timing_ms,
         )
-        batch = Batch(self.seq, tick, messages, dict(timing_ms), wire.text_frame(payload))
+        names = frozenset(back), frozenset(t for m in messages for t in (m.home, m.away))
+        if names == self._names:
+            names = self._names  # 3 KB less a batch, where the same games change each time
+        self._names = names
+        frame = wire.text_frame(payload)
+        batch = Batch(self.seq, tick, messages, dict(timing_ms), frame, *names)
         self._ring.append(batch)
         return batch
 
@@ -176,6 +193,8 @@ class StreamJournal:
         """The batch as ``interest`` sees it, None where it holds none of its games."""
         if not interest:
             return batch.frame
+        if batch.seq != self.seq:
+            return self._replay(batch, interest)
         wanted = tuple(message for message in batch.messages if interest.wants(message))
         if not wanted:
             return None
@@ -186,9 +205,19 @@ class StreamJournal:
         frame = batch.parts.get(key)
         if frame is None:
             frame = self._batch_frame(batch, wanted)
-            # Only the newest is asked for by many; a replay must not fill the ring with parts.
-            if batch.seq == self.seq and len(batch.parts) < CACHED_FRAMES:
+            if len(batch.parts) < CACHED_FRAMES:
                 batch.parts[key] = frame
+        return frame
+
+    def _replay(self, batch: Batch, interest: Interest) -> bytes | None:
+        """As :meth:`frame`, of an older batch: what is kept of those is bounded in all."""
+        frame: bytes | None = self._replayed.get((batch.seq, interest))
+        if frame is None:
+            wanted = tuple(message for message in batch.messages if interest.wants(message))
+            if not wanted:
+                return None
+            frame = self._batch_frame(batch, wanted)
+            self._replayed[batch.seq, interest] = frame
         return frame
 
     def snapshot(self, interest: Interest) -> bytes:
@@ -213,7 +242,11 @@ class StreamJournal:
         oldest = self.seq - len(self._ring) + 1
         for index in range(max(0, seq + 1 - oldest), len(self._ring)):
             batch = self._ring[index]
-            if any(interest.wants(message) for message in batch.messages):
+            if (
+                not interest
+                or not interest.games.isdisjoint(batch.games)
+                or not interest.teams.isdisjoint(batch.teams)
+            ):
                 yield batch
 
     def conflated(self, seq: int, interest: Interest) -> tuple[bytes, int] | None:

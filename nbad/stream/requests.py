@@ -15,11 +15,15 @@ MAX_BYTES = 4096
 """The longest message a client may send."""
 
 PER_SECOND = 5
-"""How many messages a second are read from a client; further ones wait in its socket."""
+"""How many frames a second are read from a client, of any kind; more wait in its socket."""
 
 
 MAX_NAMES = 100
 """How many games and teams one filter may name; a night has 15 and 30."""
+
+
+# Of a key that nobody knows.
+_SHOWN = 40
 
 
 class BadRequestError(Exception):
@@ -106,6 +110,7 @@ def _only(message: dict[str, Any], known: tuple[str, ...]) -> None:
     """A key that is misspelt would otherwise narrow nothing, and nobody would know."""
     for key in message:
         if key not in known:
+            key = key[:_SHOWN]  # to compare it costs its length squared
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
             raise BadRequestError(
                 f"{key}: expected a known key, was unknown; the nearest is {near}"

@@ -43,11 +43,6 @@ def is_close(frame: bytes | bytearray | memoryview) -> bool:
     return len(frame) > 0 and frame[0] & 0x0F == 0x8
 
 
-def is_pong(frame: bytes | bytearray | memoryview) -> bool:
-    """Whether ``frame`` starts with the opcode of a Pong frame."""
-    return len(frame) > 0 and frame[0] & 0x0F == 0xA
-
-
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC with microseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from nbad.model.forecaster import FACTS, TREES, Forecaster, Matrix
+from nbad.model.proof import fingerprints
 from nbad.training.fit import ROUNDS, fit
 from nbad.training.recorded import RecordedGame
 from nbad.training.replay import Rows
@@ -30,13 +31,15 @@ def save(
     Returns what was written to ``model.json``.
     """
     forecaster, booster = fit(rows, seed)
+    trees = booster.model_to_string()
     facts = {
         "name": name, **forecaster.facts(), "seed": seed, "rounds": ROUNDS,
+        "files": fingerprints({TREES: trees.encode()}),
         "trained_on": " ".join(game.game_id for game in games),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    (folder / TREES).write_text(booster.model_to_string())
+    (folder / TREES).write_text(trees)
     return facts
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
-import structlog
 import trio
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nbad import __version__
+from nbad.settings.access import AccessPolicy, brought
+from nbad.settings.current import Settings
 from nbad.web.openapi import DOCUMENT
 from nbad.web.status import Live
-
-log = structlog.get_logger()
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -28,22 +31,28 @@ _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-# The page loads nothing from elsewhere, and nobody frames it; the stream is on another port.
+# The page loads nothing from elsewhere, and nobody frames it; the stream is on another port. A
+# page that is to be framed gives a policy of its own.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_PAGE_HEADERS = {
-    "content-security-policy": _POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-}
-_LIVE_HEADERS = {"cache-control": "no-store", "access-control-allow-origin": "*"}
+HEADERS = (
+    ("content-security-policy", _POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cache-control", "no-store"),
+)
+"""What every answer has, where it does not say otherwise."""
+# Open to all, where the rest wants a token: the health checks, and the page's own files, which are
+# part of the package and hold no data.
+_OPEN = {"/livez", "/readyz"}
 
 
-def make_app(live: Live) -> Starlette:
-    """The application that shows ``live``."""
+def make_app(live: Live, settings: Settings) -> ASGIApp:
+    """The application that shows ``live``, to those whom ``settings`` let in."""
 
     async def games(_: Request) -> Response:
         night = live.hub.journal
@@ -55,7 +64,7 @@ def make_app(live: Live) -> Starlette:
         whole = live.hub.journal.whole(game_id)
         if whole is None:
             return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
-        return Response(whole, media_type="application/json", headers=_LIVE_HEADERS)
+        return Response(whole, media_type="application/json")
 
     async def stats(_: Request) -> Response:
         return _json({"stages": live.statistics.as_dict(trio.current_time())})
@@ -96,10 +105,78 @@ def make_app(live: Live) -> Starlette:
         "/readyz": readyz,
         "/metrics": metrics,
     }
-    return Starlette(
-        routes=[*(Route(path, end) for path, end in routes.items()), *_page()],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+    page = _page()
+    app = Starlette(
+        routes=[*(Route(path, end) for path, end in routes.items()), *page],
+        exception_handlers={HTTPException: _refused},
     )
+    # Its redirect would echo whatever Host the request named.
+    app.router.redirect_slashes = False
+    opened = _OPEN | {route.path for route in page} - {"/"}
+    return Gate(app, settings, opened)
+
+
+class Gate:
+    """Before the application: asks for the token, and answers for the origins (CORS).
+
+    Both are judged by what is in force now: a reload changes them.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, opened: set[str]) -> None:
+        self._app = app
+        self._settings = settings
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        runtime = self._settings.current
+        access = runtime.access
+        headers = Headers(scope=scope)
+        cors = _cors(access, headers.get("origin"))
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *cors]
+            await send(message)
+
+        opened = scope["path"] in self._opened or (
+            scope["path"] == "/metrics" and runtime.config.http.open_metrics
+        )
+        app: ASGIApp = self._app
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            app = _PREFLIGHT
+        elif not opened and not access.accepts_token(_token(headers, scope["query_string"])):
+            app = _json(
+                {"error": "expected a token: Authorization: Bearer TOKEN, or ?token=TOKEN"},
+                401,
+                {"www-authenticate": "Bearer"},
+            )
+        await app(scope, receive, send_with_cors)
+
+
+_PREFLIGHT = Response(
+    status_code=204,
+    headers={
+        "access-control-allow-methods": "GET",
+        "access-control-allow-headers": "authorization",
+        "access-control-max-age": "600",
+    },
+)
+
+
+def _cors(access: AccessPolicy, origin: str | None) -> list[tuple[bytes, bytes]]:
+    """The headers that let a page of ``origin`` read the answer, or none of them."""
+    if not access.origins:
+        return [(b"access-control-allow-origin", b"*")]
+    headers = [(b"vary", b"origin")]
+    if origin is not None and access.allows_origin(origin):
+        headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
+    return headers
+
+
+def _token(headers: Headers, query: bytes) -> bytes | None:
+    """The digest of the token that was brought, as the stream takes it."""
+    asked = parse_qs(query.decode("latin-1"), errors="replace")
+    return brought(headers.get("authorization", ""), asked.get("token", [""])[-1])
 
 
 def _page() -> list[Route]:
@@ -114,27 +191,21 @@ def _page() -> list[Route]:
 
 
 def _file(body: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    headers = {**_PAGE_HEADERS, "content-type": kind}
+    tag = f'"{sha256(body).hexdigest()[:16]}"'
+    headers = {"content-type": kind, "cache-control": "no-cache", "etag": tag}
 
-    async def send(_: Request) -> Response:
+    async def send(request: Request) -> Response:
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
         return Response(body, headers=headers)
 
     return send
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    body = orjson.dumps(value)
-    return Response(body, status, headers=_LIVE_HEADERS, media_type="application/json")
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(value), status, headers, "application/json")
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
-    response = _json({"error": getattr(error, "detail", "refused")}, status)
-    response.headers.update(headers or {})
-    return response
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    log.error("http_failed", path=request.url.path, exc_info=error)
-    return _json({"error": "a fault of ours; the log's event http_failed tells more"}, 500)
+    assert isinstance(error, HTTPException)
+    return _json({"error": error.detail}, error.status_code, error.headers)

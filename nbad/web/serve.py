@@ -1,34 +1,26 @@
-"""The HTTP server: Hypercorn on Trio, at the configured address, which a reload may move."""
+"""The HTTP side at the configured address: the application behind a door of its own."""
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
-from typing import Any
 
-import hypercorn.config
-import hypercorn.trio
-import structlog
 import trio
+from cachetools import TTLCache
 
-from nbad.net.listeners import (
-    close,
-    keep_inherited,
-    log_failed,
-    log_listening,
-    open_beside,
-    open_first,
-)
+from nbad.net.door import Door, Visit
+from nbad.net.http import Exchange, Waiting, asgi, serve_connection
+from nbad.net.listeners import share_descriptors
+from nbad.net.pacing import Throttle
+from nbad.net.serving import Address, Listening
 from nbad.settings.current import Settings
-from nbad.web.app import make_app
+from nbad.web.app import HEADERS, make_app
 from nbad.web.status import Live
 
-log = structlog.get_logger()
-
-_BACKLOG = 128
-# What is being answered at the end may take so long; a page that only keeps its line open, not.
-_GRACE_S = 0.5
+# Addresses whose pace is remembered, for so long after each began.
+_MOST_ADDRESSES, _REMEMBERED_S = 4096, 60.0
+# Connections of one address beyond its share that wait for another of its own to end.
+_MOST_WAITING = 16
 
 
 async def serve_http(
@@ -36,56 +28,40 @@ async def serve_http(
     settings: Settings,
     *,
     inherited: Sequence[socket.socket] = (),
-    task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; started with the address taken.
+    """Serve until cancelled; started with the address taken. A reload may move it.
 
-    When ``[http]`` changes, the new address is opened before the old one is let go; where it
-    cannot be had, or the listening sockets were ``inherited``, the old one stays.
-    Raises :class:`AddressError` where the first cannot be had.
+    Raises :class:`~nbad.net.listeners.AddressError` where the first address cannot be had.
     """
-    app = make_app(live)
-    runtime = settings.current
-    serving = runtime.config.http
-    listeners = await open_first("http", serving, inherited)
+    listening = Listening("http", "http", settings)
+    await listening.open(inherited)
+    handler = asgi(make_app(live, settings))
+    paces: TTLCache[str, Throttle] = TTLCache(_MOST_ADDRESSES, _REMEMBERED_S, trio.current_time)
+
+    waiting = Waiting()
+
+    async def attend(visit: Visit) -> None:
+        async def paced(exchange: Exchange) -> None:
+            pace = paces.get(visit.address)
+            if pace is None:
+                pace = Throttle(settings.current.config.http.max_requests_per_s)
+                paces[visit.address] = pace
+            await trio.sleep(pace.delay(trio.current_time()))
+            await handler(exchange)
+
+        await serve_connection(visit.stream, paced, headers=HEADERS, waiting=waiting)
+
+    # No connection is ever settled: those of one address that are open are those that have begun.
+    door = Door(
+        "http",
+        attend,
+        most=share_descriptors(settings.current.config).http,
+        most_waiting=lambda: _MOST_WAITING,
+        most_beginning=lambda: settings.current.config.http.max_connections_per_address,
+        make_room=waiting.end_oldest,
+    )
     async with trio.open_nursery() as nursery:
-        stop = trio.Event()
-        address = log_listening("http", listeners)
-        nursery.start_soon(_serve, app, listeners, stop)
+        address = await nursery.start(listening.accept_into, door)
+        nursery.start_soon(door.run, nursery)
         task_status.started(address)
-        while True:
-            wanted = runtime.config.http
-            if wanted != serving:
-                try:
-                    if inherited:
-                        keep_inherited()
-                    listeners = await open_beside(listeners, wanted)
-                except OSError as error:
-                    log_failed("http", (wanted.host, wanted.port), error, address)
-                else:
-                    stop.set()
-                    stop = trio.Event()
-                    address = log_listening("http", listeners)
-                    nursery.start_soon(_serve, app, listeners, stop)
-                    serving = wanted
-            runtime = await settings.wait_until_other_than(runtime)
-
-
-async def _serve(app: Any, listeners: list[trio.SocketListener], stop: trio.Event) -> None:
-    """Serve until ``stop``, and close ``listeners`` then."""
-    config = hypercorn.config.Config()
-    # Hypercorn takes descriptors of its own; ours are for sharing the port at a move.
-    config.bind = [f"fd://{os.dup(listener.socket.fileno())}" for listener in listeners]
-    config.backlog = _BACKLOG
-    config.errorlog = None  # what goes wrong in a request is the application's event http_failed
-    config.graceful_timeout = _GRACE_S
-    config.include_server_header = False
-
-    async def stopped() -> None:
-        await stop.wait()
-        close(listeners)
-
-    try:
-        await hypercorn.trio.serve(app, config, shutdown_trigger=stopped)
-    finally:
-        close(listeners)

@@ -4,7 +4,7 @@ import { Night, clockText, excitement } from "/state.js";
 import { spark } from "/draw.js";
 import { el, fillCard, makeCard } from "/cards.js";
 import { fillOpen } from "/opened.js";
-import { follow } from "/stream.js";
+import { ask, follow, withToken } from "/stream.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
 const night = new Night();
@@ -99,7 +99,7 @@ async function show(id) {
 
 /** Ask for a game's whole curve again, where a correction may have changed it. */
 async function refresh(id) {
-  const answer = await fetch(`/v1/games/${encodeURIComponent(id)}`, { cache: "no-store" }).catch(() => null);
+  const answer = await ask(`/v1/games/${encodeURIComponent(id)}`).catch(() => null);
   const known = night.games.get(id);
   if (!answer?.ok || !known) return;
   const whole = await answer.json();
@@ -140,6 +140,10 @@ function announce(id) {
   if (!game || announced.get(id) === game.status) return;
   if (announced.has(id)) $("said").textContent = `${game.away.name} at ${game.home.name}: ${clockText(game)}`;
   announced.set(id, game.status);
+}
+
+for (const link of document.querySelectorAll("footer a")) {
+  link.setAttribute("href", withToken(link.getAttribute("href")));
 }
 
 follow({

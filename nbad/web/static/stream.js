@@ -2,6 +2,15 @@
 
 const SLOWEST_MS = 8000;
 
+/** What the page was opened with, where the daemon wants one; it goes on with all that is asked. */
+const token = new URLSearchParams(location.search).get("token");
+
+export const ask = (path) =>
+  fetch(path, { cache: "no-store", headers: token ? { authorization: `Bearer ${token}` } : {} });
+
+/** The address with the token, for links that the browser follows by itself. */
+export const withToken = (path) => (token ? `${path}?${new URLSearchParams({ token })}` : path);
+
 /** The time of day then: unlike "for 10 s" it stays, and is not read out again and again. */
 const ago = (seconds) =>
   new Date(Date.now() - seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -13,7 +22,7 @@ export function follow({ take, since, tell, about }) {
 
   async function connect() {
     try {
-      const answer = await fetch("/v1/about", { cache: "no-store" });
+      const answer = await ask("/v1/about");
       const facts = await answer.json();
       about(facts);
       open(facts.stream);
@@ -28,7 +37,6 @@ export function follow({ take, since, tell, about }) {
     // Behind a proxy (no port of its own in the address) the stream is beside the page.
     if (location.port) url.port = port;
     if (since()) url.searchParams.set("since", since());
-    const token = new URLSearchParams(location.search).get("token"); // where the stream wants one
     if (token) url.searchParams.set("token", token);
     const socket = new WebSocket(url, "nbad.v1");
     let silence = 30000;

@@ -1,0 +1,31 @@
+"""Log lines that strangers cause: the first few of a kind, then their number."""
+
+from __future__ import annotations
+
+import trio
+
+BURST = 10
+WINDOW_S = 10.0
+
+
+class Seldom:
+    """Lets :data:`BURST` lines of a kind through in :data:`WINDOW_S`, and counts the others."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._unlogged: dict[str, int] = {}
+
+    def due(self, kind: str) -> int | None:
+        """Whether to log one more of ``kind``: how many before it were not, or None for no.
+
+        Kinds are ours, never a stranger's words: each is remembered.
+        """
+        now = trio.current_time()
+        since, count = self._windows.get(kind, (now, 0))
+        if now - since >= WINDOW_S:
+            since, count = now, 0
+        self._windows[kind] = (since, count + 1)
+        if count >= BURST:
+            self._unlogged[kind] = self._unlogged.get(kind, 0) + 1
+            return None
+        return self._unlogged.pop(kind, 0)

@@ -1,0 +1,89 @@
+"""Signals, heard by a thread of their own: also where the event loop hangs, or has not begun.
+
+The first SIGTERM or SIGINT asks for the end, which then has :data:`END_S`; the second does not
+wait. Python's own handlers would run in the main thread only, between two of its bytecodes: a write
+that blocks, or a library that takes its time, would make the daemon deaf.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import trio
+
+# Of the 5 s that SIGTERM may take to the end; what is left is margin.
+END_S = 4.5
+
+_ENDING = {signal.SIGTERM, signal.SIGINT}
+_HEARD = _ENDING | {signal.SIGHUP}
+
+
+class Signals:
+    """Made first of all in the main thread, before any other thread is started.
+
+    Until :meth:`forward_to` is called, SIGTERM ends the process at once, as nothing has begun, and
+    SIGHUP says nothing, as no file has been read.
+    """
+
+    def __init__(self) -> None:
+        # Every thread started from here on has them blocked, too: only ours waits for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._ended: Callable[[str], None] = lambda _: None
+        self._reload: Callable[[], None] = lambda: None
+        self._cut: Callable[[str, str], None] = lambda *_: None
+        self._ending = False
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
+
+    def forward_to(
+        self,
+        *,
+        end: Callable[[str], None],
+        reload: Callable[[], None],
+        cut: Callable[[str, str], None],
+    ) -> None:
+        """Call ``end`` with a signal's name and ``reload`` in this Trio loop from now on.
+
+        ``cut`` is called with ``aborted`` or ``drain_cut`` and the reason right before the process
+        is ended from outside the loop, in another thread: it must not wait for anything.
+        """
+        self._ended, self._reload, self._cut = end, reload, cut
+        self._token = trio.lowlevel.current_trio_token()
+
+    def _listen(self) -> None:
+        while True:
+            number = signal.sigwait(_HEARD)
+            if number == signal.SIGHUP:
+                self._in_loop(self._reload)
+            elif self._token is None:
+                os._exit(0)
+            elif self._ending:
+                self._leave(1, "aborted", f"a second signal, {signal.Signals(number).name}")
+            else:
+                self._ending = True
+                timer = threading.Timer(
+                    END_S, self._leave, (0, "drain_cut", f"not ended after {END_S:g} s")
+                )
+                timer.daemon = True
+                timer.start()
+                self._in_loop(self._ended, signal.Signals(number).name)
+
+    def _in_loop(self, call: Callable[..., None], *arguments: str) -> None:
+        if self._token is not None:
+            with contextlib.suppress(trio.RunFinishedError):  # it has ended by itself meanwhile
+                self._token.run_sync_soon(call, *arguments)
+
+    def _leave(self, code: int, event: str, reason: str) -> None:
+        try:
+            self._cut(event, reason)
+        finally:
+            os._exit(code)
+
+
+def heard_again() -> None:
+    """Have signals end a child process again: it inherits that they are blocked."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)

@@ -1,0 +1,196 @@
+"""The door: newcomers at a pace, each address in its turn, the silent ones in nobody's way."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from nbad.net.door import Door, Visit
+
+HOST = "127.0.0.1"
+
+
+def make_door(
+    attend: Callable[[Visit], Awaitable[None]], *, most: int = 1000, waiting: int = 1000,
+    beginning: int = 1000,
+) -> Door:  # fmt: skip
+    return Door(
+        "stream",
+        attend,
+        most=most,
+        most_waiting=lambda: waiting,
+        most_beginning=lambda: beginning,
+    )
+
+
+@asynccontextmanager
+async def listening(ports: int = 1) -> AsyncIterator[list[trio.SocketListener]]:
+    opened = [
+        listener for _ in range(ports) for listener in await trio.open_tcp_listeners(0, host=HOST)
+    ]
+    try:
+        yield opened
+    finally:
+        for listener in opened:
+            await listener.aclose()
+
+
+def connect(listener: trio.SocketListener, source: str = HOST) -> socket.socket:
+    return socket.create_connection(listener.socket.getsockname(), source_address=(source, 0))
+
+
+def is_reset(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except BlockingIOError:
+        return False
+
+
+@pytest.mark.parametrize("ports", [1, 2])
+async def test_fifty_at_once_and_a_thousand_a_second(autojump_clock: MockClock, ports: int) -> None:
+    came: list[float] = []
+    async with listening(ports) as listeners, trio.open_nursery() as nursery:
+        clients = [connect(listeners[number % ports]) for number in range(150)]
+        begun = trio.current_time()
+
+        async def take(visit: Visit) -> None:
+            came.append(trio.current_time() - begun)
+            visit.settle()
+            if len(came) == len(clients):
+                nursery.cancel_scope.cancel()
+
+        door = make_door(take)
+        for listener in listeners:
+            nursery.start_soon(door.accept, listener)
+        await door.run(nursery)
+    for client in clients:
+        client.close()
+    assert came[49] == pytest.approx(0, abs=1e-6)
+    assert came[-1] == pytest.approx(0.1, abs=0.005)
+
+
+async def test_a_storm_of_one_address_leaves_another_its_turn(autojump_clock: MockClock) -> None:
+    order: list[str] = []
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        clients = [connect(listener, "127.0.0.2") for _ in range(140)]
+        clients.append(connect(listener, "127.0.0.3"))
+
+        async def take(visit: Visit) -> None:
+            order.append(visit.address)
+            if len(order) == len(clients):
+                nursery.cancel_scope.cancel()
+
+        door = make_door(take)
+        nursery.start_soon(door.accept, listener)
+        await trio.sleep(0.01)
+        await door.run(nursery)
+    for client in clients:
+        client.close()
+    # Among the first fifty, whose tasks Trio starts in any order; it came as the 141st.
+    assert order.index("127.0.0.3") < 50
+
+
+async def test_one_that_says_nothing_holds_up_its_own_address_only(
+    autojump_clock: MockClock,
+) -> None:
+    order: list[str] = []
+    settle: list[Visit] = []
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        clients = [connect(listener, "127.0.0.2") for _ in range(3)]
+
+        async def take(visit: Visit) -> None:
+            order.append(visit.address)
+            settle.append(visit)
+            await trio.sleep_forever()
+
+        door = make_door(take, beginning=2)
+        nursery.start_soon(door.accept, listener)
+        nursery.start_soon(door.run, nursery)
+        await trio.sleep(1)
+        assert order == ["127.0.0.2"] * 2
+        clients.append(connect(listener, "127.0.0.3"))
+        await trio.sleep(1)
+        assert order == ["127.0.0.2"] * 2 + ["127.0.0.3"]
+        settle[0].settle()
+        settle[0].settle()  # once more frees no second place
+        await trio.sleep(1)
+        assert order == ["127.0.0.2"] * 2 + ["127.0.0.3", "127.0.0.2"]
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()
+
+
+async def test_past_those_that_may_wait_they_are_reset_and_the_log_is_spared(
+    autojump_clock: MockClock,
+) -> None:
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        clients = [connect(listener) for _ in range(30)]
+
+        async def take(visit: Visit) -> None:
+            await trio.sleep_forever()
+
+        door = make_door(take, waiting=3, beginning=1)
+        nursery.start_soon(door.run, nursery)
+        with capture_logs() as logs:
+            nursery.start_soon(door.accept, listener)
+            await trio.sleep(1)
+            assert [is_reset(client) for client in clients] == [False] * 4 + [True] * 26
+            await trio.sleep(10)
+            clients.append(connect(listener))
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()
+    told = [log["unlogged"] for log in logs if log["event"] == "connection_refused"]
+    assert told == [0] * 10 + [16]
+
+
+async def test_what_waits_is_closed_with_the_door(autojump_clock: MockClock) -> None:
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        clients = [connect(listener) for _ in range(5)]
+
+        async def take(visit: Visit) -> None:
+            await trio.sleep_forever()
+
+        door = make_door(take, beginning=1)
+        nursery.start_soon(door.accept, listener)
+        nursery.start_soon(door.run, nursery)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert all(is_reset(client) for client in clients)
+    for client in clients:
+        client.close()
+
+
+async def test_where_all_room_is_taken_a_connection_that_does_nothing_is_ended(
+    autojump_clock: MockClock,
+) -> None:
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        scopes: list[trio.CancelScope] = []
+
+        async def take(visit: Visit) -> None:
+            with trio.CancelScope() as scope:
+                scopes.append(scope)
+                await trio.sleep_forever()
+
+        door = Door(
+            "http", take, most=3, most_waiting=lambda: 9, most_beginning=lambda: 9,
+            make_room=lambda: scopes.pop(0).cancel(),
+        )  # fmt: skip
+        nursery.start_soon(door.accept, listener)
+        nursery.start_soon(door.run, nursery)
+        clients = [connect(listener) for _ in range(3)]
+        await trio.sleep(1)
+        assert [is_reset(client) for client in clients] == [True, False, False]
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()
