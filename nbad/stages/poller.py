@@ -35,6 +35,10 @@ BOARD = ""  # the board's place among the documents, which are by game id
 
 # At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
 _BEAT_S = 10.0
+# Of an answer's time into the mean of its document's answers.
+_SMOOTHING = 0.1
+# What a plain loop takes for a document, of what we do: it also connects, and reads it all anew.
+_LOOP = 1.5
 # Documents that arrive within this time of each other make one tick: fifteen answers to fifteen
 # requests made at once are one piece of news.
 _GATHER_S = 0.01
@@ -47,9 +51,11 @@ _SCHEDULE_AGAIN_S = 300.0
 
 @dataclass(slots=True)
 class _Due:
-    """A document's turns: when it is ``due`` next, on Trio's clock, and how its cache behaves."""
+    """A document's turns: when it is ``due`` next, on Trio's clock, how long its answers take, and
+    how its cache behaves."""
 
     at: float
+    took_s: float = 0.0
     timing: CacheTiming = field(default_factory=CacheTiming)
     in_flight: bool = False
     failures: int = 0
@@ -156,10 +162,12 @@ class _State:
         interval = self.interval_s(place, game, poll)
         known = document.timing.next_at(interval)
         live = any(game.status.in_play for game in self.night.value)
-        if known is None or not live:
-            document.at = self._next_beat(place, interval, poll)
-        else:
+        if live and known is not None:
             document.at = min(known, now + max(interval, poll.refresh_interval_s))
+        elif interval == poll.live_interval_s:
+            document.at = self._next_beat(place, document, interval)
+        else:
+            document.at = now + interval
 
     def hasten(self) -> None:
         """Bring the turns forward that the night, as it is known now, wants sooner."""
@@ -170,14 +178,18 @@ class _State:
                 self.plan(place, document, poll)
                 document.at = min(before, document.at)
 
-    def _next_beat(self, place: str, interval: float, poll: Poll) -> float:
-        """Plays half an interval after the board: a score is in both, and so seen twice as soon."""
+    def _next_beat(self, place: str, document: _Due, interval: float) -> float:
+        """An interval on, and as much more as a plain loop, which asks for one document after the
+        other, would take for all: so no feed is asked more often, and a slow one less.
+
+        Plays half a beat after the board: a score is in both, and so seen twice as soon.
+        """
         now = trio.current_time()
-        if interval != poll.live_interval_s:
-            return now + interval
-        offset = self.began + (0.0 if place == BOARD else interval / 2)
-        beats = math.ceil((now + interval / 4 - offset) / interval)
-        return offset + beats * interval
+        board = self.documents[BOARD]  # asked for alone: what one answer takes
+        beat = interval + min(_LOOP * board.took_s * len(self.documents), interval)
+        after_board = place != BOARD and board.timing.next_at(interval) is None
+        origin = board.at + beat / 2 if after_board else document.at
+        return origin + math.ceil((now + beat / 4 - origin) / beat) * beat
 
     def refused(self, place: str, error: FeedError, poll: Poll) -> None:
         """Ask for a document that could not be had ever less often."""
@@ -366,6 +378,8 @@ async def _ask(client: FeedClient, state: _State, place: str, due: _Due) -> None
             state.board_failed = True
             state.health.failed(asked)
     else:
+        took = trio.current_time() - asked
+        due.took_s += (took - due.took_s) * (_SMOOTHING if due.took_s else 1.0)
         if answer is not None:
             state.clock_offset_s = client.date_offset_s
             accept = partial(state.accept, client, place, answer)
