@@ -147,26 +147,6 @@ def test_of_caches_that_take_turns_nothing_is_learnt_and_nothing_lost(
 ) -> None:
     unknown, paced, fixed = 0, [], []
     for seed in range(4):
-<<<<<<< HEAD
-        cache = Cache(life_s, late_s, seed)
-        pace = CacheTiming()
-
-        def learn(
-            at: float, arrived: float, headers: dict[str, str], pace: CacheTiming = pace
-        ) -> float:
-            pace.observe(at, arrived, headers, changed=False)
-            return pace.next_at(at, 1.0)
-
-        mean_s, requests = staleness_s(cache, learn)
-        every_s = _NIGHT_S / requests
-        paced_s += mean_s
-
-        def wait(at: float, _arrived: float, _: dict[str, str], every_s: float = every_s) -> float:
-            return at + every_s
-
-        fixed_s += staleness_s(cache, wait)[0]
-    assert paced_s <= 0.7 * fixed_s
-=======
         caches = [Cache(life_s, 10 * seed + number) for number in range(edges)]
         seen, plain = watch(*caches), watch(*caches, fixed=True)
         assert len(seen.asked) < 1.05 * len(plain.asked)
@@ -176,7 +156,6 @@ def test_of_caches_that_take_turns_nothing_is_learnt_and_nothing_lost(
     # Where their copies happen to be taken at nearly the same moments they are as one.
     assert unknown > 0.25 * 4 * _NIGHT_S * (life_s > 2)
     assert fmean(paced) < 1.05 * fmean(fixed)
->>>>>>> ee01753 (Ask a cached feed once for each copy, and right after it was taken)
 
 
 @pytest.mark.parametrize(

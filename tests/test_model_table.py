@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import lightgbm
 import numpy as np
+import orjson
 import pytest
 
 from nbad.model.forecaster import BUNDLED, COLUMNS, FACTS, TREES, Forecaster, ModelError
+from nbad.model.proof import fingerprints
 from nbad.model.table import ScoreTable
 
 
@@ -63,7 +64,10 @@ def test_a_booster_too_large_for_a_table_is_refused() -> None:
 
 @pytest.mark.parametrize("columns", [1, 3])
 def test_trees_of_another_model_are_refused(columns: int, tmp_path: Path) -> None:
-    shutil.copy(BUNDLED / FACTS, tmp_path)
-    (tmp_path / TREES).write_text(grown(columns).model_to_string())
+    trees = grown(columns).model_to_string()
+    facts = orjson.loads((BUNDLED / FACTS).read_bytes())
+    facts["files"] = fingerprints({TREES: trees.encode()})
+    (tmp_path / FACTS).write_bytes(orjson.dumps(facts))
+    (tmp_path / TREES).write_text(trees)
     with pytest.raises(ModelError, match=rf"{TREES}: expected trees of 2 columns, was {columns}"):
         Forecaster.load(tmp_path)

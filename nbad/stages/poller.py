@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -16,13 +15,13 @@ import trio
 
 from nbad.channels import Sender, Watcher
 from nbad.domain import Schedule, Status
-from nbad.feed.cache_timing import CacheTiming
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
 from nbad.feed.decode import BadData, epoch_s
 from nbad.feed.endpoints import play_by_play_url, scoreboard_url
-from nbad.feed.health import DOWN_AFTER_S, FeedHealth
-from nbad.feed.poll_plan import TrackedGame, board_interval_s, plays_interval_s, urgency_s
+from nbad.feed.health import FeedHealth
+from nbad.feed.poll_plan import TrackedGame
 from nbad.feed.schedule import read_schedule
+from nbad.feed.turns import BOARD, Due, Now, Turns
 from nbad.observe.timing import Tick, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
@@ -31,34 +30,13 @@ from nbad.stages.envelopes import Document, Fetched
 
 log = structlog.get_logger()
 
-BOARD = ""  # the board's place among the documents, which are by game id
-
 # At least every so often a tick passes, whatever the feed does: well within the unit's WatchdogSec.
 _BEAT_S = 10.0
-# Of an answer's time into the mean of its document's answers.
-_SMOOTHING = 0.1
-# What a plain loop takes for a document, of what we do: it also connects, and reads it all anew.
-_LOOP = 1.5
 # Documents that arrive within this time of each other make one tick: fifteen answers to fifteen
 # requests made at once are one piece of news.
 _GATHER_S = 0.01
-# A document that is refused again and again is asked for ever less often, down to once in so many
-# live intervals.
-_MOST_BACKOFF = 15
 _SCHEDULE_EVERY_S = 6 * 3600.0
 _SCHEDULE_AGAIN_S = 300.0
-
-
-@dataclass(slots=True)
-class _Due:
-    """A document's turns: when it is ``due`` next, on Trio's clock, how long its answers take, and
-    how its cache behaves."""
-
-    at: float
-    took_s: float = 0.0
-    timing: CacheTiming = field(default_factory=CacheTiming)
-    in_flight: bool = False
-    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -73,7 +51,7 @@ class _State:
     troubles: Troubles = field(default_factory=Troubles)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     bell: trio.Event = field(default_factory=trio.Event)
-    documents: dict[str, _Due] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
     inbox: dict[str, Document] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     errors: Counter[str] = field(default_factory=Counter)
@@ -83,8 +61,9 @@ class _State:
     unread_since: float | None = None  # when the board was asked for that the parser has not read
     schedule: Schedule | None = None
     schedule_tried: bool = False
-    tip_offs: tuple[float, ...] = ()
     clock_offset_s: float = 0.0
+    followed: tuple[TrackedGame, ...] | None = None
+    planned_with: Poll | None = None
     ticks: int = 0
     sent_at: float = 0.0
 
@@ -93,117 +72,12 @@ class _State:
         bell, self.bell = self.bell, trio.Event()
         bell.set()
 
-    def begin(self) -> None:
-        """Ask for everything anew, as of another feed."""
-        self.documents = {BOARD: _Due(trio.current_time())}
-
-    def follow(self, poll: Poll) -> None:
-        """Have a turn for the plays of each game that wants them, and for no other."""
-        now = trio.current_time()
-        wanted = {g.game_id for g in self.night.value if plays_interval_s(g, now, poll) is not None}
-        for game_id in wanted - self.documents.keys():
-            self.documents[game_id] = _Due(now)
-        for game_id in self.documents.keys() - wanted - {BOARD}:
-            if not self.documents[game_id].in_flight:
-                del self.documents[game_id]
-
-    def interval_s(self, place: str, game: TrackedGame | None, poll: Poll) -> float:
-        """How often the document is asked for, where nothing is known of its cache."""
-        now = trio.current_time()
-        if place != BOARD:
-            wanted = plays_interval_s(game, now, poll) if game else None
-            return poll.idle_interval_s if wanted is None else wanted
+    @property
+    def now(self) -> Now:
+        """This moment, by the feed's own clock where ours is wrong."""
+        at = trio.current_time()
         wall = self.wall_clock() + self.clock_offset_s
-        quiet = now - self.health.changed_at
-        return board_interval_s(self.night.value, self.tip_offs, wall, quiet, poll)
-
-    def due(self, poll: Poll) -> list[str]:
-        """The documents whose turn it is, the most urgent first."""
-        now = trio.current_time()
-        games = {game.game_id: game for game in self.night.value}
-        turns = [
-            (document.at - urgency_s(games.get(place), poll), place)
-            for place, document in self.documents.items()
-            if not document.in_flight and document.at <= now and not self._waits(place)
-        ]
-        return [place for _, place in sorted(turns)]
-
-    def next_at(self) -> float:
-        """When the next document's turn comes."""
-        turns = (
-            document.at
-            for place, document in self.documents.items()
-            if not document.in_flight and not self._waits(place)
-        )
-        return min(turns, default=math.inf)
-
-    def _waits(self, place: str) -> bool:
-        """Whether plays wait for the board: while the feed refuses all, that one asks for all."""
-        if place == BOARD or not self.documents[BOARD].failures:
-            return False
-        return self.documents[place].failures > 0
-
-    def answered(self, place: str, config: Poll) -> None:
-        """Give a document that came its next turn."""
-        document = self.documents.get(place)
-        if document is None:
-            return
-        if place == BOARD and document.failures:
-            for other in self.documents.values():  # what was refused with it is worth asking for
-                if other.failures:
-                    other.at = trio.current_time()
-        document.failures = 0
-        self.plan(place, document, config)
-
-    def plan(self, place: str, document: _Due, poll: Poll) -> None:
-        """When to ask next: just after the cache takes a new copy, else at the next beat."""
-        now = trio.current_time()
-        game = next((game for game in self.night.value if game.game_id == place), None)
-        interval = self.interval_s(place, game, poll)
-        known = document.timing.next_at(interval)
-        live = any(game.status.in_play for game in self.night.value)
-        if live and known is not None:
-            document.at = min(known, now + max(interval, poll.refresh_interval_s))
-        elif interval == poll.live_interval_s:
-            document.at = self._next_beat(place, document, interval)
-        else:
-            document.at = now + interval
-
-    def hasten(self) -> None:
-        """Bring the turns forward that the night, as it is known now, wants sooner."""
-        poll = self.settings.current.config.poll
-        for place, document in self.documents.items():
-            if not document.in_flight and not document.failures:
-                before = document.at
-                self.plan(place, document, poll)
-                document.at = min(before, document.at)
-
-    def _next_beat(self, place: str, document: _Due, interval: float) -> float:
-        """An interval on, and as much more as a plain loop, which asks for one document after the
-        other, would take for all: so no feed is asked more often, and a slow one less.
-
-        Plays half a beat after the board: a score is in both, and so seen twice as soon.
-        """
-        now = trio.current_time()
-        board = self.documents[BOARD]  # asked for alone: what one answer takes
-        beat = interval + min(_LOOP * board.took_s * len(self.documents), interval)
-        after_board = place != BOARD and board.timing.next_at(interval) is None
-        origin = board.at + beat / 2 if after_board else document.at
-        return origin + math.ceil((now + beat / 4 - origin) / beat) * beat
-
-    def refused(self, place: str, error: FeedError, poll: Poll) -> None:
-        """Ask for a document that could not be had ever less often."""
-        document = self.documents.get(place)
-        if document is None:
-            return
-        document.failures += 1
-        game = next((game for game in self.night.value if game.game_id == place), None)
-        # Whether it was one bad answer among good ones is seen before the feed is called down.
-        first = min(self.interval_s(place, game, poll), DOWN_AFTER_S / 2)
-        most = max(first, _MOST_BACKOFF * poll.live_interval_s)
-        backoff = min(first * 2.0 ** min(document.failures - 1, 10), most)
-        backoff *= random.uniform(0.8, 1.2)
-        document.at = trio.current_time() + max(backoff, error.retry_after_s)
+        return Now(at, wall, at - self.health.changed_at)
 
     def board_came(self, asked: float) -> None:
         """Take a board for a good answer, unless the last one could not be read."""
@@ -239,7 +113,7 @@ class _State:
         if not self.ticks and not self._whole:
             # What is told first is told with the ratings that the season's results give.
             return self.began + self.settings.current.config.feed.timeout_s
-        if not any(document.in_flight for document in self.documents.values()):
+        if not any(document.in_flight for document in self.turns.documents.values()):
             return -math.inf
         return self.arrived_first + _GATHER_S
 
@@ -323,7 +197,8 @@ async def poll(
             # A changed [feed] takes a new client; what was in flight with the old one is let go.
             client = FeedClient(config, state.limiter, transport, tap, state.troubles)
             async with client, trio.open_nursery() as nursery:
-                state.begin()
+                state.turns.begin(trio.current_time())
+                state.followed = None
                 nursery.start_soon(_keep_schedule, client, state)
                 nursery.start_soon(_ring_with_night, state)
                 nursery.start_soon(_ring_with_settings, state, settings.current)
@@ -338,23 +213,25 @@ async def _go_on(
     """Send what is ripe, ask for what is due, and wait for the next of either."""
     runtime = state.settings.current
     client.config = runtime.config
-    state.follow(runtime.config.poll)
-    rate = runtime.config.poll.max_requests_per_s
-    bell = state.bell
+    poll_, rate = runtime.config.poll, runtime.config.poll.max_requests_per_s
+    bell, now = state.bell, state.now
+    if state.night.value is not state.followed or poll_ is not state.planned_with:
+        state.followed, state.planned_with = state.night.value, poll_
+        state.turns.follow(state.followed, now, poll_)
     # Who finds no room stays due, and the more urgent go first again.
-    for place in state.due(runtime.config.poll)[: state.limiter.room(rate)]:
-        document = state.documents[place]
+    for place in state.turns.due(now, poll_)[: state.limiter.room(rate)]:
+        document = state.turns.documents[place]
         document.in_flight = True
         nursery.start_soon(_ask, client, state, place, document)
     if state.ripe_at <= trio.current_time():
         await fetched.send(state.tick(runtime))
         return
-    next_at = max(state.next_at(), state.limiter.free_at(rate))
+    next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
     with trio.move_on_at(min(next_at, state.ripe_at)):
         await bell.wait()
 
 
-async def _ask(client: FeedClient, state: _State, place: str, due: _Due) -> None:
+async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
     """Ask for one document, retries included, and put its answer into the inbox."""
     feed = client.config.feed
     url = play_by_play_url(feed, place) if place else scoreboard_url(feed)
@@ -370,7 +247,7 @@ async def _ask(client: FeedClient, state: _State, place: str, due: _Due) -> None
             "feed_error", kind_of_document, what=kind_of_document, game_id=place or None,
             kind=error.kind, error=str(error),
         )  # fmt: skip
-        state.refused(place, error, client.config.poll)
+        state.turns.refused(place, state.now, client.config.poll, error.retry_after_s)
         state.arrived_first = min(state.arrived_first, trio.current_time())
         if place:
             state.failed.add(place)
@@ -378,8 +255,7 @@ async def _ask(client: FeedClient, state: _State, place: str, due: _Due) -> None
             state.board_failed = True
             state.health.failed(asked)
     else:
-        took = trio.current_time() - asked
-        due.took_s += (took - due.took_s) * (_SMOOTHING if due.took_s else 1.0)
+        due.took(trio.current_time() - asked)
         if answer is not None:
             state.clock_offset_s = client.date_offset_s
             accept = partial(state.accept, client, place, answer)
@@ -392,17 +268,12 @@ async def _ask(client: FeedClient, state: _State, place: str, due: _Due) -> None
         elif not place:  # the night is as it was; of plays that are, nothing is to be told
             state.health.answered(trio.current_time(), changed=False)
             state.arrive(place, Document(place, None, state.wall_clock()), asked)
-        state.answered(place, client.config.poll)
-        if not _failing(state, board=not place):
+        state.turns.answered(place, state.now, client.config.poll)
+        if not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
     finally:
         due.in_flight = False
         state.ring()
-
-
-def _failing(state: _State, *, board: bool) -> bool:
-    """Whether any document of the kind could not be had when it was asked for last."""
-    return any(due.failures for place, due in state.documents.items() if board is (place == BOARD))
 
 
 async def _ring_with_night(state: _State) -> None:
@@ -411,14 +282,12 @@ async def _ring_with_night(state: _State) -> None:
             await state.night.wait()
         except trio.EndOfChannel:
             return  # the parser ended, and with it the poller's channel
-        state.hasten()
         state.ring()
 
 
 async def _ring_with_settings(state: _State, seen: Runtime) -> None:
     while True:
         seen = await state.settings.wait_until_other_than(seen)
-        state.hasten()  # the intervals may be others
         state.ring()
 
 
@@ -437,7 +306,7 @@ async def _refresh_schedule(client: FeedClient, state: _State) -> float:
         answer = await client.get(client.config.feed.schedule_url)
         if answer is not None:
             state.schedule = await read_schedule(answer.body)
-            state.tip_offs = tuple(_epochs(state.schedule.tip_offs))
+            state.turns.tip_offs = tuple(map(epoch_s, state.schedule.tip_offs))
             client.accept(answer)
             state.arrived_first = min(state.arrived_first, trio.current_time())
     except (FeedError, BadData) as error:
@@ -447,7 +316,3 @@ async def _refresh_schedule(client: FeedClient, state: _State) -> float:
         return getattr(error, "retry_after_s", 0.0) or _SCHEDULE_AGAIN_S
     state.troubles.over("schedule", what="schedule")
     return _SCHEDULE_EVERY_S
-
-
-def _epochs(moments: Iterable[str]) -> Iterable[float]:
-    return map(epoch_s, moments)
