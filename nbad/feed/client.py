@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class RateLimiter:
     """At most ``rate`` requests a second in the whole process, served in the order of asking."""
 
     def __init__(self) -> None:
-        self._next = 0.0
+        self._next = -math.inf
 
     def free_at(self, rate: float) -> float:
         """When the next request may go, on Trio's clock. After a pause a second's worth may go at
