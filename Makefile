@@ -2,6 +2,7 @@
 #
 #   make demo    a simulated night, the daemon and its page      make test    the tests
 #   make bench   every stage beside its budget and the baselines
+#   make quick   those of them that take no time     make laws   properties on fresh examples
 #   make setup   .venv/ with the nbad command                    make lint    make types
 #   make install (as root) the systemd units and a configuration, for this checkout
 #   make lock    resolve the dependencies of pyproject.toml anew
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup install dev demo bench test lint types libgomp lock clean
+.PHONY: setup install dev demo bench test quick laws coverage lint types libgomp lock clean
 
 setup: $(VENV)/.run
 
@@ -44,6 +45,18 @@ bench: $(VENV)/.run
 JOBS ?= 3
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' $(TESTS)
+
+# The laws, with other examples each time.
+laws: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile fresh -m 'hypothesis and not slow'
+
+# Branches too, of what runs in the tests' own process.
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' -q \
+	  --cov nbad --cov-branch --cov-report term:skip-covered
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

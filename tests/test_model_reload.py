@@ -9,9 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
 from daemon_kit import Daemon, messages, serving
 
 from nbad.model.forecaster import BUNDLED, Forecaster
+
+pytestmark = pytest.mark.slow
 
 
 def renamed(folder: Path, name: str) -> str:

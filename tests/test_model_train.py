@@ -19,7 +19,8 @@ from nbad.training.recorded import RecordedGame
 from nbad.training.replay import replay
 from nbad.training.train import save
 
-pytestmark = pytest.mark.xdist_group("train")  # one worker trains what the tests share
+# One worker trains what the tests share.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("train")]
 
 GAMES = 45
 

@@ -27,6 +27,7 @@ def stream_url(daemon: Daemon) -> str:
     return f"ws://127.0.0.1:{daemon.port('stream')}/v1/stream"
 
 
+@pytest.mark.slow
 def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: Path) -> None:
     with serving("--games", "5", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)
@@ -63,6 +64,7 @@ def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: P
         assert daemon.end() == 0
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
     with serving("--games", "3", "--seed", "2", "--speed", "300") as urls:
         daemon = Daemon(tmp_path, *urls)
