@@ -232,7 +232,7 @@ class FeedClient:
             kind, told = f"status_{status}", f"{url}: status {status}"
             if status == 429:  # it means all of us; any other, this document
                 self._limiter.pause(wait_s)
-            elif wait_s:
+            if wait_s:  # who waits for its turn again meanwhile would not be known to have failed
                 raise FeedError(kind, told, wait_s)
             raise _PassingError(kind, told)
         kind = headers.get("content-type", "")[:80]
