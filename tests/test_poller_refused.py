@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ class Night:
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, str]] = []
-        self.said: list[tuple[float, dict[str, Any]]] = []
+        self.said: list[tuple[float, Mapping[str, Any]]] = []
         self.states: list[tuple[float, FeedState]] = []
 
     def requests(self, begin: float, end: float) -> int:
@@ -63,7 +64,7 @@ async def refused(status: int, headers: dict[str, str], within_s: float) -> Nigh
         on = BEGINS_S <= trio.current_time() - begun < ENDS_S
         return httpx.Response(status, content=b"<no>", headers=page) if on else None
 
-    def note(_logger: object, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+    def note(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         # A stage that takes long on a busy machine says nothing of the feed.
         if event["event"] not in ("stage", "over_budget"):
             night.said.append((trio.current_time() - begun, event))
