@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nbad import __version__
-from nbad.cli import bench, check, demo, evaluate, feed, record, run, stats, train, watch
+from nbad.cli import bench, check, demo, evaluate, feed, record, relay, run, stats, train, watch
 from nbad.exit_codes import USAGE
 
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
-    for module in (demo, run, watch, check, stats, bench, feed, record, train, evaluate):
+    for module in (demo, run, relay, watch, check, stats, bench, feed, record, train, evaluate):
         module.add_parser(subparsers)
     args, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     if unknown:  # told by the command, whose --help knows what there is
