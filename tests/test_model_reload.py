@@ -21,7 +21,7 @@ def renamed(folder: Path, name: str) -> str:
     """A model made anew in ``folder``, as `nbad train --name` makes it; the name forecasts carry"""
     shutil.copytree(BUNDLED, folder, dirs_exist_ok=True)
     facts = folder / "model.json"
-    facts.write_text(facts.read_text().replace('"name": "nbad-2"', f'"name": "{name}"'))
+    facts.write_text(facts.read_text().replace('"name": "nbad-3"', f'"name": "{name}"'))
     return Forecaster.load(folder).name
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from nbad.domain import Forecast
+from nbad.pattern.rating import Ratings
 from nbad.settings.access import OPEN, AccessPolicy
 from nbad.settings.schema import Config
 
@@ -22,6 +23,10 @@ class Model(Protocol):
     @property
     def name(self) -> str:
         """Which model it is, and of which bytes."""
+
+    @property
+    def ratings(self) -> Ratings:
+        """The strengths of all teams at the end of what it learnt from."""
 
     def forecast(self, matrix: NDArray[np.float64]) -> list[Forecast]:
         """The forecasts of ``matrix``, shape (rows, features), one a row."""

@@ -76,7 +76,7 @@ class Pattern:
     row in the tick's matrix. Of the forecast series the first ``kept_points`` points still hold:
     all, but after a correction, and none with another model or other ratings. ``points`` are the
     moments that follow (elapsed game seconds); their rows are in the matrix from
-    ``first_point_row`` on.
+    ``first_point_row`` on. ``basis`` says what the game was expected from.
     """
 
     update: Update
@@ -85,6 +85,7 @@ class Pattern:
     kept_points: int
     points: tuple[float, ...]
     first_point_row: int
+    basis: str = "rating"
 
 
 @dataclass(frozen=True, slots=True)

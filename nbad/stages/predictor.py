@@ -56,7 +56,8 @@ class SeriesTracker:
         series = before + tuple(map(Point, pattern.points, rows))
         self._series[update.entry.game_id] = series
         postponed = update.entry.status is Status.POSTPONED
-        return Game(update, pattern.grid, None if postponed else forecasts[pattern.row], series)
+        now = None if postponed else forecasts[pattern.row]._replace(basis=pattern.basis)
+        return Game(update, pattern.grid, now, series)
 
 
 async def predict(patterns: Receiver[Patterns], forecasts: Sender[Forecasts]) -> None:

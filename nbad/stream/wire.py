@@ -243,6 +243,7 @@ def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
         "margin": _quantiles(forecast.margin),
         "total": _quantiles(forecast.total),
         "model": forecast.model,
+        "basis": forecast.basis,
     }
 
 
