@@ -146,7 +146,9 @@ class Fuzz(httpx.AsyncBaseTransport):
         status = draw.choice(STATUSES)
         try:
             return httpx.Response(
-                status, headers=[(n, v.encode("latin-1")) for n, v in headers.items()], content=body
+                status,
+                headers=[(n.encode(), v.encode("latin-1")) for n, v in headers.items()],
+                content=body,
             )
         except httpx.DecodingError as error:
             raise httpx.DecodingError(str(error), request=request) from None
@@ -192,8 +194,8 @@ class Fuzz(httpx.AsyncBaseTransport):
         self.parser.tracked()
         patterns, failed = self.patterns.fold(updates)
         forecasts, also = self.series.forecast(patterns)
-        for game_id, error in (*failed, *also):
-            self.faults[f"{game_id} {error!r}"] += 1
+        for game_id, fault in (*failed, *also):
+            self.faults[f"{game_id} {fault!r}"] += 1
         messages = self.journal.encode(forecasts.games)
         self.counts["messages"] += len(messages)
         for message in messages:

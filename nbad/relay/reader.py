@@ -18,6 +18,7 @@ import trio
 
 from nbad.domain import FeedState, Forecast
 from nbad.observe.timing import Tick
+from nbad.pattern.rating import Ratings
 from nbad.publish.broker import START, Broker, BrokerError, with_broker
 from nbad.publish.entries import BadEntryError, decode
 from nbad.publish.publisher import HEARTBEAT_S
@@ -47,6 +48,7 @@ class ToldModel:
 
     def __init__(self) -> None:
         self.name = "unknown"
+        self.ratings = Ratings()
 
     def forecast(self, matrix: Any) -> list[Forecast]:
         raise NotImplementedError("a relay forecasts nothing")

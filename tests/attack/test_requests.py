@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 
 from corpus import GET, HOSTILE, masked, mutated
+from daemon_kit import Daemon, get, messages, serving
 from process_kit import start
-from test_daemon_process import Daemon, messages, serving
-from test_http import get
 
 # Of each door; as many more as CI likes: NBAD_FUZZ_S=600.
 FUZZ_S = float(os.environ.get("NBAD_FUZZ_S", "4"))
