@@ -71,7 +71,7 @@ async def refused(status: int, headers: dict[str, str], within_s: float) -> Nigh
         raise structlog.DropEvent
 
     feed.on[""] = answer
-    structlog.configure(processors=[note])
+    structlog.configure(processors=[note], wrapper_class=structlog.make_filtering_bound_logger(0))
     stamina.instrumentation.set_on_retry_hooks([])  # as the daemon does
     to_parse, fetched = open_latest(merge_fetched)
     to_poll, followed = open_latest_value(_NO_GAMES)
@@ -96,9 +96,9 @@ async def refused(status: int, headers: dict[str, str], within_s: float) -> Nigh
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Any:
-    before = structlog.get_config()["processors"]
+    before = structlog.get_config()
     yield
-    structlog.configure(processors=before)
+    structlog.configure(**before)
     stamina.instrumentation.set_on_retry_hooks(None)
 
 
