@@ -49,6 +49,11 @@ class Checkpoints:
                 self._checkpoints.append(history.copy())
         return kept, completed
 
+    @property
+    def start(self) -> GameHistory:
+        """The game before its first play."""
+        return self._checkpoints[0]
+
 
 @dataclass(slots=True)
 class _Followed:
@@ -67,6 +72,7 @@ class _Folded(NamedTuple):
     now: GameHistory
     kept: int
     completed: list[tuple[float, Row]]
+    start: GameHistory
 
 
 class PatternTracker:
@@ -103,8 +109,8 @@ class PatternTracker:
         games = []
         for row, game in enumerate(folded):
             moments = tuple(at for at, _ in game.completed)
-            pattern = Pattern(game.update, game.now.grid(), row, game.kept, moments, len(rows))
-            games.append(pattern)
+            grid = game.now.grid()
+            games.append(Pattern(game.update, grid, row, game.kept, moments, len(rows), game.start))
             rows += [values for _, values in game.completed]
         shape = len(rows), len(FEATURES)
         matrix = np.array(rows, dtype=np.float64).reshape(shape)
@@ -126,7 +132,7 @@ class PatternTracker:
             fold = known.fold
         self._games[entry.game_id] = _Followed(update, expectation, fold)
         kept, completed = fold.take(update.plays, update.unchanged)
-        return _Folded(update, fold.history.observe(entry), kept, completed)
+        return _Folded(update, fold.history.observe(entry), kept, completed, fold.start)
 
     def _outdated(self, updates: Updates, *, anew: bool) -> set[str]:
         """The games to be told again though nothing of them is new."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cachetools import LRUCache
 
-from nbad.domain import Game, Play, Point
+from nbad.domain import FeedState, Game
 from nbad.stream import wire
 
 # Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
@@ -93,12 +94,13 @@ class StreamJournal:
         self.ready = False
         self.conflated_total = 0
         self.removals = 0
+        self.feed = FeedState.DOWN
+        self.feed_age_s = 0.0
         self._departed_at = -1
         self._games: dict[str, Message] = {}
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
         # keep each tick's plays and series alive with them.
-        self._series: dict[str, tuple[Point, ...]] = {}
-        self._plays: dict[str, tuple[Play, ...]] = {}
+        self._now: dict[str, Game] = {}
         self._whole: dict[str, bytes] = {}
         self._snapshots: dict[Interest, bytes] = {}
         self._ring: deque[Batch] = deque(maxlen=ring)
@@ -121,8 +123,19 @@ class StreamJournal:
         message = self._games.get(game_id)
         if message is None:
             return None
-        scoring = wire.encode_scoring(self._plays[game_id])
+        scoring = wire.encode_scoring(self._now[game_id].update.plays)
         return wire.with_scoring(self._whole_game(message), scoring)
+
+    def play_rows(self, game_id: str) -> list[tuple[Any, ...]] | None:
+        """A row for each play of a game (:func:`wire.play_rows`); None for an unknown game."""
+        game = self._now.get(game_id)
+        return None if game is None else wire.play_rows(game.update.entry, game.swings())
+
+    def note_feed(self, feed: FeedState, age_s: float) -> None:
+        """Keep how the feed is, for snapshots: those that would tell its age wrong go."""
+        if feed != self.feed or feed is not FeedState.OK:
+            self._snapshots.clear()
+        self.feed, self.feed_age_s = feed, age_s
 
     def encode(self, games: tuple[Game, ...]) -> tuple[Message, ...]:
         """Serialise the games of a tick, each once."""
@@ -155,7 +168,7 @@ class StreamJournal:
         back = {message.game_id for message in messages}
         gone = [name for name in dropped if name in self._games and name not in back]
         for game_id in gone:
-            del self._games[game_id], self._series[game_id], self._plays[game_id]
+            del self._games[game_id], self._now[game_id]
             self._whole.pop(game_id, None)
         if gone:
             self.removals += 1
@@ -166,8 +179,7 @@ class StreamJournal:
             return None
         for game, message in zip(games, messages, strict=True):
             self._games[message.game_id] = message
-            self._series[message.game_id] = game.series
-            self._plays[message.game_id] = game.update.plays
+            self._now[message.game_id] = game
             self._whole.pop(message.game_id, None)
         if self._ring:
             # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
@@ -226,7 +238,11 @@ class StreamJournal:
         if frame is None:
             wanted = (game for game in self._games.values() if interest.wants(game))
             payload = wire.encode_snapshot(
-                self.epoch, self.seq, [self._whole_game(game) for game in wanted]
+                self.epoch,
+                self.seq,
+                [self._whole_game(game) for game in wanted],
+                self.feed,
+                self.feed_age_s,
             )
             frame = wire.text_frame(payload)
             if len(self._snapshots) < CACHED_FRAMES:
@@ -286,7 +302,7 @@ class StreamJournal:
         """Encoded when first asked for: most ticks pass without a newcomer."""
         whole = self._whole.get(message.game_id)
         if whole is None:
-            series = wire.encode_series(self._series[message.game_id])
+            series = wire.encode_series(self._now[message.game_id].series)
             whole = wire.with_series(message.body, series)
             self._whole[message.game_id] = whole
         return whole

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
@@ -22,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nbad import __version__
 from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
+from nbad.stream import wire
 from nbad.web.openapi import DOCUMENT
 from nbad.web.status import Live
 
@@ -63,8 +66,29 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         game_id = request.path_params["game_id"]
         whole = live.hub.journal.whole(game_id)
         if whole is None:
-            return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
+            return _no_game(game_id)
         return Response(whole, media_type="application/json")
+
+    async def plays(request: Request) -> Response:
+        game_id = request.path_params["game_id"]
+        rows = live.hub.journal.play_rows(game_id)
+        if rows is None:
+            return _no_game(game_id)
+        start = request.query_params.get("from", "0")
+        if not (start.isascii() and start.isdecimal()) or len(start) > 6:
+            return _json({"error": f"from: expected a number of plays, was {start!r}"}, 400)
+        body = wire.encode_plays(game_id, rows[int(start) :])
+        return Response(body, media_type="application/json")
+
+    async def plays_csv(request: Request) -> Response:
+        game_id = request.path_params["game_id"]
+        rows = live.hub.journal.play_rows(game_id)
+        if rows is None:
+            return _no_game(game_id)
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([wire.PLAY_COLUMNS, *rows])
+        headers = {"content-disposition": f'attachment; filename="{game_id}.csv"'}
+        return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
     async def stats(_: Request) -> Response:
         return _json({"stages": live.statistics.as_dict(trio.current_time())})
@@ -98,6 +122,8 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/v1/games": games,
         "/v1/games/{game_id}": game,
+        "/v1/games/{game_id}/plays": plays,
+        "/v1/games/{game_id}/plays.csv": plays_csv,
         "/v1/stats": stats,
         "/v1/about": about,
         "/v1/openapi.json": openapi,
@@ -204,6 +230,10 @@ def _file(body: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(orjson.dumps(value), status, headers, "application/json")
+
+
+def _no_game(game_id: str) -> Response:
+    return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
