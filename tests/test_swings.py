@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from daemon_kit import Daemon, get, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_daemon_process import Daemon, serving
-from test_http import get, http_url, valid
+from test_http import http_url, valid
 from test_pattern_laws import history, plays
 
 from nbad.model.forecaster import Forecaster

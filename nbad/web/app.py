@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
@@ -33,6 +34,7 @@ _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
+    "ts": "text/plain; charset=utf-8",
 }
 # The page loads nothing from elsewhere, and nobody frames it; the stream is on another port. A
 # page that is to be framed gives a policy of its own.
@@ -52,6 +54,9 @@ HEADERS = (
 # Open to all, where the rest wants a token: the health checks, and the page's own files, which are
 # part of the package and hold no data.
 _OPEN = {"/livez", "/readyz"}
+# The one page that others may show within theirs: a game by itself, which holds no secret. Where a
+# policy names the frame's ancestors, browsers pass over x-frame-options.
+_EMBED_POLICY = _POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
 
 
 def make_app(live: Live, settings: Settings) -> ASGIApp:
@@ -210,19 +215,35 @@ def _page() -> list[Route]:
     routes = []
     for file in files("nbad.web").joinpath("static").iterdir():
         kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind:
-            path = "/" if file.name == "index.html" else f"/{file.name}"
-            routes.append(Route(path, _file(file.read_bytes(), kind)))
+        if kind is None:
+            continue
+        body = file.read_bytes()
+        if file.name == "index.html":
+            routes += [Route(path, _file(body, kind)) for path in ("/", "/game/{game_id}")]
+            routes.append(Route("/embed/{game_id}", _file(body, kind, _EMBED_POLICY)))
+        else:
+            routes.append(Route(f"/{file.name}", _file(body, kind)))
     return routes
 
 
-def _file(body: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(
+    body: bytes, kind: str, policy: str = _POLICY
+) -> Callable[[Request], Awaitable[Response]]:
     tag = f'"{sha256(body).hexdigest()[:16]}"'
-    headers = {"content-type": kind, "cache-control": "no-cache", "etag": tag}
+    packed = gzip.compress(body, 9, mtime=0)
+    headers = {
+        "content-type": kind,
+        "content-security-policy": policy,
+        "cache-control": "no-cache",
+        "etag": tag,
+        "vary": "accept-encoding",
+    }
 
     async def send(request: Request) -> Response:
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed, headers={**headers, "content-encoding": "gzip"})
         return Response(body, headers=headers)
 
     return send

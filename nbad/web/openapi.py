@@ -120,8 +120,21 @@ DOCUMENT: dict[str, Any] = {
             "parameters": _GAME_ID,
         },
         "/v1/games/{game_id}/plays": {
-            **_get("Every play with its forecast and its swing", _PLAYS, _404=_NO_GAME),
-            "parameters": _GAME_ID,
+            **_get(
+                "Every play with its forecast and its swing",
+                _PLAYS,
+                _400=("not a number of plays", _ERROR),
+                _404=_NO_GAME,
+            ),
+            "parameters": [
+                *_GAME_ID,
+                {
+                    "name": "from",
+                    "in": "query",
+                    "description": "leave out so many plays: those that are known",
+                    "schema": {"type": "integer", "minimum": 0},
+                },
+            ],
         },
         "/v1/games/{game_id}/plays.csv": {
             "get": {
