@@ -35,7 +35,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "demo",
         help="a simulated night of games, predicted live, with no network",
         description="Simulates a night of games, runs the daemon on it, and shows what it sends.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--games", type=int, default=10, metavar="N", help=f"1 to {MAX_GAMES}")
     parser.add_argument("--speed", type=float, default=20.0, metavar="X", help="times real time")

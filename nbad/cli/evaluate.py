@@ -27,7 +27,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Plays recorded games in the order of their ids through the daemon's pattern"
         " builder and scores a model at every 30 s of regulation. Games that the model learnt from"
         " are forecast by the same recipe fitted on the other games (cross-validation).",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data(parser)
     parser.add_argument(
