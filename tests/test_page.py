@@ -208,7 +208,7 @@ def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path
         port = daemon.port("http")
         with browser(tmp_path / "profile") as tab:
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
-            tab.wait_until("document.querySelector('#link')?.textContent === 'reconnecting…'")
+            tab.wait_until("document.body.innerText.includes('expected a token')")
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/?token=s3cret")
             tab.click(".card")
             assert tab.evaluate("location.search") == "?token=s3cret"
