@@ -1,7 +1,9 @@
 # Everything on a machine with Python 3.11, pip and make, and nothing else.
 #
 #   make demo    a simulated night, the daemon and its page      make test    the tests
+#   make demo-relay   daemons, relays and a client that kills around it do not disturb (redis-server)
 #   make bench   every stage beside its budget and the baselines
+#   make quick   those of them that take no time     make laws   properties on fresh examples
 #   make setup   .venv/ with the nbad command                    make lint    make types
 #   make install (as root) the systemd units and a configuration, for this checkout
 #   make lock    resolve the dependencies of pyproject.toml anew
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup install dev demo bench test lint types libgomp lock clean
+.PHONY: setup install dev demo demo-relay bench test quick laws coverage lint types libgomp lock clean
 
 setup: $(VENV)/.run
 
@@ -22,7 +24,7 @@ install: setup
 	@case '$(CURDIR)/' in /home/*|/root/*|/tmp/*|/var/tmp/*) echo 'make install: the service sees \
 	neither /home, /root nor /tmp: move this checkout, to /opt/nbad say' >&2; exit 1;; esac
 	install -d $(UNITS) $(DESTDIR)/etc/nbad
-	for unit in nbad.service nbad.socket nbad-http.socket; do \
+	for unit in nbad.service nbad.socket nbad-http.socket nbad-relay@.service; do \
 	  sed 's#/opt/nbad#$(CURDIR)#g' systemd/$$unit >$(UNITS)/$$unit || exit; done
 	if [ "$$(systemctl --version | awk 'NR == 1 { print int($$2) }')" -ge 253 ]; then \
 	  install -Dm644 systemd/nbad.service.d-notify-reload.conf \
@@ -36,6 +38,9 @@ dev: $(VENV)/.dev
 demo: $(VENV)/.run
 	$(BIN)/nbad demo $(DEMO)
 
+demo-relay: $(VENV)/.run
+	$(BIN)/python examples/relay_demo.py $(DEMO)
+
 bench: $(VENV)/.run
 	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/nbad bench $(BENCH)
@@ -44,6 +49,18 @@ bench: $(VENV)/.run
 JOBS ?= 3
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' $(TESTS)
+
+# The laws, with other examples each time.
+laws: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile fresh -m 'hypothesis and not slow'
+
+# Branches too, of what runs in the tests' own process.
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' -q \
+	  --cov nbad --cov-branch --cov-report term:skip-covered
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

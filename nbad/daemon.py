@@ -20,6 +20,7 @@ from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
+from nbad.publish.publisher import Publisher
 from nbad.recording.recorder import Recorder
 from nbad.reloading import Reloads, load
 from nbad.settings.current import Runtime, Settings
@@ -108,27 +109,33 @@ async def _run(
 ) -> None:
     settings = Settings(runtime)
     hub = open_hub(settings)
-    live = Live(hub, Statistics(), metrics)
+    publisher = Publisher(hub.journal, settings, metrics.wrote)
+    hub.on_news = publisher.wake
+    live = Live(hub, Statistics(), metrics, unready_too=publisher.unready)
     collector = Collector()
     log.info("starting", version=__version__, pid=os.getpid(), model=runtime.forecaster.name)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloads.run, settings, lambda: live.tick is not None)
         # Before the pipeline: /readyz says why it is not ready yet.
         await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
-        served = _on_tick_served(notifier, live, collector)
+        nursery.start_soon(publisher.run)
+        served = _on_tick_served(notifier, live, collector, publisher)
         recorder = Recorder(settings)
         recording = await nursery.start(recorder.run)
         serve = partial(
             serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
         )
         await run_stages(settings, serve, source=source, tap=recorder.put)
+        await publisher.finish()
         recording.set()
         await recorder.ended.wait()
         nursery.cancel_scope.cancel()
     log.info("stopped")
 
 
-def _on_tick_served(notifier: Notifier, live: Live, collector: Collector) -> Callable[[Tick], None]:
+def _on_tick_served(
+    notifier: Notifier, live: Live, collector: Collector, publisher: Publisher
+) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
@@ -138,6 +145,10 @@ def _on_tick_served(notifier: Notifier, live: Live, collector: Collector) -> Cal
         nonlocal ready, feed
         now = trio.current_time()
         live.served(tick)
+        live.metrics.published(
+            publisher.entries, publisher.backlog.lost, publisher.failures, leading=publisher.leading
+        )
+        publisher.note_tick(tick)
         total = (now - tick.started) * 1e3
         hub = live.hub
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"

@@ -207,12 +207,16 @@ class Quantiles(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What the model says of a game: P(home wins), final margin (home − away), final total."""
+    """What the model says of a game: P(home wins), final margin (home − away), final total.
+
+    ``basis`` says from what it knew the two sides before tip-off: rating, market or both.
+    """
 
     home_win: float
     margin: Quantiles
     total: Quantiles
     model: str
+    basis: str = "rating"
 
 
 class Point(NamedTuple):

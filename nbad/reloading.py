@@ -70,7 +70,7 @@ class Reloads:
                     self._notifier.ready(f"reloaded, {settings.current.forecaster.name}")
 
     async def _reload(self, settings: Settings) -> bool:
-        old = settings.current
+        old = settings.given
         try:
             # In a thread: the stages go on while files are read and a model is tried.
             new, out = await trio.to_thread.run_sync(

@@ -97,6 +97,7 @@ def test_what_is_no_listening_tcp_socket_is_an_error(tmp_path: Path) -> None:
         passed(file, names="stream")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_who_comes_while_no_daemon_runs_waits_for_the_next(
     listening: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def test_figures_are_those_of_the_ticks() -> None:
     assert percentile([3.0], 0.99) == 3.0
 
 
+@pytest.mark.slow
 def test_it_measures_a_slate(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
     options = ["--alone", "--slates", "2", "--polls", "3", "--subscribers", "3", "--json", str(out)]
@@ -48,6 +49,7 @@ def test_it_measures_a_slate(tmp_path: Path) -> None:
     assert "2 live games, 3 subscribers" in done.stdout
 
 
+@pytest.mark.slow
 def test_it_measures_the_configured_feed(tmp_path: Path) -> None:
     config = tmp_path / "nbad.toml"
     with serving("--games", "4") as urls:

@@ -42,6 +42,7 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert f"{path}: log.file: expected a file to write, was: " in done.stderr
 
 
+@pytest.mark.slow
 def test_it_tries_the_feed(tmp_path: Path) -> None:
     path = tmp_path / "nbad.toml"
     with serving("--games", "4") as urls:

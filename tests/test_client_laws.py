@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(steps, st.sampled_from(FILTERS), st.sampled_from([1, 8]), st.sampled_from([0.0, 300.0]))
 def test_the_view_is_the_truth(

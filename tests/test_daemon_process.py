@@ -19,6 +19,9 @@ from nbad.simulator import simulate_night
 LIVE = Path(__file__).parent.parent.parent / "shared" / "data" / "live"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -18,6 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from nbad.simulator import simulate_night
 
+pytestmark = pytest.mark.slow
+
 
 def listen(stream: ClientConnection, seen: Counter[str], games: dict[str, Any]) -> None:
     while True:

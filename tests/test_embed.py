@@ -32,6 +32,7 @@ def unconfigured() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.mark.slow
 def test_the_example_follows_a_night_to_its_end(tmp_path: Path) -> None:
     # Slow enough for a busy machine to begin before the night has ended.
     with serving("--games", "2", "--seed", "3", "--speed", "300") as urls:

@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from daemon_kit import Daemon, get, serving, until_status
 
 from nbad.observe.logs import _tell_lost
@@ -78,6 +79,7 @@ def test_a_pipe_that_was_closed_costs_lines() -> None:
         sink.close()
 
 
+@pytest.mark.slow
 def test_the_daemon_serves_without_room_for_its_log(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)

@@ -16,6 +16,8 @@ from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.pattern.history import GameHistory
+from nbad.pattern.players import GameLines
+from nbad.pattern.rating import Expectation
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
@@ -24,11 +26,25 @@ from nbad.stages.parser import GameTracker
 from nbad.stages.patterns import PatternTracker
 from nbad.training.readers import read_cdn, read_games
 from nbad.training.recorded import RecordedGame
-from nbad.training.replay import WINDOW_S, expectations, replay
+from nbad.training.replay import WINDOW_S, Rows, fold_game, rate
+from nbad.training.replay import replay as replay_folded
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = DATA / "live" / "playbyplay_0022000001.json"
 SEASON = DATA / "nbastats_2015_16_train.tar.xz"
+
+
+def expectations(games: list[RecordedGame]) -> list[Expectation]:
+    """What was expected of each, the ratings starting from the bundled model's."""
+    folded = [fold_game(game) for game in games]
+    return rate(folded, base=Forecaster.load().ratings).expected
+
+
+def replay(games: list[RecordedGame]) -> Rows:
+    rows = replay_folded([fold_game(game) for game in games], expectations(games))
+    return rows[rows.grid]
+
+
 Point = tuple[float, NDArray[np.float64]]
 
 
@@ -98,7 +114,10 @@ def test_the_daemon_shows_the_model_what_training_did(source) -> None:  # type: 
     series: list[Point] = []
     for body, row, series in daemon(game, said):  # noqa: B007 - the last series is compared below
         plays = read(body).plays
-        whole = GameHistory(game.home_id, game.away_id, expectations([game])[0], WINDOW_S)
+        # Who starts is known once the plays have shown all ten.
+        told = fold_game(replace(game, plays=plays))
+        (expected,) = rate([told], base=Forecaster.load().ratings).expected
+        whole = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
         whole.fold(plays)
         assert row.tobytes() == np.array(whole.current()).tobytes()
         ticks += 1
@@ -179,7 +198,10 @@ def test_the_schedule_rates_as_training_does() -> None:
         fetched = Fetched(Tick(number, 0.0, force), documents=(board,))
         updates, _ = GameTracker().take(fetched)
         made, _ = book.fold(replace(updates, schedule=Schedule(results, ())))
-        expected = expectations(games)[number]
+        # The schedule tells of nobody who played.
+        folded = [replace(fold_game(game), lines=GameLines()) for game in games]
+        expected = rate(folded, base=Forecaster.load().ratings).expected[number]
         blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
         assert made.matrix[0].tobytes() == np.array(blank.current()).tobytes()
-        assert expected.margin != expectations(games[:1])[0].margin or number < 8
+        alone = rate(folded[number:][:1], base=Forecaster.load().ratings).expected[0]
+        assert expected.margin != alone.margin or number < 8

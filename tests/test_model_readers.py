@@ -5,17 +5,21 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nbad.domain import Play
 from nbad.feed.client import Arrival
 from nbad.pattern.history import GameHistory
+from nbad.pattern.players import game_lines, starting_fives
 from nbad.pattern.possession import possession_after
 from nbad.pattern.rating import Expectation
 from nbad.recording.format import Writer
 from nbad.simulator import simulate_night
+from nbad.training.flatform import read_flat
 from nbad.training.readers import read_games
 from nbad.training.recorded import RecordedGame, game_days
+from nbad.training.replay import fold_game
 from nbad.training.statsform import read_csv
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -170,3 +174,76 @@ def test_days_are_counted_from_the_wall_clock_or_told() -> None:
     # The last has a later clock, but team 1 does not play twice a day.
     assert game_days(games) == [0, 0, 0, 1, 1, 2]
     assert game_days([game(1, 1, 2, seven, day=739_000)]) == [739_000]
+
+
+def test_a_substitution_a_steal_and_a_block_are_plays_of_their_own() -> None:
+    head = "GAME_ID,EVENTMSGTYPE,PERIOD,PCTIMESTRING,HOMEDESCRIPTION,VISITORDESCRIPTION,SCORE," + (
+        "PERSON1TYPE,PLAYER1_ID,PLAYER1_TEAM_ID,PLAYER2_ID,PLAYER2_TEAM_ID,"
+        "PLAYER3_ID,PLAYER3_TEAM_ID\n"
+    )
+    game = read_csv(
+        head
+        + "21500001,5,1,11:00,A Turnover,B STEAL,,4,1,11,2,22,0,\n"
+        + "21500001,2,1,10:50,C BLOCK,MISS B 3PT,,5,2,22,0,,3,11\n"
+        + "21500001,1,1,10:40,A Layup (2 PTS),,0 - 2,4,1,11,0,,0,\n"
+        + "21500001,8,1,10:30,SUB: D FOR A,,,4,1,11,4,11,0,\n"
+        + "21500001,4,1,10:20,HAWKS Rebound,,,2,11,,0,,0,\n"
+    )
+    told = [(play.kind, play.subkind, play.person_id, play.team_id) for play in game.plays]
+    assert told == [
+        ("turnover", "", 1, 11), ("steal", "", 2, 22), ("3pt", "", 2, 22), ("block", "", 3, 11),
+        ("2pt", "", 1, 11), ("substitution", "out", 1, 11), ("substitution", "in", 4, 11),
+        ("rebound", "", 0, 11),
+    ]  # fmt: skip
+    lines = game_lines(game.plays, 11, 22).lines
+    assert lines[1] == (11, (2.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+    assert lines[2] == (22, (0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0))
+    assert lines[3] == (11, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0))
+
+
+def test_who_starts_is_who_did_not_come_in() -> None:
+    def by(person: int, kind: str = "rebound", subkind: str = "", period: int = 1) -> Play:
+        return play(kind, subkind)._replace(person_id=person, period=period)
+
+    first = [by(person) for person in (1, 2, 3, 4)]
+    bench = [by(8, "foul", "technical"), by(7, "substitution", "in"), by(7), by(1, "freethrow")]
+    assert starting_fives([*first, *bench], 1, 2) == ((), ())
+    assert starting_fives([*first, *bench, by(9, period=2)], 1, 2) == ((), ())
+    five = starting_fives([*first, *bench, by(5, "substitution", "out")], 1, 2)
+    assert five == ((1, 2, 3, 4, 5), ())
+    # A play more never changes a five that was told.
+    assert starting_fives([*first, *bench, by(5, "substitution", "out"), by(6)], 1, 2) == five
+
+
+def test_the_two_forms_of_a_game_say_the_same() -> None:
+    """One real game as stats.nba.com tells it and as cdn.nba.com does, flattened."""
+    archives = (
+        DATA / "seasons" / "playbyplay_v2" / "v2_2020.tar.xz",
+        (DATA / "seasons" / "playbyplay_cdn" / "pbp_2021.tar.xz"),
+    )
+    if not all(path.exists() for path in archives):
+        pytest.skip("no ../shared/data")
+    games = []
+    for archive, name in zip(archives, ("22000001.csv", "2021_22000001.csv"), strict=True):
+        with tarfile.open(archive) as opened:
+            for member in opened:
+                if Path(member.name).name == name:
+                    file = opened.extractfile(member)
+                    assert file is not None
+                    text = file.read().decode()
+                    break
+        games.append(read_csv(text) if "EVENTMSGTYPE" in text else read_flat(text))
+    stats, flat = games
+    assert (stats.game_id, stats.home_id, stats.away_id, stats.final) == (
+        flat.game_id, flat.home_id, flat.away_id, flat.final,
+    )  # fmt: skip
+    ours, theirs = (game_lines(game.plays, game.home_id, game.away_id) for game in games)
+    assert set(ours.home_five) == set(theirs.home_five)
+    assert set(ours.away_five) == set(theirs.away_five)
+    assert len(ours.home_five) == len(ours.away_five) == 5
+    assert ours.lines == theirs.lines
+    rows = [fold_game(game) for game in games]
+    agree = np.mean([
+        np.array_equal(a[:10], b[:10]) for a, b in zip(rows[0].matrix, rows[1].matrix, strict=True)
+    ])  # fmt: skip
+    assert agree > 0.9  # a shot may be told a second apart

@@ -9,16 +9,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
 from daemon_kit import Daemon, messages, serving
 
 from nbad.model.forecaster import BUNDLED, Forecaster
+
+pytestmark = pytest.mark.slow
 
 
 def renamed(folder: Path, name: str) -> str:
     """A model made anew in ``folder``, as `nbad train --name` makes it; the name forecasts carry"""
     shutil.copytree(BUNDLED, folder, dirs_exist_ok=True)
     facts = folder / "model.json"
-    facts.write_text(facts.read_text().replace('"name": "nbad-2"', f'"name": "{name}"'))
+    facts.write_text(facts.read_text().replace('"name": "nbad-3"', f'"name": "{name}"'))
     return Forecaster.load(folder).name
 
 

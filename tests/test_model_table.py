@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from nbad.model.forecaster import BUNDLED, COLUMNS, FACTS, TREES, Forecaster, ModelError
+from nbad.model.forecaster import BUNDLED, COLUMNS, FACTS, RATINGS, TREES, Forecaster, ModelError
 from nbad.model.proof import fingerprints
 from nbad.model.table import ScoreTable
 
@@ -62,12 +62,14 @@ def test_a_booster_too_large_for_a_table_is_refused() -> None:
         ScoreTable(grown(6))
 
 
-@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("columns", [1, 4])
 def test_trees_of_another_model_are_refused(columns: int, tmp_path: Path) -> None:
     trees = grown(columns).model_to_string()
+    ratings = (BUNDLED / RATINGS).read_bytes()
     facts = orjson.loads((BUNDLED / FACTS).read_bytes())
-    facts["files"] = fingerprints({TREES: trees.encode()})
+    facts["files"] = fingerprints({TREES: trees.encode(), RATINGS: ratings})
     (tmp_path / FACTS).write_bytes(orjson.dumps(facts))
     (tmp_path / TREES).write_text(trees)
-    with pytest.raises(ModelError, match=rf"{TREES}: expected trees of 2 columns, was {columns}"):
+    (tmp_path / RATINGS).write_bytes(ratings)
+    with pytest.raises(ModelError, match=rf"{TREES}: expected trees of 3 columns, was {columns}"):
         Forecaster.load(tmp_path)

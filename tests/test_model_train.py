@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from nbad.cli import main
 from nbad.cli.evaluate import COLUMNS
 from nbad.model.forecaster import Forecaster
 from nbad.simulator import simulate_night
+from nbad.training.evaluate import NO_RATING, PRIOR, RESULTS
 from nbad.training.readers import read_games
 from nbad.training.recorded import RecordedGame
-from nbad.training.replay import replay
-from nbad.training.train import save
 
-pytestmark = pytest.mark.xdist_group("train")  # one worker trains what the tests share
+# One worker trains what the tests share.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("train")]
 
 GAMES = 45
 
@@ -50,33 +51,16 @@ def test_the_same_games_make_the_same_model(
     recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "--data", str(recorded), "--out", str(tmp_path), "--name", "mine"]) == 0
-    for name in ("model.json", "home_win.txt", "CARD.md"):
+    for name in ("model.json", "home_win.txt", "ratings.json", "CARD.md"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
     model = Forecaster.load(tmp_path)
     assert model.name.startswith("mine-")
-    assert model.trained_on == {f"00225{number:05}" for number in range(1, GAMES + 1)}
+    assert all(model.trained_on(f"00225{number:05}") for number in range(1, GAMES + 1))
+    assert not any(model.trained_on(f"00225{number:05}") for number in (0, GAMES + 1))
+    assert model.ratings.learnt == {f"00225{number:05}" for number in range(1, GAMES + 1)}
     assert f"# {model.name}\n" in (tmp_path / "CARD.md").read_text()
     assert f"{model.name}: 45 games by cross-validation" in capsys.readouterr().out
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_bundled_model_is_what_the_recipe_makes(tmp_path: Path) -> None:
-    """Whoever changes the recipe trains the bundled model anew."""
-    data = Path(__file__).parents[2] / "shared" / "data" / "nbastats_2015_16_train.tar.xz"
-    if not data.exists():
-        pytest.skip("no ../shared/data")
-    games = [game for _, game in read_games(data) if isinstance(game, RecordedGame)]
-    rows = replay(games, fine=True)
-    save(tmp_path, rows, games, 1, "nbad-2")
-    made, bundled = Forecaster.load(tmp_path), Forecaster.load()
-    # Another machine's arithmetic may end in other last bits, so not the files are compared.
-    some = rows.matrix[::50]
-    assert made.trained_on == bundled.trained_on
-    for ours, theirs in zip(made.forecast(some), bundled.forecast(some), strict=True):
-        assert ours.home_win == pytest.approx(theirs.home_win, abs=1e-4)
-        # Points come rounded to 0.01: one step apart at most.
-        assert ours.margin.p90 == pytest.approx(theirs.margin.p90, abs=0.015)
-        assert ours.total.p10 == pytest.approx(theirs.total.p10, abs=0.015)
 
 
 def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:
@@ -97,6 +81,7 @@ def test_unseen_games_are_forecast_by_the_model_itself(
     assert figures["how"] == "5 games that the model has not seen"
     assert figures["model"] == Forecaster.load().name
     assert figures["rows"] == 5 * 96
+    assert figures["basis"] == {"rating": 5}
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -141,6 +126,40 @@ def test_later_games_change_no_forecast(recorded: Path, tmp_path: Path) -> None:
     assert forecasts[0] == forecasts[1]
 
 
+def test_results_and_lines_of_a_game_touch_what_they_may(recorded: Path, tmp_path: Path) -> None:
+    """Earlier results and a game's own line move its forecasts; its own result and later do not."""
+
+    def forecasts(results: str, lines: str = "") -> list[str]:
+        (tmp_path / "results.csv").write_text(
+            "game_id,date,type,home_id,away_id,home_points,away_points\n" + results
+        )
+        (tmp_path / "lines.csv").write_text("game_id,date,home_by,total\n" + lines)
+        out = tmp_path / "out.csv"
+        arguments = ["evaluate", "--data", str(recorded), "--from", "0022500041", "--json"]
+        for name in ("results", "lines"):
+            arguments += [f"--{name}", str(tmp_path / f"{name}.csv")]
+        assert main([*arguments, "--predictions", str(out)]) == 0
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        return [row["home_win"] for row in rows if row["game_id"] == "0022500041"]
+
+    games = dict(read_games(recorded))
+    game = games["playbyplay_0022500041.json"]
+    assert isinstance(game, RecordedGame)
+    assert game.day is not None
+    today, before = (date.fromordinal(game.day - back).isoformat() for back in (0, 30))
+    sides = f"{game.home_id},{game.away_id}"
+    own = f"0022500041,{today},regular,{sides},180,60\n"
+    later = f"0022500900,{today},regular,{sides},180,60\n"
+    earlier = f"0022500900,{before},regular,{sides},180,60\n"
+    plain = forecasts("")
+    assert forecasts(own + later) == plain
+    assert float(forecasts(earlier)[0]) > float(plain[0])
+    market = forecasts("", "0022500041,,-15.5,220\n0022500042,,15.5,220\n")
+    assert float(market[0]) < 0.25
+    assert forecasts("", "0022500041,,,\n0022500042,,15.5,220\n") == plain
+    assert forecasts("", "0022500041,,-155,220\n") == plain  # absurd
+
+
 def test_seen_games_are_not_forecast_by_what_has_seen_them(
     recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,7 +168,14 @@ def test_seen_games_are_not_forecast_by_what_has_seen_them(
     assert main([*arguments, "--plot", str(plot)]) == 0
     shown = capsys.readouterr().out
     assert "45 games by cross-validation of its recipe" in shown
-    for name in ("prior alone", "Brownian, no rating", "logistic regression", "naive LightGBM"):
+    for name in (
+        PRIOR,
+        RESULTS,
+        NO_RATING,
+        "Brownian, no rating",
+        "logistic regression",
+        "naive LightGBM",
+    ):
         assert name in shown
     for part in ("all", "Q1", "Q4", "by minute", "margin CRPS", "80 % interval covers"):
         assert part in shown
@@ -179,6 +205,12 @@ def test_a_broken_game_is_named_and_left_out(
         (["evaluate", "--data", ".", "--model", "absent"], 78, "expected a model made by"),
         (["train", "--data", "empty"], 64, "expected at least 40 games, was 0"),
         (["evaluate", "--data", "empty"], 64, "expected a game"),
+        (["evaluate", "--data", "empty", "--results", "no.csv"], 64, "--results no.csv: expected"),
+        (
+            ["train", "--data", "empty", "--lines", "bad.csv"],
+            64,
+            "was: line 2: KeyError('home_by')",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_on_one_line(
@@ -191,6 +223,7 @@ def test_what_cannot_be_done_is_said_on_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.csv").write_text("game_id,total\n0022500001,220\n")
     assert main(arguments) == code
     error = capsys.readouterr().err
     assert said in error

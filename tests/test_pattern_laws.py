@@ -14,7 +14,7 @@ from nbad.domain import BoardEntry, Play, Result, Status, Team
 from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster, ModelError
 from nbad.pattern.clock import elapsed_s, remaining_s
-from nbad.pattern.features import FEATURES, GRID, INDEX
+from nbad.pattern.features import FEATURES, INDEX
 from nbad.pattern.history import GameHistory, Row
 from nbad.pattern.rating import Expectation, Ratings
 from nbad.simulator import simulate_night
@@ -131,7 +131,6 @@ def test_every_feature_is_where_its_name_says() -> None:
             "expected_margin_sd": Expectation(3.0, 220.0).margin_sd,
             "expected_total": 220.0,
             "over": over,
-            **{f"grid_{point}": back((23 - point) * 30) for point in range(24)},
         }
 
 
@@ -192,7 +191,6 @@ def test_the_end_is_certain(forecaster: Forecaster) -> None:
 
 def test_quantiles_are_in_order_and_agree_with_the_probability(forecaster: Forecaster) -> None:
     rows = np.array([row for _, row in history().fold(plays())])
-    assert rows[:, GRID].shape[1] == 24
     for forecast in forecaster.forecast(rows):
         for quantiles in (forecast.margin, forecast.total):
             assert quantiles.p10 <= quantiles.p50 <= quantiles.p90
@@ -200,9 +198,9 @@ def test_quantiles_are_in_order_and_agree_with_the_probability(forecaster: Forec
 
 
 def test_a_games_own_result_cannot_touch_its_features() -> None:
-    before = [Result("1", "2026-01-01T00:00:00Z", 1, 2, 100, 90)]
-    own = Result("2", "2026-01-02T00:00:00Z", 1, 2, 150, 50)
-    later = Result("3", "2026-01-03T00:00:00Z", 1, 2, 150, 50)
+    before = [Result("0022500001", "2026-01-01T00:00:00Z", 1, 2, 100, 90)]
+    own = Result("0022500002", "2026-01-02T00:00:00Z", 1, 2, 150, 50)
+    later = Result("0022500003", "2026-01-03T00:00:00Z", 1, 2, 150, 50)
     start = own.start_utc
     expected = Ratings.before(before, start).expect(1, 2)
     assert Ratings.before([*before, own, later], start).expect(1, 2) == expected
@@ -214,6 +212,7 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path) -> None:  # type: ignore
         Forecaster.load(tmp_path)
     (tmp_path / "model.json").write_text("{}")
     (tmp_path / "home_win.txt").write_text("no trees")
+    (tmp_path / "ratings.json").write_text("{}")
     with pytest.raises(ModelError, match="expected a model that loads"):
         Forecaster.load(tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbad.domain import Play
-from nbad.pattern.features import GRID, INDEX
+from nbad.pattern.features import INDEX
 from nbad.pattern.history import GameHistory
 from nbad.pattern.rating import Expectation
 
@@ -60,7 +60,7 @@ def test_the_grid_and_the_swings_look_back_in_game_time() -> None:
     game.fold([played for played, _ in WORKED[:6]])
     row = game.current()
     # At 3:00 of the game: a point of the grid every 30 s, what was before tip-off is 0.
-    assert list(row[GRID]) == [*[0] * 17, 0, 3, 0, 0, 0, 3, 3]
+    assert list(game.grid()) == [*[0] * 17, 0, 3, 0, 0, 0, 3, 3]
     assert row[INDEX["swing_60"]] == 3 - 0  # 2:00: level, after the late play
     assert row[INDEX["swing_120"]] == 3 - 0  # 1:00: 3–3
     assert row[INDEX["swing_300"]] == 3 - 0  # before tip-off

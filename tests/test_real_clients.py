@@ -27,6 +27,9 @@ OPTIONS = ["--games", str(GAMES), "--seed", str(SEED), "--speed", "900"]
 STAY = 4
 
 
+pytestmark = pytest.mark.slow
+
+
 def view(games: dict[str, Any]) -> dict[str, tuple[int, int]]:
     return {
         game_id: (game["home"]["score"], game["away"]["score"])

@@ -196,6 +196,7 @@ async def play(recording: Path) -> list[bytes]:
     return batches
 
 
+@pytest.mark.slow
 async def test_a_replay_gives_the_same_batches_twice(
     autojump_clock: trio.testing.MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +232,7 @@ async def test_a_disk_that_fails_does_not_stop_the_pipeline(tmp_path: Path) -> N
     assert len(read(folder)) == 1
 
 
+@pytest.mark.slow
 def test_the_daemon_records_and_the_feed_serves_it_again(tmp_path: Path) -> None:
     finals = simulate_night(2, 2).finals
     kept = tmp_path / "kept"
@@ -249,6 +251,7 @@ def test_the_daemon_records_and_the_feed_serves_it_again(tmp_path: Path) -> None
         assert again.end() == 0
 
 
+@pytest.mark.slow
 def test_record_is_killed_and_what_it_kept_is_whole(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "2", "--speed", "600") as urls:
         config = tmp_path / "nbad.toml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,16 @@ def test_the_example_file_shows_every_default() -> None:
     shown = tomllib.loads("\n".join(uncommented))
     defaults = Config().model_dump(mode="json", exclude_none=True)
     # A path without a default is shown as the empty string, which the loader takes for none.
-    given = {
-        section: {key: value for key, value in keys.items() if value != ""}
-        for section, keys in shown.items()
-    }
-    assert given == defaults
+    assert _filled(shown) == _filled(defaults)
     for name, section in Config():
         assert set(shown[name]) == set(type(section).model_fields)
+
+
+def _filled(sections: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        section: {key: value for key, value in keys.items() if value != ""}
+        for section, keys in sections.items()
+    }
 
 
 @pytest.mark.parametrize(

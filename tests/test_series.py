@@ -12,6 +12,7 @@ from nbad.channels import open_bounded
 from nbad.domain import BoardEntry, Forecast, Game, Play, Quantiles, Status, Team, Update
 from nbad.observe.timing import Tick
 from nbad.pattern.features import INDEX
+from nbad.pattern.rating import Ratings
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.stages.envelopes import Forecasts, Patterns, Updates
@@ -30,6 +31,7 @@ class Plain:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.ratings = Ratings()
 
     def forecast(self, matrix: NDArray[np.float64]) -> list[Forecast]:
         margins = [float(row[INDEX["differential"]]) for row in matrix]

@@ -196,6 +196,7 @@ def assert_well_formed(events: list[Event]) -> None:
     assert score[0] != score[1]
 
 
+@pytest.mark.slow
 def test_overtime_is_told_as_the_feed_tells_it() -> None:
     texts = set()
     for seed in range(1, 12):
@@ -215,6 +216,7 @@ def test_overtime_is_told_as_the_feed_tells_it() -> None:
     assert texts <= {"Final/OT", "Final/OT2", "Final/OT3"}
 
 
+@pytest.mark.slow
 def test_games_are_like_real_ones_on_average() -> None:
     clubs = make_league(Random("league"))
     rng = Random("pairs")

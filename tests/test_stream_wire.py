@@ -30,6 +30,7 @@ def test_game_message_stands_alone() -> None:
             "margin": {"p10": -9.88, "p50": 1.23, "p90": 11.0},
             "total": {"p10": 201.0, "p50": 215.56, "p90": 230.1},
             "model": "m1",
+            "basis": "rating",
         },
         "event": {
             "number": 7,

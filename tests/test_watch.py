@@ -86,6 +86,7 @@ def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int)
         assert daemon.end() == 0
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
     with serving("--games", "3", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)

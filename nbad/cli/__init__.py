@@ -15,6 +15,7 @@ from nbad.cli import (
     evaluate,
     feed,
     record,
+    relay,
     run,
     stats,
     train,
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for module in (
         demo,
         run,
+        relay,
         watch,
         check,
         stats,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbad.cli.games import add_data, progress, read_all
+from nbad.cli.games import add_data, notify, read_all
 from nbad.exit_codes import CONFIG, USAGE, end
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="score a model on recorded games",
         description="Plays recorded games in the order of their ids through the daemon's pattern"
         " builder and scores a model at every 30 s of regulation. Games that the model learnt from"
-        " are forecast by the same recipe fitted on the other games (cross-validation).",
+        " are forecast by the same recipe fitted on other games: the seasons before theirs, or by"
+        " cross-validation where there are fewer than four.",
     )
     add_data(parser)
     parser.add_argument(
@@ -53,13 +54,13 @@ def run(args: argparse.Namespace) -> int:
         forecaster = Forecaster.load(args.model)
     except ModelError as error:
         return end("evaluate", CONFIG, str(error))
-    games = read_all("evaluate", args.data)
-    if isinstance(games, int):
-        return games
-    if not any(game.game_id >= start for game in games):
+    known = read_all("evaluate", args)
+    if isinstance(known, int):
+        return known
+    if not any(game.game_id >= start for game in known.games):
         return end("evaluate", USAGE, f"--from {args.start}: expected a game at or after it,"
-                   f" was {len(games)} games before it")  # fmt: skip
-    made = evaluate(games, forecaster, start=start, progress=progress("replayed"))
+                   f" was {len(known.games)} games before it")  # fmt: skip
+    made = evaluate(known, forecaster, start=start, notify=notify)
     try:
         if args.predictions:
             write_predictions(args.predictions, made)
@@ -98,7 +99,8 @@ def write_predictions(path: Path, made: Evaluation) -> None:
 
 def table(figures: dict[str, Any]) -> str:
     """The figures as text."""
-    lines = [f"{figures['model']}: {figures['how']}; {figures['rows']} rows"]
+    basis = ", ".join(f"{count} by {name}" for name, count in sorted(figures["basis"].items()))
+    lines = [f"{figures['model']}: {figures['how']}; {figures['rows']} rows; expected {basis}"]
     parts = list(figures["distributions"])
     for part in parts:
         lines += ["", f"{part:27}{'Brier':>8}{'log loss':>10}{'ECE':>8}{'right':>8}"

@@ -5,46 +5,69 @@ from __future__ import annotations
 import argparse
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nbad.exit_codes import USAGE, end
 
 if TYPE_CHECKING:
-    from nbad.training.recorded import RecordedGame
+    from nbad.training.train import Known
 
 T = TypeVar("T")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the option."""
+    """Add the options."""
     parser.add_argument(
         "--data", type=Path, action="append", required=True, metavar="PATH",
-        help="a folder, .tar.xz or file of stats.nba.com CSVs or cdn.nba.com play-by-play JSON,"
-        " or a folder made by `nbad record`; repeatable",
+        help="a folder, .tar.xz or file of stats.nba.com CSVs, of flattened cdn.nba.com CSVs or of"
+        " cdn.nba.com play-by-play JSON, or a folder made by `nbad record`; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--results", type=Path, action="append", default=[], metavar="FILE.csv",
+        help="results by game_id and date, for the ratings: of each game only those of the days"
+        " before it count; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lines", type=Path, action="append", default=[], metavar="FILE.csv",
+        help="closing lines by game_id (home_by, total); repeatable",
     )  # fmt: skip
 
 
-def read_all(command: str, paths: Sequence[Path]) -> list[RecordedGame] | int:
-    """The games of all ``paths``, each once, in the order of their ids; or an exit code.
+def read_all(command: str, args: argparse.Namespace) -> Known | int:
+    """The games of all ``--data``, each once, in the order of their ids, with the results and the
+    lines; or an exit code.
 
     A broken game is named on standard error and left out.
     """
-    from nbad.training.readers import read_games
-    from nbad.training.recorded import RecordedGame
+    from nbad.training.readers import fold_games
+    from nbad.training.recorded import FoldedGame
+    from nbad.training.results import read_lines, read_results
+    from nbad.training.train import Known
 
-    games: dict[str, RecordedGame] = {}
-    for path in paths:
+    games: dict[str, FoldedGame] = {}
+    for path in args.data:
         try:
-            for _, game in progress("read")(read_games(path)):
-                if isinstance(game, RecordedGame):
+            for _, game in progress(f"read {path.name}")(fold_games(path)):
+                if isinstance(game, FoldedGame):
                     games[game.game_id] = game
                 else:
                     sys.stderr.write(f"skipped {game}\n")
         except (OSError, tarfile.TarError) as error:
             return end(command, USAGE, f"--data {path}: expected readable games, was: {error}")
-    return [games[game_id] for game_id in sorted(games)]
+    known = Known([games[game_id] for game_id in sorted(games)])
+    for option, paths, read, into in (
+        ("--results", args.results, read_results, known.results),
+        ("--lines", args.lines, read_lines, known.lines),
+    ):
+        for path in paths:
+            try:
+                into.update(read(path))  # type: ignore[arg-type]
+            except (OSError, ValueError) as error:
+                return end(command, USAGE, f"{option} {path}: expected a CSV with the columns of"
+                           f" --help, was: {error}")  # fmt: skip
+    return known
 
 
 def progress(what: str) -> Callable[[Iterable[T]], Iterable[T]]:
@@ -52,3 +75,9 @@ def progress(what: str) -> Callable[[Iterable[T]], Iterable[T]]:
     from tqdm import tqdm
 
     return lambda items: tqdm(items, desc=what, unit=" games", disable=None)
+
+
+def notify(said: str) -> None:
+    """A line on standard error, where somebody watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{said} …\n")

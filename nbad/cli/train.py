@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nbad.cli.games import add_data, progress, read_all
+from nbad.cli.games import add_data, notify, read_all
 from nbad.exit_codes import USAGE, end
+
+if TYPE_CHECKING:
+    from nbad.pattern.rating import Ratings
 
 _FEWEST = 40
 
@@ -21,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_data(parser)
     parser.add_argument("--out", type=Path, default=Path("model"), help="the model's folder")
-    parser.add_argument("--name", default="nbad-2", help="what forecasts call it, before its hash")
+    parser.add_argument("--name", default="nbad-3", help="what forecasts call it, before its hash")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same model")
     parser.set_defaults(run=run)
 
@@ -33,21 +37,22 @@ def run(args: argparse.Namespace) -> int:
     from nbad.training.card import card
     from nbad.training.evaluate import MODEL, evaluate, report
     from nbad.training.plots import draw
-    from nbad.training.replay import replay
-    from nbad.training.train import save
+    from nbad.training.train import rated, save
 
-    games = read_all("train", args.data)
-    if isinstance(games, int):
-        return games
-    if len(games) < _FEWEST:
-        return end("train", USAGE, f"--data: expected at least {_FEWEST} games, was {len(games)}")
-    rows = replay(games, fine=True, progress=progress("replayed"))
+    known = read_all("train", args)
+    if isinstance(known, int):
+        return known
+    games = len(known.games)
+    if games < _FEWEST:
+        return end("train", USAGE, f"--data: expected at least {_FEWEST} games, was {games}")
     try:
-        facts = save(args.out, rows, games, args.seed, args.name)
-        sys.stderr.write("cross-validating by game …\n")
-        made = evaluate(games, Forecaster.load(args.out), seed=args.seed)
+        season = rated(known, _bundled_ratings())
+        notify(f"fitting on {games} games")
+        facts = save(args.out, known, season, args.seed, args.name)
+        made = evaluate(known, Forecaster.load(args.out), seed=args.seed, season=season,
+                        notify=notify)  # fmt: skip
         figures = report(made)
-        (args.out / "CARD.md").write_text(card(figures, facts, games))
+        (args.out / "CARD.md").write_text(card(figures, facts, known))
         draw(made, args.out / "evaluation.png")
     except OSError as error:
         return end("train", USAGE, f"--out {args.out}: expected a folder that can be written,"
@@ -58,3 +63,13 @@ def run(args: argparse.Namespace) -> int:
         f" log loss {scores['log_loss']:.4f}, ECE {scores['ece']:.2%}\nwrote {args.out}\n"
     )
     return 0
+
+
+def _bundled_ratings() -> Ratings | None:
+    """What games of later seasons start from; None where the bundled model is being replaced."""
+    from nbad.model.forecaster import Forecaster, ModelError
+
+    try:
+        return Forecaster.load().ratings
+    except ModelError:
+        return None

@@ -38,12 +38,16 @@ class Quantiles(_Message):
 
 
 class Forecast(_Message):
-    """How the game is expected to end. ``margin`` is home - away, ``model`` names who says so."""
+    """How the game is expected to end. ``margin`` is home - away, ``model`` names who says so.
+
+    ``basis``: from what the two sides were known before tip-off.
+    """
 
     home_win: Probability
     margin: Quantiles
     total: Quantiles
     model: str
+    basis: Literal["rating", "market", "both"]
 
 
 class Event(_Message):

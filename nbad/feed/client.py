@@ -232,7 +232,7 @@ class FeedClient:
             kind, told = f"status_{status}", f"{url}: status {status}"
             if status == 429:  # it means all of us; any other, this document
                 self._limiter.pause(wait_s)
-            elif wait_s:
+            if wait_s:  # who waits for its turn again meanwhile would not be known to have failed
                 raise FeedError(kind, told, wait_s)
             raise _PassingError(kind, told)
         kind = headers.get("content-type", "")[:80]
@@ -247,8 +247,9 @@ class FeedClient:
         if body[-64:].rstrip()[-1:] != b"}":
             raise _PassingError("truncated", f"{url}: truncated after {len(body)} bytes")
         etag, modified = headers.get("etag"), headers.get("last-modified")
-        validators = {"If-None-Match": etag} if etag else {}
-        if modified:
+        # What cannot be sent back is none.
+        validators = {"If-None-Match": etag} if etag and etag.isascii() else {}
+        if modified and modified.isascii():
             validators["If-Modified-Since"] = modified
         now = time.time()
         self.date_offset_s = _date_offset_s(headers, now)

@@ -36,13 +36,15 @@ class Now(NamedTuple):
 @dataclass(slots=True)
 class Due:
     """A document's turns: ``at`` is the next, on Trio's clock; how long its answers take, how its
-    cache behaves, and how often in a row it could not be had."""
+    cache behaves, and how often in a row it could not be had. ``barred``: lastly because all of us
+    are to wait (429)."""
 
     at: float
     took_s: float = 0.0
     timing: CacheTiming = field(default_factory=CacheTiming)
     in_flight: bool = False
     failures: int = 0
+    barred: bool = False
 
     def took(self, seconds: float) -> None:
         """Take in how long an answer took."""
@@ -114,12 +116,15 @@ class Turns:
         document.failures = 0
         document.at = self._planned(place, document, now, poll)
 
-    def refused(self, place: str, now: Now, poll: Poll, retry_after_s: float) -> None:
+    def refused(
+        self, place: str, now: Now, poll: Poll, retry_after_s: float, *, barred: bool = False
+    ) -> None:
         """Ask for a document that could not be had ever less often."""
         document = self.documents.get(place)
         if document is None:
             return
         document.failures += 1
+        document.barred = barred
         # Whether it was one bad answer among good ones is seen before the feed is called down.
         first = min(self._interval_s(place, now, poll), DOWN_AFTER_S / 2)
         most = max(first, _MOST_BACKOFF * poll.live_interval_s)
@@ -134,9 +139,10 @@ class Turns:
 
     def _waits(self, place: str) -> bool:
         """Whether plays wait for the board: while the feed refuses all, that one asks for all."""
-        if place == BOARD or not self.documents[BOARD].failures:
+        board = self.documents[BOARD]
+        if place == BOARD or not board.failures:
             return False
-        return self.documents[place].failures > 0
+        return board.barred or self.documents[place].failures > 0
 
     def _interval_s(self, place: str, now: Now, poll: Poll) -> float:
         """How often the document is asked for, where nothing is known of its cache."""

@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 
 from nbad.domain import Forecast, Quantiles
 from nbad.model.normal import logit, normal_quantile, sigmoid, within
-from nbad.model.prior import Prior, effective_remaining, tempo
+from nbad.model.prior import Prior, effective_remaining, prior_of
 from nbad.model.proof import UnprovedError, check_whole, read, try_in_child
 from nbad.model.table import ScoreTable
 from nbad.model.totals import Totals
 from nbad.pattern.features import FEATURES, INDEX
+from nbad.pattern.rating import Ratings
 
 BUNDLED = Path(__file__).parent / "bundled"
-FACTS, TREES = "model.json", "home_win.txt"
+FACTS, TREES, RATINGS = "model.json", "home_win.txt", "ratings.json"
 # As near to certain as a game that goes on can be.
 _SURE = 0.00001
 _Z90 = 1.2815515655446004
 Matrix = NDArray[np.float64]
 
-# The booster's columns, and how P(home wins) may depend on each: a basket moves one of them, and
-# so can never harm the side that made it. A season of another scoring looks alike to both.
-COLUMNS = {"home_tempo": 1, "away_tempo": -1}
+# The booster's columns, and how P(home wins) may depend on each: a basket, and the ball, can never
+# harm the side that has them. None of them names a game.
+COLUMNS = {"remaining_s": 0, "differential": 1, "possession": 1}
+_COLUMNS = [INDEX[name] for name in COLUMNS]
 # The booster corrects, it does not decide: it may move the log-odds by no more than this.
 _LARGEST_CORRECTION = 1.0
 
@@ -54,7 +56,7 @@ class Distribution:
 
 def booster_inputs(matrix: Matrix) -> Matrix:
     """The booster's columns, shape (rows, len(COLUMNS)), in the order of :data:`COLUMNS`."""
-    return np.column_stack([tempo(matrix, 1), tempo(matrix, -1)])
+    return matrix[:, _COLUMNS]
 
 
 def _correction(scores: ScoreTable, inputs: Matrix) -> Matrix:
@@ -81,7 +83,9 @@ class Forecaster:
     ) -> None:
         """``booster`` is None for the prior alone."""
         self.name = name
-        self.trained_on: frozenset[str] = frozenset()
+        # The strengths of all teams at the end of what it learnt from. Never learns: others do.
+        self.ratings = Ratings()
+        self._trained_on: list[tuple[int, int]] = []
         self._prior = prior
         self._totals = totals
         self._scores = None if booster is None else ScoreTable(booster)
@@ -98,6 +102,7 @@ class Forecaster:
         try:
             facts_bytes = read(folder / FACTS)
             trees = read(folder / TREES)
+            ratings = read(folder / RATINGS)
         except UnprovedError as error:
             raise ModelError(str(error)) from None
         except OSError as error:
@@ -111,7 +116,7 @@ class Forecaster:
                     f"{folder}/{FACTS}: expected the features of this version of nbad,"
                     " was another list: train it anew with `nbad train`"
                 )
-            check_whole(folder, facts.get("files", {}), {TREES: trees})
+            check_whole(folder, facts.get("files", {}), {TREES: trees, RATINGS: ratings})
             if not proved and trees != (BUNDLED / TREES).read_bytes():
                 try_in_child(folder)
                 if read(folder / TREES) != trees:
@@ -122,14 +127,17 @@ class Forecaster:
                     f"{folder}/{TREES}: expected trees of {len(COLUMNS)} columns,"
                     f" was {booster.num_feature()}: it is of another model than {FACTS}"
                 )
-            digest = hashlib.sha256(facts_bytes + trees).hexdigest()[:8]
+            digest = hashlib.sha256(facts_bytes + trees + ratings).hexdigest()[:8]
             forecaster = cls(
                 f"{facts['name']}-{digest}",
-                Prior(**facts["prior"]),
+                prior_of(facts["prior"]),
                 Totals(**facts["totals"]),
                 booster,
             )
-            forecaster.trained_on = frozenset(facts["trained_on"].split())
+            forecaster.ratings = Ratings.from_json(orjson.loads(ratings))
+            for run in facts["trained_on"].split():
+                first, last = run.split("-")
+                forecaster._trained_on.append((int(first), int(last)))
             forecaster.try_out()
         except UnprovedError as error:
             raise ModelError(str(error)) from None
@@ -144,6 +152,10 @@ class Forecaster:
                 f"{folder}: expected a model that loads, was broken: {error}"
             ) from None
         return forecaster
+
+    def trained_on(self, game_id: str) -> bool:
+        """Whether it learnt from this game."""
+        return any(first <= int(game_id) <= last for first, last in self._trained_on)
 
     def facts(self) -> dict[str, Any]:
         """What :meth:`load` needs beside the trees."""
@@ -189,6 +201,10 @@ class Forecaster:
             total,
             total_sd,
         )
+
+    def prior_win(self, matrix: Matrix) -> Matrix:
+        """P(home wins) by the prior alone, shape (rows,)."""
+        return self._prior.outcome(matrix, *self._prior.margin(matrix)).home_win
 
     def forecast(self, matrix: Matrix) -> list[Forecast]:
         """Forecast every row of ``matrix``, shape (rows, features), all at once.

@@ -1,32 +1,30 @@
-"""What a game's state says of its final margin, in six numbers: a mean-reverting Brownian motion.
+"""What a game's state says of its final margin: a Brownian motion whose drift and spread bend.
 
-Stern (1994) lets the differential move as a Brownian motion with a drift. Of the 480 games of
-2015-16 that is wrong in one thing: a lead shrinks. Of a lead at the half only 0.73 was left at the
-end, of one three minutes before the end 0.91. So the deviation from what was expected by now decays
-by a curve of the time left, and the spread of the end falls faster than a square root.
+Stern (1994) lets the differential move as a Brownian motion with a drift. Of 11,000 games that is
+wrong in three things: a lead shrinks (of one of ten points at the half eight are left at the end),
+a large one less so, and who has the ball has more. How much of each depends on the time left, by
+curves between a few moments.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbad.model.normal import Column, normal_cdf
-from nbad.pattern.clock import OVERTIME_S, REGULATION_S
+from nbad.pattern.clock import OVERTIME_S
 from nbad.pattern.features import INDEX
 
 Matrix = NDArray[np.float64]
-# The points of a game of the seasons that the numbers were fitted on: a game that scores more
-# varies more, by the square root.
-REFERENCE_TOTAL = 205.0
-# With less left than this, having the ball is worth less: there may be no time for a shot.
-_SHOT_S = 5.0
-# The tempo begins as if this many points had been scored as expected: before five minutes it is
-# mostly noise, and a basket must not widen the spread by more than it moves the mean.
-_AS_EXPECTED = 40.0
+# Seconds left between which the curves are straight lines.
+KNOTS_S = np.array([0, 5, 12, 24, 45, 90, 180, 360, 720, 1200, 1800, 2400, 2880], dtype=float)
+# The points of a game at which the spread is what its curve says.
+REFERENCE_TOTAL = 220.0
+# A lead's bend grows up to so many points: there are few larger ones to learn from.
+LARGE_LEAD = 25.0
 
 
 class Outcome(NamedTuple):
@@ -41,23 +39,29 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is fitted: how much of the expected margin holds (``drift``); how much of a deviation is
-    lost over a whole game (``reversion``) and by which power of the time left (``curve``); the
-    standard deviation of a whole game (``sigma``, points) and the power by which it falls
-    (``power``); what having the ball is worth (``possession``, points).
+    """What is fitted. By the time left, at :data:`KNOTS_S`: how much of the expected margin is
+    still to come (``expected``), the share of a lead that will be lost (``lost``) and how much
+    less of a large one (``bend``), what having the ball is worth (``ball``, points), and the
+    standard deviation of what is still to come (``spread``, points). By which power the spread
+    grows with the points expected (``level``), and how much larger it is in an overtime than in
+    as many last seconds of regulation (``overtime``).
     """
 
-    drift: float
-    reversion: float
-    curve: float
-    sigma: float
-    power: float
-    possession: float
+    expected: tuple[float, ...]
+    lost: tuple[float, ...]
+    bend: tuple[float, ...]
+    ball: tuple[float, ...]
+    spread: tuple[float, ...]
+    level: float
+    overtime: float
 
     def margin(self, matrix: Matrix) -> tuple[Column, Column]:
-        """The final margin's mean and standard deviation, each of shape (rows,)."""
+        """The mean and the standard deviation of the margin at the end of regulation, or of the
+        overtime under way, each of shape (rows,)."""
         differential, ball = matrix[:, INDEX["differential"]], matrix[:, INDEX["possession"]]
-        return self._margin(matrix, differential, ball, effective_remaining(matrix))
+        remaining = effective_remaining(matrix)
+        overtime = (matrix[:, INDEX["overtime"]] > 0) | (matrix[:, INDEX["remaining_s"]] <= 0)
+        return self._margin(matrix, differential, ball, remaining, overtime)
 
     def outcome(self, matrix: Matrix, mean: Column, scale: Column) -> Outcome:
         """What becomes of a margin of this ``mean`` and ``scale``, as :meth:`margin` has them.
@@ -66,8 +70,9 @@ class Prior:
         small game of its own.
         """
         safe = np.maximum(scale, 1e-9)
-        nothing, period = np.zeros(len(matrix)), np.full(len(matrix), OVERTIME_S)
-        over_mean, over_scale = self._margin(matrix, nothing, nothing, period)
+        rows = len(matrix)
+        nothing, period = np.zeros(rows), np.full(rows, OVERTIME_S)
+        over_mean, over_scale = self._margin(matrix, nothing, nothing, period, period > 0)
         lower, middle, upper, over = normal_cdf(
             np.stack(
                 [(mean - 0.5) / safe, mean / safe, (mean + 0.5) / safe, over_mean / over_scale]
@@ -83,36 +88,44 @@ class Prior:
         )
 
     def _margin(
-        self, matrix: Matrix, differential: Column, ball: Column, remaining: Column
+        self,
+        matrix: Matrix,
+        differential: Column,
+        ball: Column,
+        remaining: Column,
+        overtime: NDArray[np.bool_],
     ) -> tuple[Column, Column]:
-        left = np.minimum(remaining / REGULATION_S, 1.0)
-        expected = self.drift * matrix[:, INDEX["expected_margin"]]
-        kept = 1.0 - self.reversion * left**self.curve
-        deviation = differential - (1.0 - left) * expected
-        shot = self.possession * np.minimum(remaining / _SHOT_S, 1.0)
-        mean = expected + kept * deviation + shot * ball
+        curves = np.array([self.expected, self.lost, self.bend, self.ball, self.spread]).T
+        expected, lost, bend, shot, spread = between_knots(curves, remaining).T
+        size = np.minimum(np.abs(differential), LARGE_LEAD) / LARGE_LEAD
+        kept = differential * (1.0 - lost + bend * size)
+        mean = kept + expected * matrix[:, INDEX["expected_margin"]] + shot * ball
         # What is not known of the two sides acts over the time left, like the drift itself.
-        unknown = left * self.drift * matrix[:, INDEX["expected_margin_sd"]]
-        spread = level(matrix) * tempo(matrix) * self.sigma * left**self.power
+        unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
+        spread = spread * level(matrix) ** self.level * np.where(overtime, self.overtime, 1.0)
         return mean, np.sqrt(spread**2 + unknown**2)
 
 
+def prior_of(values: dict[str, Any]) -> Prior:
+    """The prior of a model's file; ``ValueError`` or ``TypeError`` where it cannot be one."""
+    curves = {name: tuple(map(float, of)) for name, of in values.items() if isinstance(of, list)}
+    prior = Prior(**(values | curves))
+    if any(len(curve) != len(KNOTS_S) for curve in curves.values()) or len(curves) != 5:
+        raise ValueError(f"expected 5 curves of {len(KNOTS_S)} values")
+    return prior
+
+
+def between_knots(curves: Matrix, remaining: Column) -> Matrix:
+    """``curves``, shape (knots, curves), at the seconds ``remaining``, shape (rows, curves)."""
+    before = np.minimum(KNOTS_S.searchsorted(remaining, side="right"), len(KNOTS_S) - 1) - 1
+    share = (remaining - KNOTS_S[before]) / (KNOTS_S[before + 1] - KNOTS_S[before])
+    values: Matrix = curves[before] + share[:, None] * (curves[before + 1] - curves[before])
+    return values
+
+
 def level(matrix: Matrix) -> Column:
-    """How much more games of this scoring vary than those of the fit, shape (rows,)."""
-    expected = np.maximum(matrix[:, INDEX["expected_total"]], 100.0)
-    column: Column = np.sqrt(expected / REFERENCE_TOTAL)
-    return column
-
-
-def tempo(matrix: Matrix, side: int = 0) -> Column:
-    """How much was scored so far beside what was expected, shape (rows,): by both sides, by the
-    home side (``side`` 1) beside half of it, or by the away side (−1).
-    """
-    points = matrix[:, INDEX["points"]] + _AS_EXPECTED
-    if side:
-        points = points + side * matrix[:, INDEX["differential"]]
-    played = matrix[:, INDEX["elapsed_s"]] / REGULATION_S
-    column: Column = points / (matrix[:, INDEX["expected_total"]] * played + _AS_EXPECTED)
+    """How much more this game is expected to score than one of :data:`REFERENCE_TOTAL` points."""
+    column: Column = np.maximum(matrix[:, INDEX["expected_total"]], 100.0) / REFERENCE_TOTAL
     return column
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 # Of 8 bytes each. The bundled model has 27 cells.
 _MOST_CELLS = 1_000_000
+_NEARLY_0 = 1e-30
 
 
 class ScoreTable:
@@ -37,6 +38,9 @@ class ScoreTable:
             raise ValueError(f"expected trees of at most {_MOST_CELLS} cells, was {cells}")
         # A threshold itself belongs to the cell below it.
         inside = [np.append(each, np.inf) for each in self._thresholds]
+        # But LightGBM reads what is next to nothing as 0, and parts negatives from it just below.
+        for each in inside:
+            each[(each < 0) & (each > -_NEARLY_0)] = -_NEARLY_0
         rows = np.stack(np.meshgrid(*inside, indexing="ij"), axis=-1).reshape(cells, len(shape))
         # One thread: on a busy machine LightGBM's default is 8 times slower for few rows.
         scores = np.asarray(booster.predict(rows, raw_score=True, num_threads=1))

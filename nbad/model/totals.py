@@ -38,5 +38,5 @@ class Totals:
         extra = pace * OVERTIME_S
         mean = matrix[:, INDEX["points"]] + self.level * pace * remaining + overtime * extra
         # A game that scores more also varies more.
-        regulation = level(matrix) * self.sigma * left**self.power
+        regulation = np.sqrt(level(matrix)) * self.sigma * left**self.power
         return mean, np.sqrt(regulation**2 + overtime * (1 - overtime) * extra**2)

@@ -106,6 +106,27 @@ class Metrics:
         self._build = Gauge(
             "nbad_build_info", "1, with version and model", ["version", "model"], registry=registry
         )
+        self._publish = Histogram(
+            "nbad_publish_seconds",
+            "What the log took to take an entry",
+            registry=registry,
+            buckets=_BOUNDS_S,
+        )
+        self._published = _Total("nbad_published_entries", "Entries written to the log", registry)
+        self._publish_lost = _Total(
+            "nbad_publish_lost_batches", "Batches that the log never got", registry
+        )
+        self._publish_failures = _Total(
+            "nbad_publish_failures", "Tries to write to the log that failed", registry
+        )
+        self._leading = Gauge(
+            "nbad_publish_leading", "1 while this daemon writes the log", registry=registry
+        )
+        self._log_entries = _Total("nbad_relay_entries", "Entries read from the log", registry)
+        self._log_gaps = _Total("nbad_relay_gaps", "Times that the log lacked batches", registry)
+        self._log_silent = Gauge(
+            "nbad_relay_log_silent_seconds", "Since the log last said anything", registry=registry
+        )
         for level, event in _ALERTED:
             self._events.labels(level, event)
         self.reloaded(ok=True)
@@ -145,6 +166,23 @@ class Metrics:
         self._conflated.reach(conflated)
         self._build.clear()
         self._build.labels(__version__, tick.runtime.forecaster.name).set(1)
+
+    def wrote(self, seconds: float) -> None:
+        """Take in how long the log took to take an entry."""
+        self._publish.observe(seconds)
+
+    def published(self, entries: int, lost: int, failures: int, *, leading: bool) -> None:
+        """Take in how publishing goes, the counts since the start."""
+        self._published.reach(entries)
+        self._publish_lost.reach(lost)
+        self._publish_failures.reach(failures)
+        self._leading.set(leading)
+
+    def relayed(self, entries: int, gaps: int, silent_s: float) -> None:
+        """Take in how reading the log goes, the counts since the start."""
+        self._log_entries.reach(entries)
+        self._log_gaps.reach(gaps)
+        self._log_silent.set(silent_s)
 
     def text(self) -> bytes:
         """The exposition, in Prometheus' text format."""

@@ -6,11 +6,11 @@ GRID_POINTS = 24
 GRID_STEP_S = 30.0
 WINDOWS_S = (60.0, 120.0, 300.0)
 
-# Differentials are home − away, in points. ``grid_0`` is the oldest point of the grid, the last is
-# now. ``swing_60`` is how the differential moved in the last 60 game seconds. ``run`` is the
-# unanswered points of whoever scored last (away: negative). ``pace`` is points per game second.
-# ``possession`` is +1 home, −1 away, 0 unknown. ``expected_margin_sd`` is what is not known of the
-# two sides' strength, in points. ``over`` is 1 once the game has ended.
+# Differentials are home − away, in points. ``swing_60`` is how the differential moved in the last
+# 60 game seconds. ``run`` is the unanswered points of whoever scored last (away: negative).
+# ``pace`` is points per game second. ``possession`` is +1 home, −1 away, 0 unknown.
+# ``expected_margin_sd`` is what is not known of the two sides' strength, in points. ``over`` is 1
+# once the game has ended.
 FEATURES: tuple[str, ...] = (
     "differential",
     "elapsed_s",
@@ -27,7 +27,5 @@ FEATURES: tuple[str, ...] = (
     "expected_margin_sd",
     "expected_total",
     "over",
-    *(f"grid_{point}" for point in range(GRID_POINTS)),
 )
 INDEX = {name: number for number, name in enumerate(FEATURES)}
-GRID = slice(INDEX["grid_0"], INDEX["grid_0"] + GRID_POINTS)

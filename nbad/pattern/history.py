@@ -137,7 +137,6 @@ class GameHistory:
             expectation.margin_sd,
             expectation.total,
             self._over,
-            *past[-1 - _GRID_BACK :: _GRID_STEP],
         ]
 
     def _advance(self, elapsed: float) -> None:

@@ -5,114 +5,80 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-import numpy as np
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from nbad.domain import Result
+from nbad.pattern.players import Five, GameLines, PlayerRatings
+from nbad.pattern.strength import Motion, StrengthFilter
 
-# What a modern game scores in all, and its spread, where no result of the season says otherwise.
+# What a modern game scores in all where no result says otherwise.
 DEFAULT_TOTAL = 226.0
-# Home advantage has been near this for years: a season's results move it slowly.
-HOME_POINTS = 2.6
-# A team that also played the night before is worse by this much: between 1 and 2 points the 480
-# games cannot tell, below and above they are forecast worse.
-TIRED_POINTS = 1.5
-# A win says this much beyond its margin: close games are not won by luck alone, and of a lead that
-# is safe the last points are played for by nobody.
-WIN_POINTS = 2.0
-# Between two seasons a rating keeps this share: rosters change.
-CARRIED = 0.6
+HOME_POINTS = 3.2
+# A team that also played the night before is worse by this much.
+TIRED_POINTS = 1.7
+# In the playoffs home is worth more, and a game scores less.
+PLAYOFF_HOME_POINTS, PLAYOFF_TOTAL = 1.8, -6.5
+# What is not known of the two sides' difference where nobody said who starts, in points.
+UNKNOWN_FIVES_SD = 2.6
+# Chosen on the results of 2010-11 to 2023-24, the margins' with the starting fives of 2016-17 on,
+# by the error of the next game. Any of them 1.5 times as large or small changes it by under 0.3 %.
+_MARGIN = Motion(
+    sign=-1, common=HOME_POINTS, common_sd=0.3, common_drift=0.005, common_summer=0.0,
+    spread=6.0, drift=0.14, carried=0.56, summer=1.9, noise=11.9,
+)  # fmt: skip
+_TOTAL = Motion(
+    sign=1, common=DEFAULT_TOTAL, common_sd=12.0, common_drift=0.19, common_summer=4.5,
+    spread=4.0, drift=0.45, carried=0.56, summer=4.0, noise=17.5,
+)  # fmt: skip
+# Grounds on which the home side was at home in name only, or nearly: Orlando's bubble of 2020, and
+# the season after it, played before few. From one day to another, the share of home advantage.
+_COURTS = (
+    (date(2020, 7, 30).toordinal(), date(2020, 10, 11).toordinal(), 0.0),
+    (date(2020, 12, 22).toordinal(), date(2021, 5, 16).toordinal(), 0.4),
+)
 # A game is over this long after tip-off, so that its result says the same whenever the schedule is
 # read: the expectation of a game must not move while it is played.
 _OVER_AFTER = timedelta(hours=4)
+# A season begins in this month or later.
+_FIRST_MONTH = 9
+# Summers are counted up to this many: what is older says nothing.
+_MOST_SUMMERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """A game as expected before tip-off, in points: home − away, the sum of both, and the standard
-    deviation of what is not known of the two sides' difference in strength.
+    deviation of what is not known of the two sides' difference in strength. ``basis`` says from
+    what: rating, market or both.
     """
 
     margin: float = HOME_POINTS
     total: float = DEFAULT_TOTAL
-    margin_sd: float = 5.7
+    margin_sd: float = 8.8
+    basis: str = "rating"
 
 
-class _Filter:
-    """A Kalman filter of team strengths about a common term, which each game observes as
-    ``home + sign * away + common``, with normal noise.
+@dataclass(frozen=True, slots=True)
+class TeamRating:
+    """A team's strength beside the mean of all, in points of margin on neutral ground with the
+    five who started for it last, and its standard deviation."""
 
-    A strength starts at 0 with standard deviation ``spread``: that is the regression to the mean,
-    strong early and forgotten as results come. ``drift`` is what a strength moves by per game.
-    """
-
-    def __init__(
-        self, sign: int, common: float, common_sd: float, spread: float, drift: float, noise: float
-    ) -> None:
-        self._sign, self._spread, self._drift, self._noise = sign, spread, drift, noise
-        self._index: dict[int, int] = {}
-        self._mean = np.array([common])
-        self._covariance = np.array([[common_sd**2]])
-
-    def expect(self, home_id: int, away_id: int) -> tuple[float, float]:
-        """The mean and the variance of what the game would show without noise."""
-        mean = float(self._mean[0])
-        rows = [(0, 1)]
-        unknown = 0
-        for team_id, sign in ((home_id, 1), (away_id, self._sign)):
-            at = self._index.get(team_id)
-            if at is None:
-                unknown += 1
-            else:
-                mean += sign * float(self._mean[at])
-                rows.append((at, sign))
-        variance = sum(a * b * float(self._covariance[i, j]) for i, a in rows for j, b in rows)
-        return mean, variance + unknown * self._spread**2
-
-    def learn(self, home_id: int, away_id: int, observed: float) -> None:
-        """Take what the game showed into account."""
-        home, away = self._of(home_id), self._of(away_id)
-        seen = (
-            self._covariance[:, 0]
-            + self._covariance[:, home]
-            + self._sign * self._covariance[:, away]
-        )
-        expected = self._mean[0] + self._mean[home] + self._sign * self._mean[away]
-        variance = seen[0] + seen[home] + self._sign * seen[away] + self._noise**2
-        self._mean += seen * ((observed - expected) / variance)
-        self._covariance -= np.outer(seen, seen) / variance
-        self._covariance[home, home] += self._drift**2
-        self._covariance[away, away] += self._drift**2
-
-    def new_season(self) -> None:
-        """Regress every strength to the mean; the common term stays."""
-        self._mean[1:] *= CARRIED
-        self._covariance[1:] *= CARRIED
-        self._covariance[:, 1:] *= CARRIED
-        teams = np.arange(1, len(self._mean))
-        self._covariance[teams, teams] += (1 - CARRIED**2) * self._spread**2
-
-    def _of(self, team_id: int) -> int:
-        if team_id not in self._index:
-            self._index[team_id] = len(self._mean)
-            self._mean = np.append(self._mean, 0.0)
-            self._covariance = np.pad(self._covariance, (0, 1))
-            self._covariance[-1, -1] = self._spread**2
-        return self._index[team_id]
+    team_id: int
+    points: float
+    sd: float
 
 
 class Ratings:
-    """The strengths of all teams after some results, in points of margin and of total.
-
-    The constants were chosen on the 480 games of 2015-16 by the error of the next game's margin
-    and total; between 0.7 and 1.4 times each, that error changes by less than 0.5 %.
-    """
+    """The strengths of all teams and players after some results."""
 
     def __init__(self) -> None:
-        self._margin = _Filter(-1, HOME_POINTS, 0.25, spread=4.0, drift=0.1, noise=12.0)
-        self._total = _Filter(1, DEFAULT_TOTAL, 12.0, spread=4.0, drift=0.2, noise=17.5)
-        self._season = ""
+        self._margin, self._total = StrengthFilter(_MARGIN), StrengthFilter(_TOTAL)
+        self._players = PlayerRatings()
+        # The two digits in the ids of the newest season's games; below 0: none yet.
+        self.season = -1
+        # The ids of that season's games that were learnt: none counts twice.
+        self.learnt: set[str] = set()
         self._last_day: dict[int, int] = {}
 
     @classmethod
@@ -120,49 +86,162 @@ class Ratings:
         """The ratings from the results (in order of start) that were over by ``start_utc``."""
         return RatingsTracker(results).before(start_utc)
 
-    def expect(self, home_id: int, away_id: int, day: int | None = None) -> Expectation:
-        """Expect a game; ``day`` (see :func:`game_day`) where it is known tells who is tired."""
-        margin, variance = self._margin.expect(home_id, away_id)
-        total, _ = self._total.expect(home_id, away_id)
-        if day is not None:
-            tired = [self._last_day.get(team) == day - 1 for team in (home_id, away_id)]
-            margin += TIRED_POINTS * (tired[1] - tired[0])
-        return Expectation(margin, total, float(np.sqrt(variance)))
+    def expect(
+        self,
+        home_id: int,
+        away_id: int,
+        day: int | None = None,
+        *,
+        fives: tuple[Five, Five] = ((), ()),
+        court: float | None = None,
+        playoffs: bool = False,
+    ) -> Expectation:
+        """Expect a game.
 
-    def learn(self, result: Result, day: int | None = None) -> None:
-        """Take a result into account, for games that start later."""
-        season = result.game_id[3:5]
-        # In the order of ids the playoffs of a season come after the next one's first games.
-        if self._season and season > self._season:
-            self._margin.new_season()
-            self._total.new_season()
-        self._season = max(season, self._season)
+        ``day`` (see :func:`game_day`) where it is known tells who is tired; ``fives`` who start,
+        empty where that is not known; ``court`` is the share of home advantage, None: what it
+        usually was on that day, 0 on neutral ground.
+        """
+        court = home_share(day) if court is None else court
+        strength, variance = self._margin.expect(home_id, away_id, court)
+        margin = strength + self._beside_strength(home_id, away_id, day, fives, playoffs)
+        if not all(fives):
+            variance += UNKNOWN_FIVES_SD**2
+        total = self._total.expect(home_id, away_id)[0] + (PLAYOFF_TOTAL if playoffs else 0.0)
+        return Expectation(margin, total, variance**0.5)
+
+    def learn(
+        self,
+        result: Result,
+        day: int | None = None,
+        *,
+        lines: GameLines | None = None,
+        court: float | None = None,
+    ) -> None:
+        """Take a result into account, for games that start later; ``lines`` say who played."""
+        season = season_of(result.game_id)
+        self.begin(season)
+        court = home_share(day) if court is None else court
         home, away = result.home_id, result.away_id
-        rest = self.expect(home, away, day).margin - self._margin.expect(home, away)[0]
-        margin = result.home_score - result.away_score
-        won = WIN_POINTS if margin > 0 else -WIN_POINTS
-        self._margin.learn(home, away, margin + won - rest)
-        self._total.learn(home, away, result.home_score + result.away_score)
+        playoffs = is_playoff(result.game_id)
+        fives = (lines.home_five, lines.away_five) if lines is not None else ((), ())
+        beside = self._beside_strength(home, away, day, fives, playoffs)
+        self._margin.learn(home, away, result.home_score - result.away_score - beside, court)
+        total = result.home_score + result.away_score - (PLAYOFF_TOTAL if playoffs else 0.0)
+        self._total.learn(home, away, total)
+        if lines is not None:
+            self._players.learn(lines, home, away, season)
         if day is not None:
             self._last_day[home] = self._last_day[away] = day
+        if season == self.season:
+            self.learnt.add(result.game_id)
+
+    def is_before(self, start_utc: str) -> bool:
+        """Whether a summer lies between these ratings and a time."""
+        season = _season_at(start_utc)
+        return season is not None and 0 < (season - self.season) % 100 <= 50 and self.season >= 0
+
+    def table(self) -> list[TeamRating]:
+        """Every team, best first."""
+        worth = {
+            team: (points + self._players.worth(team), sd)
+            for team, (points, sd) in self._margin.teams().items()
+        }
+        mean = sum(points for points, _ in worth.values()) / max(len(worth), 1)
+        rated = [TeamRating(team, points - mean, sd) for team, (points, sd) in worth.items()]
+        return sorted(rated, key=lambda team: (-team.points, team.team_id))
+
+    def copy(self) -> Ratings:
+        """Another one that knows the same."""
+        other = copy.copy(self)
+        other._margin, other._total = copy.deepcopy(self._margin), copy.deepcopy(self._total)
+        other._players = self._players.copy()
+        other.learnt, other._last_day = self.learnt.copy(), self._last_day.copy()
+        return other
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`from_json` takes."""
+        return {
+            "season": self.season,
+            "margin": self._margin.to_json(),
+            "total": self._total.to_json(),
+            "players": self._players.to_json(),
+            "last_day": {str(team): day for team, day in sorted(self._last_day.items())},
+            "learnt": sorted(self.learnt),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Any) -> Ratings:
+        """The ratings that :meth:`to_json` told of.
+
+        Raises ValueError, KeyError, TypeError or AttributeError where it is no such thing.
+        """
+        ratings = cls()
+        ratings._margin.restore(kept["margin"])
+        ratings._total.restore(kept["total"])
+        ratings._players.restore(kept["players"])
+        ratings.season = int(kept["season"])
+        ratings._last_day = {int(team): int(day) for team, day in kept["last_day"].items()}
+        ratings.learnt = {str(game_id) for game_id in kept["learnt"]}
+        return ratings
+
+    def begin(self, season: int) -> None:
+        """Let the summers pass that lie before ``season`` (two digits), if any do."""
+        if self.season < 0:
+            self.season = season
+        # In the order of ids the playoffs of a season come after the next one's first games.
+        summers = (season - self.season) % 100
+        if not summers or summers > 50:
+            return
+        for _ in range(min(summers, _MOST_SUMMERS)):
+            self._margin.new_season()
+            self._total.new_season()
+        self._players.new_season(season)
+        self.season, self.learnt = season, set()
+
+    def _beside_strength(
+        self,
+        home_id: int,
+        away_id: int,
+        day: int | None,
+        fives: tuple[Five, Five],
+        playoffs: bool,
+    ) -> float:
+        """What a margin owes to who plays, to tired sides and to the playoffs."""
+        points = self._players.worth(home_id, fives[0]) - self._players.worth(away_id, fives[1])
+        if day is not None:
+            tired = [self._last_day.get(team) == day - 1 for team in (home_id, away_id)]
+            points += TIRED_POINTS * (tired[1] - tired[0])
+        return points + (PLAYOFF_HOME_POINTS if playoffs else 0.0)
 
 
 class RatingsTracker:
     """The ratings at any moment of a season, each result learnt once.
 
-    A season is 1,300 results: learning them takes some 30 ms, learning last night's none. What was
-    learnt before stays good for a later schedule that begins with the same results.
+    They start from ``base``: the model's own, or what the daemon kept. A season is 1,300 results:
+    learning them takes some 100 ms, learning last night's 1 ms. What was learnt before stays good
+    for a later schedule that begins with the same results.
     """
 
     def __init__(
-        self, results: Sequence[Result] = (), earlier: RatingsTracker | None = None
+        self,
+        results: Sequence[Result] = (),
+        earlier: RatingsTracker | None = None,
+        base: Ratings | None = None,
     ) -> None:
-        self._results = results
-        # How many results went into each of the kept ratings; the first is the empty one.
-        self._kept: dict[int, Ratings] = {0: Ratings()}
-        if earlier is not None:
+        if earlier is not None and base is None:
+            base = earlier._base
+        start = Ratings() if base is None else base
+        self.results: Sequence[Result] = results
+        self._base: Ratings = start
+        # Who played in games whose plays were seen, by game id: learnt with their results.
+        self.lines: dict[str, GameLines] = {} if earlier is None else earlier.lines
+        self._results = [result for result in results if result.game_id not in start.learnt]
+        # How many results went into each of the kept ratings; the first is what they start from.
+        self._kept: dict[int, Ratings] = {0: start}
+        if earlier is not None and earlier._base is start:
             same = 0
-            for old, new in zip(earlier._results, results, strict=False):
+            for old, new in zip(earlier._results, self._results, strict=False):
                 if old != new:
                     break
                 same += 1
@@ -175,17 +254,53 @@ class RatingsTracker:
         count = 0
         while count < len(self._results) and self._results[count].start_utc <= over:
             count += 1
-        if count not in self._kept:
-            known = max(kept for kept in self._kept if kept < count)
-            ratings = copy.deepcopy(self._kept[known])
+        if count not in self._kept or self._kept[count].is_before(start_utc):
+            known = max(kept for kept in self._kept if kept <= count)
+            ratings = self._kept[known].copy()
             for result in self._results[known:count]:
-                ratings.learn(result, game_day(result.start_utc))
+                lines = self.lines.get(result.game_id)
+                ratings.learn(result, game_day(result.start_utc), lines=lines)
+            if (season := _season_at(start_utc)) is not None:
+                ratings.begin(season)
             self._kept[count] = ratings
         return self._kept[count]
 
-    def expect(self, home_id: int, away_id: int, start_utc: str) -> Expectation:
-        """Expect a game that starts at ``start_utc``."""
-        return self.before(start_utc).expect(home_id, away_id, game_day(start_utc))
+    def expect(
+        self,
+        home_id: int,
+        away_id: int,
+        start_utc: str,
+        *,
+        fives: tuple[Five, Five] = ((), ()),
+        playoffs: bool = False,
+    ) -> Expectation:
+        """Expect a game that starts at ``start_utc``; the rest is as in :meth:`Ratings.expect`."""
+        day = game_day(start_utc)
+        return self.before(start_utc).expect(home_id, away_id, day, fives=fives, playoffs=playoffs)
+
+
+def home_share(day: int | None) -> float:
+    """How much of home advantage a home side had on a day."""
+    for first, last, share in _COURTS:
+        if day is not None and first <= day <= last:
+            return share
+    return 1.0
+
+
+def season_of(game_id: str) -> int:
+    """The two digits of a game's season in its id."""
+    return int(game_id[3:5])
+
+
+def is_playoff(game_id: str) -> bool:
+    """Whether the third digit of a game's id says playoffs."""
+    return game_id.startswith("004")
+
+
+def _season_at(start_utc: str) -> int | None:
+    """The two digits of the season that is on at a time; None where that is unknown."""
+    moment = _moment(start_utc)
+    return None if moment is None else (moment.year - (moment.month < _FIRST_MONTH)) % 100
 
 
 def _over_by(start_utc: str) -> str:

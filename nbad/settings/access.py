@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbad.settings.schema import Server
+    from nbad.settings.schema import Publish, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +94,17 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
     if not tokens:
         problems.append("server.tokens_file: expected a token a line, was none: nobody could enter")
     return frozenset(digest(token) for token in tokens)
+
+
+def load_password(publish: Publish, problems: list[str]) -> str | None:
+    """The broker's password. What is wrong with its file is added to ``problems``."""
+    if publish.password_file is None:
+        return None
+    try:
+        password = publish.password_file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"publish.password_file: expected a readable file, was: {error}")
+        return None
+    if not password or len(password.splitlines()) > 1:
+        problems.append("publish.password_file: expected one line, the password")
+    return password

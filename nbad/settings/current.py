@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from nbad.domain import Forecast
+from nbad.pattern.rating import Ratings
 from nbad.settings.access import OPEN, AccessPolicy
 from nbad.settings.schema import Config
 
@@ -22,6 +23,10 @@ class Model(Protocol):
     @property
     def name(self) -> str:
         """Which model it is, and of which bytes."""
+
+    @property
+    def ratings(self) -> Ratings:
+        """The strengths of all teams at the end of what it learnt from."""
 
     def forecast(self, matrix: NDArray[np.float64]) -> list[Forecast]:
         """The forecasts of ``matrix``, shape (rows, features), one a row."""
@@ -39,13 +44,17 @@ class Runtime:
 class Settings:
     """The one cell that holds the configuration and the model in force.
 
+    ``given`` is what was configured; a stand-by has its polling stretched beside that.
+
     The daemon puts a new value in, whole; the poller reads it at the start of each tick and stamps
     the tick with it, so that everything a tick meets on its way is of one piece. Only what lives
     between ticks (listeners, log files) waits for changes.
     """
 
     def __init__(self, runtime: Runtime) -> None:
+        self.given = runtime
         self._current = runtime
+        self._stretch = 1.0
         self._changed = trio.Event()
 
     @property
@@ -54,7 +63,17 @@ class Settings:
 
     def replace(self, runtime: Runtime) -> None:
         """Replace what is in force, and wake whoever waits for it."""
-        self._current = runtime
+        self.given = runtime
+        self._put_in_force()
+
+    def stretch_polling(self, factor: float) -> None:
+        """From now on poll at intervals ``factor`` times as long as ``given`` says."""
+        if factor != self._stretch:
+            self._stretch = factor
+            self._put_in_force()
+
+    def _put_in_force(self) -> None:
+        self._current = _stretched(self.given, self._stretch)
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 
@@ -66,3 +85,12 @@ class Settings:
         while self._current is seen:
             await self._changed.wait()
         return self._current
+
+
+def _stretched(runtime: Runtime, factor: float) -> Runtime:
+    if factor == 1.0:
+        return runtime
+    poll = runtime.config.poll
+    intervals = ("live_interval_s", "idle_interval_s", "refresh_interval_s")
+    longer = poll.model_copy(update={name: getattr(poll, name) * factor for name in intervals})
+    return replace(runtime, config=runtime.config.model_copy(update={"poll": longer}))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from nbad.model.forecaster import Forecaster, ModelError
-from nbad.settings.access import load_access
+from nbad.settings.access import load_access, load_password
 from nbad.settings.current import Runtime
 from nbad.settings.load import ConfigError, load
 from nbad.settings.schema import Config, Log
@@ -22,6 +22,7 @@ def judge(config: Config, where: str) -> Runtime:
     """Load what the configuration names; ``ConfigError`` with all of it that cannot be used."""
     problems: list[str] = []
     access = load_access(config.server, problems)
+    load_password(config.publish, problems)
     problems = [f"{where}: {problem}" for problem in problems]
     try:
         forecaster = load_model(config, where)

@@ -52,6 +52,15 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _broker_url(value: str) -> str:
+    if value and not re.fullmatch(r"rediss?://[^\s/@?#]+(/\d{1,5})?", value):
+        raise PydanticCustomError(
+            "broker", "redis://HOST:PORT/DB or rediss://…, without user and password"
+        )
+    return value
+
+
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 HttpUrl = Annotated[str, AfterValidator(_url)]
 HttpHeaders = Annotated[dict[str, str], AfterValidator(_headers)]
 
@@ -204,6 +213,31 @@ class Record(Section):
     )
 
 
+class Publish(Section):
+    """The log in Redis that relays read, and who of several daemons writes it."""
+
+    url: BrokerUrl = Field(
+        "", description="redis://HOST:PORT/DB, or rediss:// for TLS; empty: nothing is published"
+    )
+    stream: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")] = Field(
+        "nbad", description="the key of the Redis stream; its lease is beside it"
+    )
+    keep: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        1_000, description="batches that the stream keeps"
+    )
+    user: str = Field("", description="of the broker; empty: its default user")
+    password_file: Path | None = Field(
+        None, description="a file that holds the password and nothing else; empty: none"
+    )
+    lease_s: Annotated[float, Field(ge=0.5, le=300, allow_inf_nan=False)] = Field(
+        5.0,
+        description="of several daemons one publishes; another goes on once it was silent so long",
+    )
+    required: bool = Field(
+        False, description="whether /readyz is 503 while this daemon cannot publish, or stands by"
+    )
+
+
 class BudgetsMs(Section):
     """What each stage may take before it is warned of, in ms."""
 
@@ -226,4 +260,5 @@ class Config(Section):
     http: Http = Http()
     log: Log = Log()
     record: Record = Record()
+    publish: Publish = Publish()
     budgets_ms: BudgetsMs = BudgetsMs()

@@ -79,7 +79,8 @@ class Pattern:
     all, but after a correction, and none with another model or other ratings. ``points`` are the
     moments that follow (elapsed game seconds); their rows are in the matrix from
     ``first_point_row`` on. ``start`` is the game before its first play, for whoever
-    folds it anew; it is not to be changed.
+    folds it anew; it is not to be changed. ``basis`` says what the game
+    was expected from.
     """
 
     update: Update
@@ -89,6 +90,7 @@ class Pattern:
     points: tuple[float, ...]
     first_point_row: int
     start: GameHistory
+    basis: str = "rating"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from nbad.channels import Receiver, Sender
-from nbad.domain import Play, Schedule, Update
+from nbad.domain import Play, Schedule, Status, Update
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles, note_failed
 from nbad.pattern.features import FEATURES
 from nbad.pattern.history import GameHistory, Row
-from nbad.pattern.rating import Expectation, RatingsTracker
+from nbad.pattern.players import Five, game_lines, starting_fives
+from nbad.pattern.rating import Expectation, RatingsTracker, is_playoff
 from nbad.stages.envelopes import Pattern, Patterns, Updates
 
 # A game is kept as it was every so many plays, for a correction to fold it anew from there: 1.5 KB
@@ -62,6 +63,7 @@ class _Followed:
     update: Update
     expectation: Expectation
     fold: Checkpoints
+    fives: tuple[Five, Five]
 
 
 class _Folded(NamedTuple):
@@ -73,6 +75,7 @@ class _Folded(NamedTuple):
     kept: int
     completed: list[tuple[float, Row]]
     start: GameHistory
+    basis: str
 
 
 class PatternTracker:
@@ -93,8 +96,10 @@ class PatternTracker:
         made_with = (runtime.forecaster.name, window_s)
         anew = made_with != self._made_with
         self._made_with = made_with
-        if updates.schedule is not None:
-            self._ratings = RatingsTracker(updates.schedule.results, self._ratings)
+        if updates.schedule is not None or anew:
+            told = updates.schedule
+            results = self._ratings.results if told is None else told.results
+            self._ratings = RatingsTracker(results, self._ratings, runtime.forecaster.ratings)
         fresh = {update.entry.game_id: update for update in updates.games}
         folded: list[_Folded] = []
         failed: list[tuple[str, Exception]] = []
@@ -109,8 +114,11 @@ class PatternTracker:
         games = []
         for row, game in enumerate(folded):
             moments = tuple(at for at, _ in game.completed)
-            grid = game.now.grid()
-            games.append(Pattern(game.update, grid, row, game.kept, moments, len(rows), game.start))
+            pattern = Pattern(
+                game.update, game.now.grid(), row, game.kept, moments, len(rows), game.start,
+                game.basis,
+            )  # fmt: skip
+            games.append(pattern)
             rows += [values for _, values in game.completed]
         shape = len(rows), len(FEATURES)
         matrix = np.array(rows, dtype=np.float64).reshape(shape)
@@ -120,19 +128,27 @@ class PatternTracker:
         self, update: Update, window_s: float, schedule: Schedule | None, *, anew: bool
     ) -> _Folded:
         entry = update.entry
+        home, away = entry.home.team_id, entry.away.team_id
         known = self._games.get(entry.game_id)
-        if known is None or schedule is not None:
-            expectation = self._expect(update)
+        # Who starts shows in the first plays: once it does, and unless they change, it stays.
+        if known is not None and all(known.fives) and not update.corrected:
+            fives = known.fives
+        else:
+            fives = starting_fives(update.plays, home, away)
+        if known is None or anew or schedule is not None or fives != known.fives:
+            expectation = self._expect(update, fives)
         else:
             expectation = known.expectation
+        if entry.status is Status.FINAL and update.plays:
+            self._ratings.lines[entry.game_id] = game_lines(update.plays, home, away)
         if known is None or anew or expectation != known.expectation:
-            home, away = entry.home.team_id, entry.away.team_id
             fold = Checkpoints(GameHistory(home, away, expectation, window_s))
         else:
             fold = known.fold
-        self._games[entry.game_id] = _Followed(update, expectation, fold)
+        self._games[entry.game_id] = _Followed(update, expectation, fold, fives)
         kept, completed = fold.take(update.plays, update.unchanged)
-        return _Folded(update, fold.history.observe(entry), kept, completed, fold.start)
+        now = fold.history.observe(entry)
+        return _Folded(update, now, kept, completed, fold.start, expectation.basis)
 
     def _outdated(self, updates: Updates, *, anew: bool) -> set[str]:
         """The games to be told again though nothing of them is new."""
@@ -141,13 +157,19 @@ class PatternTracker:
         if updates.schedule is None:
             return set()
         games = self._games.items()
-        return {name for name, game in games if self._expect(game.update) != game.expectation}
+        return {
+            name
+            for name, game in games
+            if self._expect(game.update, game.fives) != game.expectation
+        }
 
-    def _expect(self, update: Update) -> Expectation:
+    def _expect(self, update: Update, fives: tuple[Five, Five]) -> Expectation:
         entry = update.entry
         # Only results of games over before this one: its own can never touch its features.
         start = entry.start_utc or _NO_START
-        return self._ratings.expect(entry.home.team_id, entry.away.team_id, start)
+        home, away = entry.home.team_id, entry.away.team_id
+        playoffs = is_playoff(entry.game_id)
+        return self._ratings.expect(home, away, start, fives=fives, playoffs=playoffs)
 
 
 async def build_patterns(updates: Receiver[Updates], patterns: Sender[Patterns]) -> None:

@@ -247,7 +247,8 @@ async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
             "feed_error", kind_of_document, what=kind_of_document, game_id=place or None,
             kind=error.kind, error=str(error),
         )  # fmt: skip
-        state.turns.refused(place, state.now, client.config.poll, error.retry_after_s)
+        barred, wait_s = error.kind == "status_429", error.retry_after_s
+        state.turns.refused(place, state.now, client.config.poll, wait_s, barred=barred)
         state.arrived_first = min(state.arrived_first, trio.current_time())
         if place:
             state.failed.add(place)

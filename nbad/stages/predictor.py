@@ -61,7 +61,7 @@ class SeriesTracker:
         series = before + tuple(map(Point, pattern.points, rows))
         self._series[update.entry.game_id] = series
         postponed = update.entry.status is Status.POSTPONED
-        now = None if postponed else forecasts[pattern.row]
+        now = None if postponed else forecasts[pattern.row]._replace(basis=pattern.basis)
         swings = self._swings.get(update.entry.game_id)
         if swings is None or swings.start is not pattern.start:  # another model, other ratings
             swings = self._swings[update.entry.game_id] = Swings(pattern.start, model.forecast)

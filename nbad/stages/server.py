@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -54,6 +54,26 @@ async def serve_stream(
     Raises :class:`~nbad.net.listeners.AddressError` where that cannot be had.
     """
     hub = hub or open_hub(settings)
+
+    async def emit() -> None:
+        with forecasts:
+            await _emit_all(hub, forecasts, served)
+
+    await serve_subscribers(hub, settings, emit, inherited=inherited, task_status=task_status)
+
+
+async def serve_subscribers(
+    hub: Hub,
+    settings: Settings,
+    emit: Callable[[], Awaitable[None]],
+    *,
+    inherited: Sequence[socket.socket] = (),
+    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve those of ``hub`` until ``emit``, which feeds it, returns; then close them and return.
+
+    As :func:`serve_stream`, for a hub that is fed by something else than ticks.
+    """
     listening = Listening("stream", "server", settings)
     await listening.open(inherited)
     door = Door(
@@ -70,8 +90,7 @@ async def serve_stream(
             upkeep.start_soon(hub.keep)
             upkeep.start_soon(hub.keep_access)
             task_status.started(address)
-            with forecasts:
-                await _emit_all(hub, forecasts, served)
+            await emit()
             upkeep.cancel_scope.cancel()
         connections.cancel_scope.deadline = trio.current_time() + CLOSE_S
         await hub.shut()

@@ -52,9 +52,15 @@ class Cursor:
         """Start over with ``interest``: from ``since`` where the ring allows, else a snapshot."""
         self.interest = interest
         self.waiting = 0
-        resumed = since is not None and since.epoch == self.journal.epoch
-        if since is not None and resumed and self.journal.holds(since.seq):
+        journal = self.journal
+        if since is None or since.epoch != journal.epoch:
+            self.mode = Mode.SNAPSHOT
+        elif journal.holds(since.seq):
             self.mode = Mode.REPLAY
+            self.seq = since.seq
+        elif journal.follows and since.seq > journal.seq:
+            # Told elsewhere what the log is about to bring: a snapshot would go back in time.
+            self.mode = Mode.LIVE
             self.seq = since.seq
         else:
             self.mode = Mode.SNAPSHOT
@@ -63,6 +69,15 @@ class Cursor:
         """Send a snapshot in place of what waits: a game left the night, and no batch says so."""
         if self.mode is not Mode.PAUSED:
             self.mode = Mode.SNAPSHOT
+            self.waiting = 0
+
+    def request_replay(self, offered: int) -> None:
+        """Send the batches after ``offered``, the last that was offered to everyone."""
+        if self.mode is Mode.LIVE:
+            if not self.waiting:
+                # Those before it that hold no game of ours passed by uncounted.
+                self.seq = max(self.seq, offered)
+            self.mode = Mode.REPLAY
             self.waiting = 0
 
     def pause(self) -> None:

@@ -7,7 +7,7 @@ a writer of its own while its socket is ready.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -64,6 +64,8 @@ class Hub:
         self.troubles = Troubles()
         self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
         self.seldom = Seldom()  # what strangers have logged
+        # Called, before anybody is sent to, when the journal has a batch or lost a game.
+        self.on_news: Callable[[], None] = lambda: None
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
         self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}
@@ -163,6 +165,7 @@ class Hub:
 
     async def broadcast(self, batch: Batch) -> None:
         """Send ``batch`` to everyone it concerns, waiting for nobody."""
+        self.on_news()
         seq = batch.seq
         live = Mode.LIVE
         turn = 0
@@ -205,9 +208,24 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     async def resend_snapshots(self) -> None:
-        """Send everyone a snapshot, waiting for nobody: games left the night."""
-        for index, subscriber in enumerate(self._all(), 1):
+        """Send everyone a snapshot, waiting for nobody: games left, or the night is another."""
+        self.on_news()
+        everyone = list(self._all())
+        # All of them before the first checkpoint: who is asked for a frame meanwhile must not go on
+        # from where it stood.
+        for subscriber in everyone:
             subscriber.cursor.request_snapshot()
+        await self._kick(everyone)
+
+    async def catch_up(self, offered: int) -> None:
+        """Send everyone the batches that the journal took in after ``offered``, unbroadcast."""
+        everyone = list(self._all())
+        for subscriber in everyone:
+            subscriber.cursor.request_replay(offered)
+        await self._kick(everyone)
+
+    async def _kick(self, subscribers: list[Subscriber]) -> None:
+        for index, subscriber in enumerate(subscribers, 1):
             subscriber.stream.kick()
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()

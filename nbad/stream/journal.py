@@ -7,13 +7,13 @@ subscriber with a given interest and cursor is to be sent.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from cachetools import LRUCache
 
-from nbad.domain import FeedState, Game
+from nbad.domain import FeedState, Game, Play, Point
 from nbad.stream import wire
 
 # Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
@@ -62,6 +62,38 @@ class Message:
     corrected: bool = False
 
 
+class Story(Protocol):
+    """How a game came to where it stands: what only a whole game shows."""
+
+    def encode_series(self) -> bytes:
+        """Its forecast series, as JSON."""
+
+    def encode_scoring(self) -> bytes:
+        """The plays that changed the score, as JSON."""
+
+    def play_rows(self) -> list[tuple[Any, ...]] | None:
+        """A row for each play (:func:`.wire.play_rows`); None where its forecasts are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class GameStory:
+    """The story of a game that this process forecasts: encoded only where somebody asks."""
+
+    series: tuple[Point, ...]
+    plays: tuple[Play, ...]
+    game: Game | None = None
+
+    def encode_series(self) -> bytes:
+        return wire.encode_series(self.series)
+
+    def encode_scoring(self) -> bytes:
+        return wire.encode_scoring(self.plays)
+
+    def play_rows(self) -> list[tuple[Any, ...]] | None:
+        game = self.game
+        return None if game is None else wire.play_rows(game.update.entry, game.swings())
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones;
@@ -81,15 +113,20 @@ class Batch:
 class StreamJournal:
     """The state that is streamed. ``seq`` is that of the newest batch, 0 before the first.
 
+    Fed by the ticks of this process (:meth:`apply`) or by the log of another (:meth:`append`,
+    :meth:`restore`, :meth:`remove`).
+
     ``ready`` is False until the feed was seen once: before that an empty snapshot would be a lie.
     ``joined`` counts the batches that were joined for those who read too slowly, ``removals``
     how often games left. No batch tells of that: who saw one before needs a snapshot.
+    ``follows``: it is fed by a log, and a subscriber may have been told elsewhere what comes next.
     """
 
-    def __init__(self, epoch: str, ring: int = RING) -> None:
+    def __init__(self, epoch: str, ring: int = RING, *, follows: bool = False) -> None:
         if "." in epoch:
             raise ValueError(f"epoch: expected no dot (since is EPOCH.SEQ), was {epoch!r}")
         self.epoch = epoch
+        self.follows = follows
         self.seq = 0
         self.ready = False
         self.conflated_total = 0
@@ -100,7 +137,7 @@ class StreamJournal:
         self._games: dict[str, Message] = {}
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
         # keep each tick's plays and series alive with them.
-        self._now: dict[str, Game] = {}
+        self._stories: dict[str, Story] = {}
         self._whole: dict[str, bytes] = {}
         self._snapshots: dict[Interest, bytes] = {}
         self._ring: deque[Batch] = deque(maxlen=ring)
@@ -114,6 +151,20 @@ class StreamJournal:
         """How many games the night holds."""
         return len(self._games)
 
+    @property
+    def oldest(self) -> int:
+        """The ``seq`` of the oldest batch that the ring holds; one more than ``seq`` for none."""
+        return self.seq - len(self._ring) + 1
+
+    @property
+    def game_ids(self) -> frozenset[str]:
+        """The games that the night holds."""
+        return frozenset(self._games)
+
+    def story(self, game_id: str) -> Story | None:
+        """How a game went so far; None for an unknown one."""
+        return self._stories.get(game_id)
+
     def bodies(self) -> list[bytes]:
         """Every game's newest message, as JSON."""
         return [message.body for message in self._games.values()]
@@ -123,13 +174,13 @@ class StreamJournal:
         message = self._games.get(game_id)
         if message is None:
             return None
-        scoring = wire.encode_scoring(self._now[game_id].update.plays)
+        scoring = self._stories[game_id].encode_scoring()
         return wire.with_scoring(self._whole_game(message), scoring)
 
     def play_rows(self, game_id: str) -> list[tuple[Any, ...]] | None:
-        """A row for each play of a game (:func:`wire.play_rows`); None for an unknown game."""
-        game = self._now.get(game_id)
-        return None if game is None else wire.play_rows(game.update.entry, game.swings())
+        """A row for each play of a game (:func:`.wire.play_rows`); None where nobody knows them."""
+        story = self._stories.get(game_id)
+        return None if story is None else story.play_rows()
 
     def note_feed(self, feed: FeedState, age_s: float) -> None:
         """Keep how the feed is, for snapshots: those that would tell its age wrong go."""
@@ -165,41 +216,86 @@ class StreamJournal:
         ``dropped`` are the games that left the night; ``seen``: the feed was seen whole once.
         """
         self.ready = self.ready or seen
+        batch = self._next_batch(tick, games, messages, timing_ms) if messages else None
         back = {message.game_id for message in messages}
-        gone = [name for name in dropped if name in self._games and name not in back]
-        for game_id in gone:
-            del self._games[game_id], self._now[game_id]
-            self._whole.pop(game_id, None)
-        if gone:
-            self.removals += 1
-            self._departed_at = self.seq + bool(messages)
-        if messages or gone:
-            self._snapshots.clear()
-        if not messages:
-            return None
-        for game, message in zip(games, messages, strict=True):
+        self.remove(name for name in dropped if name not in back)
+        return batch
+
+    def _next_batch(
+        self,
+        tick: int,
+        games: tuple[Game, ...],
+        messages: tuple[Message, ...],
+        timing_ms: Mapping[str, float],
+    ) -> Batch:
+        bodies = (message.body for message in messages)
+        payload = wire.encode_batch(self.epoch, self.seq + 1, tick, bodies, timing_ms)
+        stories = {
+            message.game_id: GameStory(game.series, game.update.plays, game)
+            for game, message in zip(games, messages, strict=True)
+        }
+        return self.append(self.seq + 1, tick, messages, timing_ms, payload, stories)
+
+    def append(
+        self,
+        seq: int,
+        tick: int,
+        messages: tuple[Message, ...],
+        timing_ms: Mapping[str, float],
+        payload: bytes,
+        stories: Mapping[str, Story],
+    ) -> Batch:
+        """Take the batch ``payload`` in, with the stories of its games, and of others that went on.
+
+        Raises ValueError where it is not the next: between two batches lies no gap.
+        """
+        if seq != self.seq + 1:
+            raise ValueError(f"expected the batch {self.seq + 1}, was {seq}")
+        self._snapshots.clear()
+        for message in messages:
             self._games[message.game_id] = message
-            self._now[message.game_id] = game
-            self._whole.pop(message.game_id, None)
+        for game_id in stories.keys() & self._games.keys():
+            self._stories[game_id] = stories[game_id]
+            self._whole.pop(game_id, None)
         if self._ring:
             # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
             self._ring[-1].parts.clear()
-        self.seq += 1
-        payload = wire.encode_batch(
-            self.epoch,
-            self.seq,
-            tick,
-            (message.body for message in messages),
-            timing_ms,
+        self.seq = seq
+        names = (
+            frozenset(message.game_id for message in messages),
+            frozenset(team for message in messages for team in (message.home, message.away)),
         )
-        names = frozenset(back), frozenset(t for m in messages for t in (m.home, m.away))
         if names == self._names:
             names = self._names  # 3 KB less a batch, where the same games change each time
         self._names = names
-        frame = wire.text_frame(payload)
-        batch = Batch(self.seq, tick, messages, dict(timing_ms), frame, *names)
+        batch = Batch(seq, tick, messages, dict(timing_ms), wire.text_frame(payload), *names)
         self._ring.append(batch)
         return batch
+
+    def remove(self, game_ids: Iterable[str]) -> None:
+        """Let those of ``game_ids`` go that the night holds. Whoever saw them needs a snapshot."""
+        gone = [game_id for game_id in game_ids if game_id in self._games]
+        for game_id in gone:
+            del self._games[game_id], self._stories[game_id]
+            self._whole.pop(game_id, None)
+        if gone:
+            self.removals += 1
+            self._departed_at = self.seq
+            self._snapshots.clear()
+
+    def restore(
+        self, epoch: str, seq: int, messages: Iterable[Message], stories: Mapping[str, Story]
+    ) -> None:
+        """Go on from a snapshot. The batches before it are unknown: all need that snapshot."""
+        self.epoch = epoch
+        self.seq = seq
+        self.ready = True
+        self._games = {message.game_id: message for message in messages}
+        self._stories = {game_id: stories[game_id] for game_id in self._games}
+        self._whole.clear()
+        self._snapshots.clear()
+        self._ring.clear()
+        self._departed_at = seq - 1
 
     def frame(self, batch: Batch, interest: Interest) -> bytes | None:
         """The batch as ``interest`` sees it, None where it holds none of its games."""
@@ -251,12 +347,11 @@ class StreamJournal:
 
     def holds(self, seq: int) -> bool:
         """Whether the batches of the ring after ``seq`` tell all that happened since."""
-        return max(self.seq - len(self._ring), self._departed_at + 1) <= seq <= self.seq
+        return max(self.oldest - 1, self._departed_at + 1) <= seq <= self.seq
 
     def after(self, seq: int, interest: Interest) -> Iterator[Batch]:
         """The batches of the ring after ``seq`` that hold a game of ``interest``, oldest first."""
-        oldest = self.seq - len(self._ring) + 1
-        for index in range(max(0, seq + 1 - oldest), len(self._ring)):
+        for index in range(max(0, seq + 1 - self.oldest), len(self._ring)):
             batch = self._ring[index]
             if (
                 not interest
@@ -302,7 +397,7 @@ class StreamJournal:
         """Encoded when first asked for: most ticks pass without a newcomer."""
         whole = self._whole.get(message.game_id)
         if whole is None:
-            series = wire.encode_series(self._now[message.game_id].series)
+            series = self._stories[message.game_id].encode_series()
             whole = wire.with_series(message.body, series)
             self._whole[message.game_id] = whole
         return whole

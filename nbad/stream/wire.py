@@ -18,6 +18,9 @@ from nbad.pattern.clock import elapsed_s
 
 PROTOCOL = "nbad.v1"
 
+Row = list[Any]
+"""One row of a forecast series or of a game's scoring."""
+
 # Server frames carry no mask and no extension, so one encoder serves every connection; it holds no
 # state between whole messages.
 _FRAMES = FrameProtocol(client=False, extensions=[])
@@ -26,6 +29,11 @@ _FRAMES = FrameProtocol(client=False, extensions=[])
 def text_frame(payload: bytes) -> bytes:
     """One text message, ``payload`` being UTF-8, as one WebSocket frame."""
     return bytes(_FRAMES.send_data(payload.decode()))
+
+
+def payload(frame: bytes) -> bytes:
+    """The text of a frame that :func:`text_frame` made."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 
 def ping_frame() -> bytes:
@@ -75,31 +83,38 @@ def encode_game(game: Game) -> bytes:
 
 def encode_series(series: Iterable[Point]) -> bytes:
     """The forecast series: a list of [elapsed_s, home_win, margin p10, p50, p90, total p50]."""
-    return orjson.dumps(
+    return orjson.dumps(series_rows(series))
+
+
+def series_rows(series: Iterable[Point]) -> list[Row]:
+    """The rows of a forecast series."""
+    return [
         [
-            [
-                _short(point.elapsed_s),
-                point.forecast.home_win,
-                point.forecast.margin.p10,
-                point.forecast.margin.p50,
-                point.forecast.margin.p90,
-                point.forecast.total.p50,
-            ]
-            for point in series
+            _short(point.elapsed_s),
+            point.forecast.home_win,
+            point.forecast.margin.p10,
+            point.forecast.margin.p50,
+            point.forecast.margin.p90,
+            point.forecast.total.p50,
         ]
-    )
+        for point in series
+    ]
 
 
 def encode_scoring(plays: Iterable[Play]) -> bytes:
     """The plays that changed the score: a list of [elapsed_s, home, away, description]."""
-    told = []
-    before = (0, 0)
+    return orjson.dumps(scoring_rows(plays))
+
+
+def scoring_rows(plays: Iterable[Play], before: tuple[int, int] = (0, 0)) -> list[Row]:
+    """The rows of the plays that changed the score, which was ``before`` when they began."""
+    rows: list[Row] = []
     for play in plays:
         if (play.home, play.away) != before:
             before = (play.home, play.away)
             at = _short(elapsed_s(play.period, play.clock_s))
-            told.append([at, play.home, play.away, play.description])
-    return orjson.dumps(told)
+            rows.append([at, play.home, play.away, play.description])
+    return rows
 
 
 PLAY_COLUMNS = (
@@ -141,6 +156,13 @@ def with_series(message: bytes, series: bytes) -> bytes:
     return b"".join((message[:-1], b',"series":', series, b"}"))
 
 
+def without_series(whole: bytes) -> bytes:
+    """The message in a whole game (from :func:`with_series`), byte for byte."""
+    # Behind it come numbers only, so the last one is the key.
+    at = whole.rfind(b',"series":')
+    return whole if at < 0 else whole[:at] + b"}"
+
+
 def encode_batch(
     epoch: str,
     seq: int,
@@ -177,6 +199,23 @@ def encode_snapshot(
             "games": [orjson.Fragment(game) for game in games],
         }
     )
+
+
+def split_batch(payload: bytes) -> list[bytes]:
+    """The messages in a batch (from :func:`encode_batch`), byte for byte."""
+    return _split(payload, b'"messages":[', b'],"timing_ms":')
+
+
+def split_snapshot(payload: bytes) -> list[bytes]:
+    """The whole games in a snapshot (from :func:`encode_snapshot`), byte for byte."""
+    return _split(payload, b'"games":[', b"]}")
+
+
+def _split(payload: bytes, before: bytes, behind: bytes) -> list[bytes]:
+    # In a JSON text these quotes would be escaped: each is a key, and only a game has this one.
+    start = payload.find(before) + len(before)
+    pieces = payload[start : payload.rfind(behind)].split(b',{"game_id":')
+    return [pieces[0], *(b'{"game_id":' + piece for piece in pieces[1:])] if pieces[0] else []
 
 
 def encode_welcome(
@@ -241,6 +280,7 @@ def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
         "margin": _quantiles(forecast.margin),
         "total": _quantiles(forecast.total),
         "model": forecast.model,
+        "basis": forecast.basis,
     }
 
 

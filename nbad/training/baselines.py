@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbad.model.normal import normal_cdf, sigmoid
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import INDEX
-from nbad.training.recorded import RecordedGame
+from nbad.training.recorded import FoldedGame
 from nbad.training.replay import Rows
 from nbad.training.scores import log_loss
 
@@ -24,6 +24,8 @@ REFERENCE = "Brownian, our rating"
 # A running rating as one would first write it: each result moves both sides by a share of its
 # surprise.
 _STEP, _HOME = 0.055, 2.3
+# What it does not know of the two sides' difference, in points.
+RUNNING_SD = 4.5
 _RAW = ("differential", "elapsed_s", "period", "points", "pace", "swing_60", "swing_120",
         "swing_300", "run", "lead_changes", "possession")  # fmt: skip
 
@@ -47,7 +49,7 @@ class Brownian:
         return normal_cdf(mean / scale)
 
 
-def running_margins(games: Sequence[RecordedGame]) -> Matrix:
+def running_margins(games: Sequence[FoldedGame]) -> Matrix:
     """What the running rating expects of each game, from the games before it."""
     rating: defaultdict[int, float] = defaultdict(float)
     expected = []
@@ -59,15 +61,21 @@ def running_margins(games: Sequence[RecordedGame]) -> Matrix:
     return np.array(expected)
 
 
-def fit_baselines(seen: Rows, running: Matrix) -> dict[str, Predict]:
-    """Every baseline fitted on ``seen``; ``running`` is :func:`running_margins`, by game."""
-    return {
-        "Brownian, no rating": _brownian(seen, lambda rows: 0.0),
-        "Brownian, running rating": _brownian(seen, lambda rows: running[rows.game]),
-        REFERENCE: _brownian(seen, _expected),
-        "logistic regression": _logistic(seen),
-        "naive LightGBM": _naive(seen),
+def fit_baselines(seen: Rows, unseen: Rows, running: Matrix, line: Matrix) -> dict[str, Matrix]:
+    """What every baseline, fitted on ``seen``, says of ``unseen``; ``running`` is
+    :func:`running_margins` and ``line`` the closing line, by game, not a number where there is
+    none."""
+    said = {
+        "Brownian, no rating": _brownian(seen, unseen, lambda rows: 0.0),
+        "Brownian, running rating": _brownian(seen, unseen, lambda rows: running[rows.game]),
+        REFERENCE: _brownian(seen, unseen, _expected),
+        "logistic regression": _logistic(seen)(unseen),
+        "naive LightGBM": _naive(seen)(unseen),
     }
+    if not np.isnan(line).all():
+        known = np.where(np.isnan(line), running, line)
+        said["Brownian, the line"] = _brownian(seen, unseen, lambda rows: known[rows.game])
+    return said
 
 
 def fit_brownian_margin(seen: Rows) -> Callable[[Rows], tuple[Matrix, Matrix]]:
@@ -86,14 +94,14 @@ def _expected(rows: Rows) -> Matrix:
     return column
 
 
-def _brownian(seen: Rows, expected: Callable[[Rows], Matrix | float]) -> Predict:
+def _brownian(seen: Rows, unseen: Rows, expected: Callable[[Rows], Matrix | float]) -> Matrix:
     known = expected(seen)
 
     def loss(values: Matrix) -> float:
         return float(log_loss(Brownian(*np.exp(values)).home_win(seen, known), seen.won).mean())
 
     fitted = Brownian(*np.exp(_minimise(loss, np.log([15.0, 1.0]))))
-    return lambda rows: fitted.home_win(rows, expected(rows))
+    return fitted.home_win(unseen, expected(unseen))
 
 
 def _logistic(seen: Rows) -> Predict:

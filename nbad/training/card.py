@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from nbad.model.forecaster import COLUMNS
+from nbad.model.prior import KNOTS_S
 from nbad.training.baselines import REFERENCE
 from nbad.training.evaluate import MODEL
-from nbad.training.recorded import RecordedGame
+from nbad.training.train import Known
 
 _LIMITS = """\
 ## What it does not know
 
-- Who plays: injuries, rest of stars, trades, fouls, line-ups. A team is its results of the season.
-- Before a team has played, it is an average team; its first ten games are the least certain ones.
-- Seasons other than those above. The spread grows with the square root of the points that the
-  season's games score, home advantage and ratings follow the season's results; that a lead shrinks
-  as it did in the games above is taken for granted.
-- Playoffs and neutral courts: taken for regular games with a home side.
-- Overtime: a game of five minutes by the same formula, too rare above to be fitted by itself.
+- Who is hurt in the game, who is in foul trouble, who is on the floor: of who plays it knows the
+  starting fives alone, by the averages of what each has done in his games.
+- A rookie is an average player until he has played; a coach, a trade and a style are unknown.
+- A game on neutral ground looks like one at home, but for the bubble of 2020.
+- That a lead shrinks, and how games spread, is taken to be as in the games above; the scoring
+  level, home advantage and strengths follow the results.
+- The last possession as it is played: fouls to give, time-outs left, two or three points needed.
 """
 
 
-def card(figures: dict[str, Any], facts: dict[str, Any], games: Sequence[RecordedGame]) -> str:
+def card(figures: dict[str, Any], facts: dict[str, Any], known: Known) -> str:
     """The card as Markdown; ``figures`` are :func:`nbad.training.evaluate.report`'s."""
+    games = known.games
     scores, margin = figures["scores"], figures["distributions"]["all"]["margin"]
     total = figures["distributions"]["all"]["total"]
     seasons = sorted({f"20{game.game_id[3:5]}-{int(game.game_id[3:5]) + 1:02d}" for game in games})
@@ -39,10 +40,18 @@ def card(figures: dict[str, Any], facts: dict[str, Any], games: Sequence[Recorde
         "",
         "## What it is",
         "",
-        "- Team strengths: Gaussian posteriors (Kalman filters) from earlier results alone.",
-        "- The final margin: normal, its mean reverting from the score to what was expected, its",
-        "  spread growing with the game's tempo, and a tie at the end leads to an overtime.",
-        f"  {_pairs(facts['prior'])}",
+        "- Team strengths: Kalman filters over earlier margins and totals, carried over summers;",
+        "  what the starting fives are worth, from the players' earlier games; the market's line,",
+        "  where it is known, weighs most.",
+        f"- The ratings after these games (`ratings.json`): season 20{known.seasons.max():02d}-"
+        f"{known.seasons.max() + 1:02d}.",
+        "- The margin: normal; its mean is the score, less what is lost of a lead, more what is",
+        "  still to come of what was expected; a tie leads to an overtime. By seconds left:",
+        "",
+        *_curves(facts["prior"]),
+        "",
+        f"  The spread grows with the points expected by the power {facts['prior']['level']:g},"
+        f" and is {facts['prior']['overtime']:g} times as large in overtimes.",
         f"- A LightGBM booster of {facts['rounds']} small trees corrects the log-odds of a win,"
         f" from: {', '.join(COLUMNS)}.",
         "- The margin's mean is moved to agree with that probability.",
@@ -51,7 +60,9 @@ def card(figures: dict[str, Any], facts: dict[str, Any], games: Sequence[Recorde
         "## How good it is",
         "",
         f"On {figures['how']}, at every 30 s of regulation ({figures['rows']} rows). In brackets:",
-        "95 % intervals by a bootstrap over games.",
+        "95 % intervals by a bootstrap over games. Expected by: "
+        + ", ".join(f"{name} {count}" for name, count in sorted(figures["basis"].items()))
+        + ".",
         "",
         "| | Brier | log loss | ECE | right | log loss of the model less this |",
         "|---|---|---|---|---|---|",
@@ -90,6 +101,17 @@ def card(figures: dict[str, Any], facts: dict[str, Any], games: Sequence[Recorde
             )
         )
     return "\n".join([*lines, "", "![evaluation](evaluation.png)", "", _LIMITS])
+
+
+def _curves(prior: dict[str, Any]) -> list[str]:
+    names = ("expected", "lost", "bend", "ball", "spread")
+    rows = zip(KNOTS_S.tolist(), *(prior[name] for name in names), strict=True)
+    return [
+        f"| seconds left | {' | '.join(names)} |",
+        "|---|---|---|---|---|---|",
+        *(f"| {left:.0f} | " + " | ".join(f"{v:.3g}" for v in values) + " |"
+          for left, *values in rows),
+    ]  # fmt: skip
 
 
 def _pairs(values: dict[str, float]) -> str:

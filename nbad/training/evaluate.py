@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbad.model.forecaster import Distribution, Forecaster
+from nbad.pattern.features import INDEX
+from nbad.pattern.market import LINE_SD
+from nbad.pattern.rating import HOME_POINTS, Expectation
 from nbad.training.baselines import (
     REFERENCE,
+    RUNNING_SD,
     fit_baselines,
     fit_brownian_margin,
     running_margins,
 )
-from nbad.training.fit import fit_prior
-from nbad.training.recorded import RecordedGame
-from nbad.training.replay import Progress, Rows, replay
+from nbad.training.recorded import FoldedGame
+from nbad.training.replay import Rows, rate
 from nbad.training.scores import (
     brier,
     crps,
@@ -28,13 +31,21 @@ from nbad.training.scores import (
     reliability,
     scores,
 )
-from nbad.training.train import as_array, cross_validated, folds_of
+from nbad.training.train import Known, Mask, Rated, as_array, learn, rated, splits
 
 Matrix = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Notify = Callable[[str], None]
 # Fewer games than this before those to be scored fit no baseline.
 FEWEST = 40
-MODEL, PRIOR = "model", "prior alone"
+MODEL, PRIOR = "model", "model without its trees"
+# The model's own ladder: the same game model, knowing ever more of the two sides.
+NO_RATING, RUNNING, RESULTS, FIVES, LINE = (
+    "model, no rating", "model, running rating", "model, results alone",
+    "model, and who starts", "model, the line alone",
+)  # fmt: skip
+_BY_CHANCE_SD = 8.8
+CLOSE = "last 2 min within 5"
+_CLOSE_POINTS, _LAST_S = 5, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,95 +54,173 @@ class Evaluation:
 
     ``home_win`` holds P(home wins) by the model (:data:`MODEL`) and by what it is compared with,
     each of shape (rows,); ``reference`` is the rated Brownian motion's mean and standard deviation
-    of the margin. ``how`` says which games the model and the baselines learnt from.
+    of the margin. ``how`` says which games the model and the baselines learnt from; ``basis`` how
+    many games were expected from ratings, the market, or both.
     """
 
     model: str
     how: str
-    games: Sequence[RecordedGame]
+    games: list[FoldedGame]
     rows: Rows
     made: Distribution
     home_win: dict[str, Matrix]
     reference: tuple[Matrix, Matrix] | None
+    basis: dict[str, int]
 
 
 def evaluate(
-    games: Sequence[RecordedGame],
+    known: Known,
     forecaster: Forecaster,
     *,
     start: str = "",
     seed: int = 1,
-    progress: Progress = iter,
+    season: Rated | None = None,
+    notify: Notify = lambda said: None,
 ) -> Evaluation:
     """Forecast the games from the id ``start`` on; those before it only build up the ratings.
 
-    A game that the model learnt from is forecast by the same recipe fitted on other games, by folds
-    of whole games. The baselines learn from the games before ``start``, or by the same folds.
+    A game that the model learnt from is forecast by the same recipe fitted on other games: on the
+    seasons before it where there are three at least, else by folds of whole games. The baselines
+    learn from the games before ``start``, or from the same splits. ``season`` is what :func:`rated`
+    said of ``known``, where it was asked before.
     """
-    rows = replay(games, fine=True, progress=progress)
+    told = rated(known, forecaster.ratings) if season is None else season
+    rows, games = told.rows.expecting(told.market), known.games
     scored = np.array([game.game_id >= start for game in games])
-    learnt = np.array([game.game_id in forecaster.trained_on for game in games]) & scored
-    grid = rows.grid & scored[rows.game]
-    columns = as_array(forecaster, rows)
-    how = f"{int((scored & ~learnt).sum())} games that the model has not seen"
+    learnt = np.array([forecaster.trained_on(game.game_id) for game in games]) & scored
+    keep = rows.grid & scored[rows.game]
+    ladder = _ladder(known, told)
+    columns = np.full((5, len(rows.at)), np.nan)
+    said: dict[str, Matrix] = {}
+
+    def put(by: Forecaster, of: Mask) -> None:
+        """What ``by`` says of the rows ``of``, on every rung of the ladder."""
+        columns[:, of] = as_array(by, rows[of])
+        for name, expected in ladder.items():
+            made = by.distribution(rows[of].expecting(expected).matrix)
+            said.setdefault(name, np.full(len(rows.at), np.nan))[of] = made.home_win
+        said.setdefault(PRIOR, np.full(len(rows.at), np.nan))[of] = by.prior_win(rows.matrix[of])
+
+    unseen = scored & ~learnt
+    if unseen.any():
+        put(forecaster, rows.grid & unseen[rows.game])
+    how = f"{int(unseen.sum())} games that the model has not seen"
     if learnt.any():
-        again = learnt[rows.game]
-        columns[:, again] = cross_validated(rows, seed)[:, again]
-        how = f"{int(learnt.sum())} games by cross-validation of its recipe"
-        if (scored & ~learnt).any():
-            how += f", {int((scored & ~learnt).sum())} games that it has not seen"
-    made = Distribution(*columns[:, grid])
-    compared, reference = _compare(rows, scored, games, seed)
+        again = 0
+        for seen, predict in splits(known, learnt, seed):
+            notify(f"fitting on {int(seen.sum())} games for {int(predict.sum())} others")
+            put(learn(known, told, seen, seed)[0], rows.grid & predict[rows.game])
+            again += int(predict.sum())
+        by = "seasons" if len(np.unique(known.seasons)) > 3 else "cross-validation"
+        how = f"{again} games by {by} of its recipe"
+        if by == "seasons":
+            how = f"{again} games by its recipe fitted on the seasons before each"
+        if unseen.any():
+            how += f", {int(unseen.sum())} games that it has not seen"
+    keep &= ~np.isnan(columns[0])
+    notify("fitting the baselines")
+    compared, reference = _compare(known, told.rows, rows, scored, seed)
+    chosen = rows[keep]
+    basis: dict[str, int] = {}
+    for number in np.unique(chosen.game):
+        of = told.market[number].basis
+        basis[of] = basis.get(of, 0) + 1
     return Evaluation(
         forecaster.name,
         how,
-        games,
-        rows[grid],
-        made,
-        {MODEL: made.home_win} | {name: p[grid] for name, p in compared.items()},
-        None if reference is None else (reference[0][grid], reference[1][grid]),
+        list(games),
+        chosen,
+        Distribution(*columns[:, keep]),
+        {MODEL: columns[0, keep]} | {name: p[keep] for name, p in (compared | said).items()},
+        None if reference is None else (reference[0][keep], reference[1][keep]),
+        basis,
     )
 
 
+def _ladder(known: Known, told: Rated) -> dict[str, list[Expectation]]:
+    """What the model is told of the two sides, from nothing up."""
+    running = running_margins(known.games)
+    alone = rate(known.games, known.results, with_fives=False).expected
+    rungs = {
+        NO_RATING: [Expectation(HOME_POINTS, e.total, _BY_CHANCE_SD) for e in told.rating],
+        RUNNING: [
+            Expectation(float(margin), e.total, RUNNING_SD)
+            for margin, e in zip(running, told.rating, strict=True)
+        ],
+        RESULTS: alone,
+    }
+    if known.lines:
+        rungs[FIVES] = told.rating
+        rungs[LINE] = [
+            Expectation(line.margin, line.total or e.total, LINE_SD) if line is not None else e
+            for line, e in zip(
+                (known.lines.get(game.game_id) for game in known.games), told.rating, strict=True
+            )
+        ]
+    return rungs
+
+
 def _compare(
-    rows: Rows, scored: Mask, games: Sequence[RecordedGame], seed: int
+    known: Known, rated_rows: Rows, rows: Rows, scored: Mask, seed: int
 ) -> tuple[dict[str, Matrix], tuple[Matrix, Matrix] | None]:
-    """What the baselines say of the scored rows, and the reference's margins."""
-    running = running_margins(games)
-    # Which rows learn, and which are forecast by what learnt from them.
+    """What the baselines say of the scored rows, and the reference's margins.
+
+    ``rated_rows`` expect what the ratings do, ``rows`` what the market and they do.
+    """
+    running = running_margins(known.games)
+    line = np.array(
+        [known.lines[game.game_id].margin if game.game_id in known.lines else np.nan
+         for game in known.games]
+    )  # fmt: skip
     if (~scored).sum() >= FEWEST:
-        splits = [(rows.grid & ~scored[rows.game], scored[rows.game])]
-    elif len(games) >= FEWEST:
-        fold = folds_of(len(games), seed)[rows.game]
-        splits = [(rows.grid & (fold != held), fold == held) for held in range(int(fold.max()) + 1)]
+        chosen = [(~scored, scored)]
+    elif len(known.games) >= FEWEST:
+        chosen = list(splits(known, scored, seed))
     else:
         return {}, None
     predicted: dict[str, Matrix] = {}
-    mean, scale = np.empty(len(rows.at)), np.empty(len(rows.at))
-    for learn, predict in splits:
-        seen, unseen = rows[learn], rows[predict]
-        prior = fit_prior(seen)
-        said = {name: of(unseen) for name, of in fit_baselines(seen, running).items()}
-        said[PRIOR] = prior.outcome(unseen.matrix, *prior.margin(unseen.matrix)).home_win
-        for name, p in said.items():
-            predicted.setdefault(name, np.empty(len(rows.at)))[predict] = p
-        mean[predict], scale[predict] = fit_brownian_margin(seen)(unseen)
+    mean, scale = np.full(len(rows.at), np.nan), np.full(len(rows.at), np.nan)
+    for fitted, predict in chosen:
+        # Each minute says what its half does.
+        seen = rated_rows[rows.grid & (rows.at % 60 == 0) & fitted[rows.game]]
+        of = rows.grid & predict[rows.game]
+        unseen = rated_rows[of]
+        for name, p in fit_baselines(seen, unseen, running, line).items():
+            predicted.setdefault(name, np.full(len(rows.at), np.nan))[of] = p
+        mean[of], scale[of] = fit_brownian_margin(seen)(unseen)
     return predicted, (mean, scale)
+
+
+def parts_of(rows: Rows, games: list[FoldedGame]) -> dict[str, Mask]:
+    """The parts of a game, and of the games, that are scored apart, those that there are."""
+    lead = np.abs(rows.matrix[:, INDEX["differential"]])
+    kind = np.array([game.game_id[:3] for game in games])[rows.game]
+    regular = kind == "002"
+    parts = {"all": np.ones(len(rows.at), dtype=bool)} | {
+        f"Q{quarter}": (rows.at >= 720 * (quarter - 1)) & (rows.at < 720 * quarter)
+        for quarter in range(1, 5)
+    }
+    parts["tip-off"] = rows.at == 0
+    parts[CLOSE] = (rows.at >= 2880 - _LAST_S) & (lead <= _CLOSE_POINTS)
+    seasons = np.array([f"20{game.game_id[3:5]}" for game in games])[rows.game]
+    if not regular.all():
+        parts |= {"regular season": regular, "playoffs": kind == "004", "play-in": kind == "005"}
+    if len(distinct := np.unique(seasons)) > 1:
+        parts |= {f"season {season}": (seasons == season) & regular for season in distinct}
+    return {name: of for name, of in parts.items() if of.any()}
 
 
 def report(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation in figures, for people and for JSON."""
     rows, won = evaluation.rows, evaluation.rows.won
     made = evaluation.home_win[MODEL]
-    parts = {"all": np.ones(len(won), dtype=bool)} | {
-        f"Q{quarter}": (rows.at >= 720 * (quarter - 1)) & (rows.at < 720 * quarter)
-        for quarter in range(1, 5)
-    }
+    parts = parts_of(rows, evaluation.games)
     return {
         "model": evaluation.model,
         "how": evaluation.how,
         "games": len(np.unique(rows.game)),
         "rows": len(won),
+        "basis": evaluation.basis,
         "scores": {
             name: {part: scores(p[of], won[of]) for part, of in parts.items()}
             for name, p in evaluation.home_win.items()

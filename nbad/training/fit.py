@@ -1,9 +1,8 @@
-"""Fits: the prior mostly by the whole margin, the totals, and the booster by who won.
+"""Fits: the prior by the margins of regulation, the totals, and the booster by who won.
 
 Who won is one bit of a game; the margin says far more of the same thing, and there are only as many
-independent margins as games. Fitted on margins the prior alone is better on unseen games than
-fitted on wins, by 0.0013 Brier in cross-validation. The booster then learns where the winner is
-not what a normal margin says, and of that only winners can tell.
+independent margins as games. The booster then learns where the winner is not what a normal margin
+says, and of that only winners can tell.
 """
 
 from __future__ import annotations
@@ -16,45 +15,129 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbad.model.forecaster import COLUMNS, Forecaster, booster_inputs
-from nbad.model.normal import logit
-from nbad.model.prior import Prior
+from nbad.model.normal import logit, sigmoid
+from nbad.model.prior import KNOTS_S, LARGE_LEAD, Prior, between_knots, level
 from nbad.model.totals import Totals
+from nbad.pattern.clock import REGULATION_S
+from nbad.pattern.features import INDEX
 from nbad.training.replay import Rows
 from nbad.training.scores import log_loss, pinball
 
 Matrix = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-# A value is thought to lie about this far (a standard deviation, in logarithms) from where its fit
-# starts, and a game to hold as much news as this many independent rows: a few games cannot lead far
-# astray, and hundreds of games are hardly held back.
-_SPREAD, _NEWS = 0.4, 3.0
-# The fit weighs the likelihood of the margin and that of the winner so.
-_WINNER_SHARE = 0.3
-ROUNDS = 15
+# A game holds as much news as this many independent rows; the fits start from what the seasons
+# 2015-16 to 2023-24 say (below), and those count as this many games: a few games cannot lead far
+# astray, and thousands are hardly held back.
+_NEWS, _START_GAMES, _SPREAD = 3.0, 300.0, 0.4
+START = Prior(
+    expected=(0.0, 0.008, 0.01, 0.016, 0.025, 0.043, 0.079, 0.149, 0.27, 0.45, 0.68, 0.82, 0.98),
+    lost=(0.0, 0.013, 0.022, 0.029, 0.038, 0.056, 0.08, 0.112, 0.16, 0.225, 0.305, 0.38, 0.5),
+    bend=(0.0,) * len(KNOTS_S),
+    ball=(0.0, 0.25, 0.34, 0.44, 0.44, 0.42, 0.38, 0.4, 0.36, 0.34, 0.32, 0.24, 0.1),
+    spread=(0.3, 1.3, 1.7, 2.1, 2.6, 3.4, 4.4, 5.8, 7.7, 9.6, 11.1, 12.2, 12.9),
+    level=0.3,
+    overtime=1.0,
+)
+FEW_ROUNDS, MOST_ROUNDS = 5, 30
 PARAMETERS = {
-    "objective": "binary", "learning_rate": 0.03, "num_leaves": 5, "min_data_in_leaf": 1500,
-    "lambda_l2": 50.0, "bagging_fraction": 0.6, "bagging_freq": 1,
+    "objective": "binary", "learning_rate": 0.03, "num_leaves": 6, "min_data_in_leaf": 4000,
+    "lambda_l2": 100.0, "bagging_fraction": 0.6, "bagging_freq": 1,
     "monotone_constraints": list(COLUMNS.values()), "num_threads": 1, "deterministic": True,
     "force_col_wise": True, "verbosity": -1,
 }  # fmt: skip
 
 
 def fit_prior(rows: Rows) -> Prior:
-    """The prior under which the final margins and winners are likeliest."""
-    rows = _thinned(rows)
-    won = rows.won
+    """The prior under which the margins at the end of regulation are likeliest.
 
-    def loss(prior: Prior) -> float:
-        mean, scale = prior.margin(rows.matrix)
-        win, _, spread = prior.outcome(rows.matrix, mean, scale)
-        margin = 0.5 * ((rows.margin - mean) / spread) ** 2 + np.log(spread)
-        winner = log_loss(win, won)
-        each = (1 - _WINNER_SHARE) * margin + _WINNER_SHARE * winner
-        return float(np.average(each, weights=rows.weight))
+    Its mean is a regression on what is known, its coefficients curves of the time left; its spread
+    the likeliest for what that leaves; both in turn, since each weighs the other.
+    """
+    # Before the last minutes every other row says what its neighbours do.
+    regulation = rows[(rows.at < REGULATION_S) & ((rows.at % 120 == 0) | (rows.weight < 1))]
+    games = len(np.unique(rows.game))
+    prior = START
+    for _ in range(2):
+        prior = _fit_spread(regulation, _fit_mean(regulation, prior, games), games)
+    return _rounded(_fit_overtime(rows[rows.at >= REGULATION_S], prior))
 
-    start = {"drift": 1.0, "reversion": 0.4, "curve": 0.6, "sigma": 12.0, "power": 0.35,
-             "possession": 0.35}  # fmt: skip
-    return Prior(**_minimise(lambda values: loss(Prior(**values)), start, rows))
+
+def _fit_mean(rows: Rows, prior: Prior, games: int) -> Prior:
+    matrix = rows.matrix
+    lead = matrix[:, INDEX["differential"]]
+    size = np.minimum(np.abs(lead), LARGE_LEAD) / LARGE_LEAD
+    _, scale = prior.margin(matrix)
+    hats = between_knots(np.eye(len(KNOTS_S)), matrix[:, INDEX["remaining_s"]])[:, 1:]
+    known = (
+        matrix[:, INDEX["expected_margin"]],
+        -lead,
+        lead * size,
+        matrix[:, INDEX["possession"]],
+    )
+    design = np.concatenate([hats * column[:, None] for column in known], axis=1)
+    weight = rows.weight / scale**2
+    # With nothing left the score is the margin: every curve begins at 0.
+    start = np.concatenate([prior.expected[1:], prior.lost[1:], prior.bend[1:], prior.ball[1:]])
+    squared = (design * weight[:, None]).T @ design
+    held = squared * (_START_GAMES / max(games, 1))
+    left = rows.regulation - lead
+    found = np.linalg.solve(squared + held, (design * weight[:, None]).T @ left + held @ start)
+    to_come, lost, bend, shot = ((0.0, *curve.tolist()) for curve in found.reshape(4, -1))
+    # A better side, or the ball, never harms: in the last seconds the fit cannot tell them from 0.
+    to_come, shot = (tuple(max(value, 0.0) for value in curve) for curve in (to_come, shot))
+    return replace(prior, expected=to_come, lost=lost, bend=bend, ball=shot)
+
+
+def _fit_spread(rows: Rows, prior: Prior, games: int) -> Prior:
+    from scipy.optimize import minimize  # only training pays for its import
+
+    matrix = rows.matrix
+    mean, _ = prior.margin(matrix)
+    missed = (rows.regulation - mean) ** 2
+    hats = between_knots(np.eye(len(KNOTS_S)), matrix[:, INDEX["remaining_s"]])
+    unknown = hats @ np.array(prior.expected) * matrix[:, INDEX["expected_margin_sd"]]
+    lifted = np.log(level(matrix))
+    weight = rows.weight / rows.weight.sum()
+    start = np.append(np.log(START.spread), START.level)
+    pull = _START_GAMES / max(games, 1) / _NEWS / 100
+
+    def cost(values: Matrix) -> tuple[float, Matrix]:
+        spread = hats @ np.exp(values[:-1]) * np.exp(lifted * values[-1])
+        variance = spread**2 + unknown**2
+        loss = float(weight @ (0.5 * (np.log(variance) + missed / variance)))
+        slope = weight * (1 - missed / variance) * spread / variance
+        by_knot = (hats * (slope * np.exp(lifted * values[-1]))[:, None]).sum(0)
+        gradient = np.append(by_knot * np.exp(values[:-1]), float(slope * spread @ lifted))
+        moved = values - start
+        return loss + 0.5 * pull * float(moved @ moved), gradient + pull * moved
+
+    found = minimize(cost, np.append(np.log(prior.spread), prior.level), jac=True,
+                     method="L-BFGS-B", options={"maxiter": 200}).x  # fmt: skip
+    return replace(prior, spread=tuple(np.exp(found[:-1]).tolist()), level=float(found[-1]))
+
+
+def _fit_overtime(rows: Rows, prior: Prior) -> Prior:
+    """How much larger the spread of an overtime is: by real ones, as they end."""
+    rows = rows[rows.matrix[:, INDEX["over"]] == 0]
+    if not len(rows.at):
+        return prior
+    mean, scale = prior.margin(rows.matrix)
+    games = len(np.unique(rows.game))
+    ratio = np.average(((rows.margin - mean) / scale) ** 2, weights=rows.weight)
+    held = _START_GAMES / 10
+    return replace(prior, overtime=float(np.sqrt((ratio * games + held) / (games + held))))
+
+
+def _rounded(prior: Prior) -> Prior:
+    """So that the last bits of a machine's arithmetic do not show in a model."""
+    curves = {
+        name: tuple(float(f"{value:.4g}") for value in getattr(prior, name))
+        for name in ("expected", "lost", "bend", "ball", "spread")
+    }
+    return Prior(
+        **curves, level=float(f"{prior.level:.4g}"), overtime=float(f"{prior.overtime:.4g}")
+    )
 
 
 def fit_totals(rows: Rows, prior: Prior) -> Totals:
@@ -62,7 +145,7 @@ def fit_totals(rows: Rows, prior: Prior) -> Totals:
 
     Not the likeliest: a few double overtimes would widen every interval.
     """
-    rows = _thinned(rows)
+    rows = rows[(rows.at < REGULATION_S) & (rows.at % 360 == 0)]
     overtime = prior.outcome(rows.matrix, *prior.margin(rows.matrix)).overtime
 
     def loss(totals: Totals) -> float:
@@ -73,28 +156,54 @@ def fit_totals(rows: Rows, prior: Prior) -> Totals:
     return Totals(**_minimise(lambda values: loss(Totals(**values)), start, rows))
 
 
-def fit_booster(rows: Rows, prior: Prior, seed: int) -> lightgbm.Booster:
-    """Trees that correct the prior's log-odds, which is where they start."""
-    mean, scale = prior.margin(rows.matrix)
-    win = prior.outcome(rows.matrix, mean, scale).home_win
+def fit_booster(rows: Rows, prior: Prior, seed: int, last: Mask) -> lightgbm.Booster:
+    """Trees that correct the prior's log-odds, which is where they start.
+
+    As many as help on the rows ``last``, a season that they did not see, and one at least; then
+    they are grown on all rows. Where ``last`` is all or none of them, a few.
+    """
+    keep = rows.at < REGULATION_S
+    rows, last = rows[keep], last[keep]
+    rounds = FEW_ROUNDS
+    if last.any() and not last.all():
+        with_earlier = _grown(rows[~last], prior, seed, MOST_ROUNDS)
+        rounds = _best_rounds(with_earlier, rows[last], prior)
+    return _grown(rows, prior, seed, rounds)
+
+
+def _grown(rows: Rows, prior: Prior, seed: int, rounds: int) -> lightgbm.Booster:
     data = lightgbm.Dataset(
         booster_inputs(rows.matrix), rows.won.astype(float), weight=rows.weight,
-        init_score=logit(np.clip(win, 1e-6, 1 - 1e-6)), feature_name=list(COLUMNS),
+        init_score=_prior_odds(rows, prior), feature_name=list(COLUMNS),
     )  # fmt: skip
-    return lightgbm.train(PARAMETERS | {"seed": seed}, data, num_boost_round=ROUNDS)
+    return lightgbm.train(PARAMETERS | {"seed": seed}, data, num_boost_round=rounds)
 
 
-def fit(rows: Rows, seed: int, name: str = "fit") -> tuple[Forecaster, lightgbm.Booster]:
-    """The whole model, and its trees apart."""
+def _best_rounds(booster: lightgbm.Booster, rows: Rows, prior: Prior) -> int:
+    odds, inputs = _prior_odds(rows, prior), booster_inputs(rows.matrix)
+    losses = []
+    for rounds in range(1, MOST_ROUNDS + 1):
+        raw = np.asarray(
+            booster.predict(inputs, raw_score=True, num_iteration=rounds, num_threads=1)
+        )
+        losses.append(
+            float(np.average(log_loss(sigmoid(odds + raw), rows.won), weights=rows.weight))
+        )
+    return int(np.argmin(losses)) + 1
+
+
+def _prior_odds(rows: Rows, prior: Prior) -> Matrix:
+    win = prior.outcome(rows.matrix, *prior.margin(rows.matrix)).home_win
+    return logit(np.clip(win, 1e-6, 1 - 1e-6))
+
+
+def fit(
+    rows: Rows, seed: int, last: Mask, name: str = "fit"
+) -> tuple[Forecaster, lightgbm.Booster]:
+    """The whole model, and its trees apart; ``last`` are the rows of the last season."""
     prior = fit_prior(rows)
-    booster = fit_booster(rows, prior, seed)
+    booster = fit_booster(rows, prior, seed, last)
     return Forecaster(name, prior, fit_totals(rows, prior), booster), booster
-
-
-def _thinned(rows: Rows) -> Rows:
-    """Every other row before the last minutes, which says all that its neighbours do."""
-    thinned = rows[(rows.weight < 1) | (rows.at % 60 == 0)]
-    return replace(thinned, weight=np.where(thinned.weight < 1, thinned.weight, 2.0))
 
 
 def _minimise(

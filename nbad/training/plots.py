@@ -12,21 +12,24 @@ mpl.use("Agg")  # files only: no display is needed, nor looked for
 import numpy as np
 from matplotlib import pyplot as plt
 
-from nbad.training.evaluate import MODEL, Evaluation
+from nbad.training.evaluate import CLOSE, FIVES, MODEL, NO_RATING, RESULTS, Evaluation, parts_of
 from nbad.training.scores import brier, crps, log_loss, reliability
 
 _Z90 = 1.2815515655446004
+_BESIDE = (NO_RATING, RESULTS, FIVES, "Brownian, the line", "Brownian, our rating")
 _COLOURS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
 
 
 def draw(made: Evaluation, path: Path) -> None:
     """Write one picture of the whole evaluation; ``OSError`` where it cannot be written."""
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9.5), layout="constrained")
+    figure, axes = plt.subplots(3, 2, figsize=(13, 14), layout="constrained")
     figure.suptitle(f"{made.model}: {made.how}")
     _reliability(axes[0, 0], made)
     _log_loss(axes[0, 1], made)
     _margins(axes[1, 0], made)
     _games(axes[1, 1], made)
+    _ladder(axes[2, 0], made)
+    _last_minutes(axes[2, 1], made)
     # Without a date of its own the same evaluation makes the same file.
     figure.savefig(path, dpi=96, metadata={"Software": None})
     plt.close(figure)
@@ -56,9 +59,12 @@ def _by_minute(values: Any, at: Any) -> Any:
 
 
 def _log_loss(axis: Any, made: Evaluation) -> None:
-    for name, p in made.home_win.items():
+    for name in (MODEL, *_BESIDE):
+        if name not in made.home_win:
+            continue
+        loss = log_loss(made.home_win[name], made.rows.won)
         axis.plot(
-            range(48), _by_minute(log_loss(p, made.rows.won), made.rows.at), label=name,
+            range(48), _by_minute(loss, made.rows.at), label=name,
             linewidth=2.5 if name == MODEL else 1, color="black" if name == MODEL else None,
         )  # fmt: skip
     axis.set(title="Log loss by minute", xlabel="minute of regulation", ylabel="nats", xlim=(0, 47))
@@ -84,6 +90,31 @@ def _margins(axis: Any, made: Evaluation) -> None:
     right.set(ylim=(50, 100), ylabel="%")
     lines = axis.get_lines() + right.get_lines()
     axis.legend(lines, [line.get_label() for line in lines], loc="lower left")
+
+
+def _ladder(axis: Any, made: Evaluation) -> None:
+    """The log loss of everything compared, the best below."""
+    losses = {name: float(log_loss(p, made.rows.won).mean()) for name, p in made.home_win.items()}
+    names = sorted(losses, key=losses.__getitem__)
+    axis.barh(names, [losses[name] for name in names],
+              color=["black" if name == MODEL else _COLOURS[0] for name in names])  # fmt: skip
+    for at, name in enumerate(names):
+        axis.text(losses[name], at, f" {losses[name]:.4f}", va="center")
+    lowest, highest = min(losses.values()), max(losses.values())
+    axis.set(title="Log loss, every 30 s of regulation", xlabel="nats",
+             xlim=(lowest - 0.01, highest + 0.012))  # fmt: skip
+
+
+def _last_minutes(axis: Any, made: Evaluation) -> None:
+    """Calibration where it is hardest: the last two minutes of close games."""
+    of = parts_of(made.rows, made.games).get(CLOSE)
+    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    if of is not None:
+        bins = reliability(made.home_win[MODEL][of], made.rows.won[of])
+        axis.scatter([b.forecast for b in bins], [b.happened for b in bins],
+                     s=[8 + 400 * b.rows / of.sum() for b in bins], color="black")  # fmt: skip
+    axis.set(title=f"Reliability, {CLOSE}", xlabel="P(home wins), forecast",
+             ylabel="home wins, share", xlim=(0, 1), ylim=(0, 1))  # fmt: skip
 
 
 def _games(axis: Any, made: Evaluation) -> None:

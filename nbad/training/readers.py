@@ -3,75 +3,155 @@
 from __future__ import annotations
 
 import tarfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from datetime import date
 from functools import partial
+from itertools import chain, islice
+from multiprocessing import get_context
 from operator import itemgetter
 from pathlib import Path, PurePath
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+import orjson
 
 from nbad.feed.incremental import read
 from nbad.pattern.rating import game_day
 from nbad.recording.format import Entry, Recording
-from nbad.training.recorded import RecordedGame
+from nbad.training.flatform import read_flat
+from nbad.training.recorded import FoldedGame, RecordedGame, sides_by_score
+from nbad.training.replay import fold_game
 from nbad.training.statsform import read_csv
 
+_Game = TypeVar("_Game", RecordedGame, FoldedGame)
 Read = tuple[str, RecordedGame | ValueError]
+Folded = tuple[str, FoldedGame | ValueError]
 Load = Callable[[], bytes]
+Body = tuple[str, Load]
+Days = dict[str, int]
+WORKERS = 2
+# Games that a worker takes at once, each a quarter of a MB of text, and how many such lots wait.
+_LOT, _WAITING = 16, 6
+# Fewer games than this are folded sooner than a worker starts.
+_WORTH_A_WORKER = 64
 
 
 def read_games(data: Path) -> Iterator[Read]:
     """The games of a folder, a ``.tar.xz``, a file or a recording, in the order of their names.
 
-    Games are stats.nba.com CSVs and cdn.nba.com ``playbyplay_*.json``; of a recording made by `nbad
-    record`, each game as it was told last. Each comes with its name; a
-    broken game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
+    Games are CSVs of stats.nba.com or of a flattened cdn.nba.com, and cdn.nba.com
+    ``playbyplay_*.json``; of a recording made by `nbad record`, each game as it was told last.
+    A ``game_info/ID.json`` beside them tells a game's date. Each comes with its name; a broken
+    game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
     ``tarfile.TarError`` where ``data`` cannot be read at all.
     """
-    for name, load in sorted(_bodies(data), key=itemgetter(0)):
-        try:
-            body = load()
-            yield name, read_cdn(body) if name.endswith(".json") else read_csv(body.decode())
-        except (ValueError, KeyError, IndexError) as error:
-            yield name, ValueError(f"{name}: {error!r}")
+    days: Days = {}
+    for name, load in sorted(_bodies(data, days), key=itemgetter(0)):
+        game = _read(name, load)
+        yield name, _dated(game, days) if isinstance(game, RecordedGame) else game
+
+
+def fold_games(data: Path, workers: int = WORKERS) -> Iterator[Folded]:
+    """As :func:`read_games`, each game folded, in the order in which they are found.
+
+    In ``workers`` further processes, where there are games enough for that; no more than some
+    hundred games are in memory as text.
+    """
+    days: Days = {}
+    for name, game in _fold_all(_bodies(data, days), workers):
+        yield name, _dated(game, days) if isinstance(game, FoldedGame) else game
 
 
 def read_cdn(body: bytes) -> RecordedGame:
     """Read one game in the cdn.nba.com form, which does not say who was at home: the scores do."""
     said = read(body)
     plays = said.plays
-    home_id = away_id = home = away = 0
-    for play in plays:
-        if play.team_id and play.home > home and play.away == away:
-            home_id = play.team_id
-        if play.team_id and play.away > away and play.home == home:
-            away_id = play.team_id
-        home, away = play.home, play.away
+    home_id, away_id = sides_by_score(plays)
     ended = any(play.kind == "game" and play.subkind == "end" for play in plays)
-    if not home_id or not away_id or not ended or home == away:
+    if not home_id or not away_id or not ended or plays[-1].home == plays[-1].away:
         raise ValueError(f"expected a finished game of two teams, was {len(plays)} plays")
     return RecordedGame(said.game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
 
 
-def _bodies(data: Path) -> Iterable[tuple[str, Load]]:
-    """Each game's name, and how to read it: a season of documents is more than memory may hold."""
+def _dated(game: _Game, days: Days) -> _Game:
+    day = days.get(game.game_id)
+    return game if day is None else replace(game, day=day)
+
+
+def _read(name: str, load: Load) -> RecordedGame | ValueError:
+    try:
+        body = load()
+        if name.endswith(".json"):
+            return read_cdn(body)
+        text = body.decode()
+        return read_csv(text) if "EVENTMSGTYPE" in text[: text.find("\n")] else read_flat(text)
+    except (ValueError, KeyError, IndexError) as error:
+        return ValueError(f"{name}: {error!r}")
+
+
+def _fold_lot(lot: list[Body]) -> list[Folded]:
+    return [(name, _fold(_read(name, load))) for name, load in lot]
+
+
+def _fold(game: RecordedGame | ValueError) -> FoldedGame | ValueError:
+    return fold_game(game) if isinstance(game, RecordedGame) else game
+
+
+def _fold_all(bodies: Iterable[Body], workers: int) -> Iterator[Folded]:
+    remaining = iter(bodies)
+    few = list(islice(remaining, _WORTH_A_WORKER))
+    if len(few) < _WORTH_A_WORKER or workers < 1:
+        yield from ((name, _fold(_read(name, load))) for name, load in (*few, *remaining))
+        return
+    waiting: deque[Future[list[Folded]]] = deque()
+    # Not forked: whatever else this process has open stays out of it.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    try:
+        for lot in _lots(chain(few, remaining)):
+            waiting.append(pool.submit(_fold_lot, lot))
+            if len(waiting) > _WAITING:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _lots(bodies: Iterator[Body]) -> Iterator[list[Body]]:
+    while lot := list(islice(bodies, _LOT)):
+        yield lot
+
+
+def _bodies(data: Path, days: Days) -> Iterator[Body]:
+    """Each game's name, and how to read it: a season of documents is more than memory may hold.
+
+    Dates that are told beside the games are put into ``days``, by game.
+    """
     if data.is_dir() and any(data.glob("*.rec")):
         yield from _recorded(data)
     elif data.is_dir():
-        for path in data.rglob("*"):
+        for path in sorted(data.rglob("*")):
             if _is_game(path):
                 yield path.name, path.read_bytes
+            elif _is_info(path):
+                days.update(_date(path.read_bytes()))
     elif data.suffix in (".csv", ".json"):
         yield data.name, data.read_bytes
     else:
         with tarfile.open(data) as archive:
             for member in archive:
                 path = Path(member.name)
-                file = archive.extractfile(member) if _is_game(path) else None
-                if file is not None:
-                    yield path.name, partial(_same, file.read())  # CSVs, and cheap to hold
+                file = archive.extractfile(member) if _is_game(path) or _is_info(path) else None
+                if file is not None and _is_info(path):
+                    days.update(_date(file.read()))
+                elif file is not None:
+                    yield path.name, partial(bytes, file.read())  # CSVs, and cheap to hold
 
 
-def _recorded(folder: Path) -> Iterable[tuple[str, Load]]:
+def _recorded(folder: Path) -> Iterator[Body]:
     recording = Recording(folder)
     last: dict[str, Entry] = {}
     for entry in recording.entries:
@@ -82,8 +162,17 @@ def _recorded(folder: Path) -> Iterable[tuple[str, Load]]:
         yield name, partial(recording.body, entry)
 
 
-def _same(body: bytes) -> bytes:
-    return body
+def _date(body: bytes) -> Days:
+    """The date that a ``game_info/ID.json`` tells, by game; nothing where it tells none."""
+    try:
+        info = orjson.loads(body)
+        return {str(info["game_id"]).rjust(10, "0"): date.fromisoformat(info["date"]).toordinal()}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _is_info(path: PurePath) -> bool:
+    return path.suffix == ".json" and path.parent.name == "game_info"
 
 
 def _is_game(path: PurePath) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +12,33 @@ from numpy.typing import NDArray
 from nbad.domain import Result
 from nbad.feed.schedule import COUNTS
 from nbad.pattern.clock import REGULATION_S, elapsed_s
+from nbad.pattern.features import INDEX
 from nbad.pattern.history import SERIES_STEP_S, GameHistory, Row
-from nbad.pattern.rating import Expectation, Ratings
-from nbad.training.recorded import RecordedGame, game_days
+from nbad.pattern.market import Line, blend
+from nbad.pattern.players import GameLines, game_lines
+from nbad.pattern.rating import Expectation, Ratings, is_playoff, season_of
+from nbad.training.recorded import FoldedGame, RecordedGame, game_days
+from nbad.training.results import PlayedGame
 
 Matrix = NDArray[np.float64]
-Progress = Callable[[Iterable[RecordedGame]], Iterable[RecordedGame]]
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 # The pattern's window is configuration; the features look back no further than this.
 WINDOW_S = 720.0
 # The last minutes are learnt from on a finer grid, its rows weighing no more than the others.
 _FINE_STEP_S, _FINE_FROM_S = 5.0, REGULATION_S - 120.0
+_EXPECTED = [INDEX[name] for name in ("expected_margin", "expected_margin_sd", "expected_total")]
+_NOTHING = Expectation(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The states of games during regulation, and how each game ended.
+    """The states of games, and how each game ended.
 
     ``matrix`` is of shape (rows, features); ``game`` is the number of the row's game in the games
     replayed: what is split is games, never rows. ``at`` is the row's moment in elapsed seconds;
-    ``grid`` is true on the 30-second grid, which is what is scored. ``weight`` sums to one per 30 s
-    of game clock.
+    ``grid`` is true on the 30-second grid of regulation, which is what is scored. ``weight`` sums
+    to one per 30 s of game clock. ``regulation`` is the margin at the end of regulation.
     """
 
     matrix: Matrix
@@ -41,11 +48,12 @@ class Rows:
     weight: Matrix
     margin: Matrix
     total: Matrix
+    regulation: Matrix
 
     def __getitem__(self, keep: NDArray[np.bool_]) -> Rows:
         return Rows(
-            self.matrix[keep], self.game[keep], self.at[keep], self.grid[keep],
-            self.weight[keep], self.margin[keep], self.total[keep],
+            self.matrix[keep], self.game[keep], self.at[keep], self.grid[keep], self.weight[keep],
+            self.margin[keep], self.total[keep], self.regulation[keep],
         )  # fmt: skip
 
     @property
@@ -53,55 +61,162 @@ class Rows:
         """Whether the home side won, shape (rows,)."""
         return self.margin > 0
 
+    def expecting(self, expected: Sequence[Expectation]) -> Rows:
+        """The same rows, something else expected of their games."""
+        told = np.array([(e.margin, e.margin_sd, e.total) for e in expected]).reshape(-1, 3)
+        matrix = self.matrix.copy()
+        matrix[:, _EXPECTED] = told[self.game]
+        return replace(self, matrix=matrix)
 
-def expectations(games: Sequence[RecordedGame]) -> list[Expectation]:
-    """What was expected of each game, in order, from the games of the days before it alone."""
-    ratings = Ratings()
-    today: list[Result] = []
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """What was known before each of some games, in their order: what the ratings expected, and
+    the ratings after all of them."""
+
+    expected: list[Expectation]
+    after: Ratings
+
+
+def rate(
+    games: Sequence[FoldedGame],
+    results: Mapping[str, PlayedGame] | None = None,
+    base: Ratings | None = None,
+    *,
+    with_fives: bool = True,
+) -> Season:
+    """What was expected of each game, from the games of the days before it alone.
+
+    ``results`` holds further games' results by id; of one that is also among ``games`` its date
+    and its final score count, which are the league's. The ratings start from ``base``, None:
+    knowing nothing. Without ``with_fives`` nobody tells who starts.
+    """
+    results = {} if results is None else results
+    ratings = Ratings() if base is None else base.copy()
+    days = _days(games, results)
+    at = {game.game_id: number for number, game in enumerate(games)}
+    beyond = [played for played in results.values() if played.game_id not in at]
+    order: list[tuple[Any, str, int]] = [
+        *((day, game.game_id, at[game.game_id]) for game, day in zip(games, days, strict=True)),
+        *((played.day, played.game_id, -1) for played in beyond),
+    ]
+    if beyond or all(game.day is not None for game in games):
+        # A day that is not known comes first: it must not see what may lie after it.
+        order.sort(key=lambda each: (each[0] is not None, each[0] or 0, each[1]))
+    expected = [_NOTHING] * len(games)
+    today: list[tuple[Result, GameLines | None]] = []
     day_of_results: int | None = None
-    expected = []
-    for game, day in zip(games, game_days(games), strict=True):
+    for day, game_id, number in order:
         if day is None or day != day_of_results:
-            for result in today:
-                ratings.learn(result, day_of_results)
+            for result, lines in today:
+                ratings.learn(result, day_of_results, lines=lines)
             today, day_of_results = [], day
-        expected.append(ratings.expect(game.home_id, game.away_id, day))
-        if game.game_id.startswith(COUNTS):
-            today.append(Result(game.game_id, "", game.home_id, game.away_id, *game.final))
-    return expected
+        lines = games[number].lines if number >= 0 else None
+        if number >= 0:
+            game = games[number]
+            if game_id.startswith(COUNTS):
+                ratings.begin(season_of(game_id))
+            expected[number] = ratings.expect(
+                game.home_id, game.away_id, day, playoffs=is_playoff(game_id),
+                fives=(game.lines.home_five, game.lines.away_five) if with_fives else ((), ()),
+            )  # fmt: skip
+        if game_id.startswith(COUNTS) and game_id not in ratings.learnt:
+            told = results.get(game_id)
+            result = told.result if told is not None else _result(games[number])
+            today.append((result, lines))
+    for result, lines in today:
+        ratings.learn(result, day_of_results, lines=lines)
+    return Season(expected, ratings)
 
 
-def replay(games: Sequence[RecordedGame], *, fine: bool = False, progress: Progress = iter) -> Rows:
-    """Fold each game, in order of id, with what was expected of it; ``fine`` adds rows to learn
-    from in the last two minutes."""
-    expected = expectations(games)
-    rows, owner, moments, margin, total = [], [], [], [], []
-    for number, game in enumerate(progress(games)):
-        moments_of_game = list(_rows(game, expected[number], fine))
-        home, away = game.final
-        for at, row in moments_of_game:
-            rows.append(row)
-            moments.append(at)
-        owner.extend([number] * len(moments_of_game))
-        margin.extend([float(home - away)] * len(moments_of_game))
-        total.extend([float(home + away)] * len(moments_of_game))
-    when = np.array(moments)
-    share = _FINE_STEP_S / SERIES_STEP_S if fine else 1.0
-    return Rows(
-        np.array(rows), np.array(owner, dtype=np.intp), when, when % SERIES_STEP_S == 0,
-        np.where(when < _FINE_FROM_S, 1.0, share), np.array(margin), np.array(total),
+def with_market(
+    games: Sequence[FoldedGame], rated: Sequence[Expectation], lines: Mapping[str, Line]
+) -> list[Expectation]:
+    """What is expected of each game where the market's ``lines``, by game id, are known too."""
+    return [blend(e, lines.get(game.game_id)) for game, e in zip(games, rated, strict=True)]
+
+
+def thinned(rows: Rows) -> Rows:
+    """Every other row, weighing twice as much: it says what its neighbour does."""
+    step = np.where(rows.weight < 1, 2 * _FINE_STEP_S, 2 * SERIES_STEP_S)
+    some = rows[rows.at % step == 0]
+    return replace(some, weight=2 * some.weight)
+
+
+def joined(*parts: Rows) -> Rows:
+    """All rows of ``parts``, one after the other."""
+    names = Rows.__dataclass_fields__
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def fold_game(game: RecordedGame) -> FoldedGame:
+    """Fold a game, expecting nothing of it: every 30 s, in the last two minutes every 5 s."""
+    at, rows = [], []
+    regulation = 0
+    for play in game.plays:
+        if play.period <= 4:
+            regulation = play.home - play.away
+    for moment, row in _rows(game):
+        at.append(moment)
+        rows.append(row)
+    lines = game_lines(game.plays, game.home_id, game.away_id)
+    return FoldedGame(
+        game.game_id, game.home_id, game.away_id, game.final, regulation, np.array(at),
+        np.array(rows), lines, game.day, game.tip_minute,
     )  # fmt: skip
 
 
-def _rows(game: RecordedGame, expectation: Expectation, fine: bool) -> Iterable[tuple[float, Row]]:
-    history = GameHistory(game.home_id, game.away_id, expectation, WINDOW_S)
+def replay(
+    games: Sequence[FoldedGame],
+    expected: Sequence[Expectation],
+    results: Mapping[str, PlayedGame] | None = None,
+    progress: Progress = iter,
+) -> Rows:
+    """The rows of ``games``, with what was ``expected`` of each; how they ended is what
+    ``results`` says of it, else their own last score."""
+    results = {} if results is None else results
+    finals = []
+    for game in progress(games):
+        told = results.get(game.game_id)
+        finals.append(game.final if told is None else told.final)
+    counts = [len(game.at) for game in games]
+    at = np.concatenate([game.at for game in games]) if games else np.empty(0)
+    home, away = np.array(finals, float).reshape(-1, 2).repeat(counts, axis=0).T
+    regulation = np.array([game.regulation for game in games], float).repeat(counts)
+    rows = Rows(
+        np.concatenate([game.matrix for game in games]),
+        np.arange(len(games)).repeat(counts),
+        at,
+        (at % SERIES_STEP_S == 0) & (at < REGULATION_S),
+        np.where((at < _FINE_FROM_S) | (at >= REGULATION_S), 1.0, _FINE_STEP_S / SERIES_STEP_S),
+        home - away,
+        home + away,
+        # A game without an overtime ended as the league says, whatever its last play said.
+        np.where(regulation == 0, 0.0, home - away),
+    )
+    return rows.expecting(expected)
+
+
+def _days(games: Sequence[FoldedGame], results: Mapping[str, PlayedGame]) -> list[int | None]:
+    told = [results.get(game.game_id) for game in games]
+    known = [
+        game if result is None else replace(game, day=result.day)
+        for game, result in zip(games, told, strict=True)
+    ]
+    return game_days(known)
+
+
+def _result(game: FoldedGame) -> Result:
+    return Result(game.game_id, "", game.home_id, game.away_id, *game.final)
+
+
+def _rows(game: RecordedGame) -> Iterator[tuple[float, Row]]:
+    history = GameHistory(game.home_id, game.away_id, _NOTHING, WINDOW_S)
     next_fine = _FINE_FROM_S
     for play in game.plays:
         elapsed = elapsed_s(play.period, play.clock_s)
-        while fine and next_fine < min(elapsed, REGULATION_S):
+        while next_fine < min(elapsed, REGULATION_S):
             if next_fine % SERIES_STEP_S:
                 yield next_fine, history.row(next_fine)
             next_fine += _FINE_STEP_S
-        for at, row in history.fold([play]):
-            if at < REGULATION_S:
-                yield at, row
+        yield from history.fold([play])

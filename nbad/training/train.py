@@ -2,56 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
+from lightgbm import Booster
+from numpy.typing import NDArray
 
-from nbad.model.forecaster import FACTS, TREES, Forecaster, Matrix
+from nbad.model.forecaster import FACTS, RATINGS, TREES, Forecaster, Matrix
 from nbad.model.proof import fingerprints
-from nbad.training.fit import ROUNDS, fit
-from nbad.training.recorded import RecordedGame
-from nbad.training.replay import Rows
+from nbad.pattern.market import Line
+from nbad.pattern.rating import Expectation, Ratings
+from nbad.training.fit import fit
+from nbad.training.recorded import FoldedGame
+from nbad.training.replay import Rows, joined, rate, replay, thinned, with_market
+from nbad.training.results import PlayedGame
 
 FOLDS = 8
+# With this many seasons each is forecast by what was learnt from those before it, from the fourth
+# on; fewer are cut into folds of games.
+_SEASONS_BEFORE = 3
+Mask = NDArray[np.bool_]
 
 
-def folds_of(games: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Which fold each of ``games`` belongs to, at random, of even sizes."""
-    return np.random.default_rng(seed).permutation(games) % FOLDS
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a model is made from or judged on: games in the order of their ids, further results and
+    closing lines by game id."""
+
+    games: Sequence[FoldedGame]
+    results: dict[str, PlayedGame] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
+
+    @property
+    def seasons(self) -> NDArray[np.intp]:
+        """The two digits of each game's season."""
+        return np.array([int(game.game_id[3:5]) for game in self.games], dtype=np.intp)
 
 
-def save(
-    folder: Path, rows: Rows, games: Sequence[RecordedGame], seed: int, name: str
-) -> dict[str, Any]:
-    """Fit on all of ``rows`` and write what the daemon loads; the same input, the same bytes.
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Rows with what the ratings expected of their games, that alone, and what the market and
+    they did; and the ratings after all games."""
+
+    rows: Rows
+    rating: list[Expectation]
+    market: list[Expectation]
+    after: Ratings
+
+    def to_learn_from(self, keep: Mask) -> Rows:
+        """The rows of ``keep``, once as the ratings saw their games, once with the market too:
+        every other one, which says what its neighbour does."""
+        of = thinned(self.rows[keep])
+        if self.market == self.rating:
+            return of
+        return joined(of, of.expecting(self.market))
+
+
+def rated(known: Known, model: Ratings | None) -> Rated:
+    """Rate the games; the ratings start from ``model``'s, where all games are of later seasons
+    than it knows: it must not have seen what it is asked of."""
+    base = model
+    if model is None or not len(known.games) or int(known.seasons.min()) <= model.season:
+        base = None
+    season = rate(known.games, known.results, base)
+    rows = replay(known.games, season.expected, known.results)
+    market = with_market(known.games, season.expected, known.lines)
+    return Rated(rows, season.expected, market, season.after)
+
+
+def splits(known: Known, asked: Mask, seed: int) -> Iterator[tuple[Mask, Mask]]:
+    """Which games to learn from, and which of the ``asked`` ones to forecast then, as masks over
+    games: by season in their order, or by folds where there are too few seasons."""
+    seasons = known.seasons
+    distinct = np.unique(seasons)
+    if len(distinct) > _SEASONS_BEFORE:
+        for season in distinct[_SEASONS_BEFORE:]:
+            if (forecast := asked & (seasons == season)).any():
+                yield seasons < season, forecast
+        return
+    fold = np.random.default_rng(seed).permutation(len(known.games)) % FOLDS
+    for held in range(FOLDS):
+        if (forecast := asked & (fold == held)).any():
+            yield fold != held, forecast
+
+
+def learn(known: Known, made_of: Rated, of: Mask, seed: int) -> tuple[Forecaster, Booster]:
+    """The recipe fitted on the games ``of``, a mask over games; and its trees apart."""
+    rows = made_of.to_learn_from(of[made_of.rows.game])
+    seasons = known.seasons
+    several = len(np.unique(seasons[of])) >= _SEASONS_BEFORE
+    last = (seasons == seasons[of].max()) & several
+    return fit(rows, seed, last[rows.game])
+
+
+def save(folder: Path, known: Known, made_of: Rated, seed: int, name: str) -> dict[str, Any]:
+    """Fit on all games and write what the daemon loads; the same input, the same bytes.
 
     Returns what was written to ``model.json``.
     """
-    forecaster, booster = fit(rows, seed)
+    forecaster, booster = learn(known, made_of, np.ones(len(known.games), dtype=bool), seed)
     trees = booster.model_to_string()
+    ratings = orjson.dumps(made_of.after.to_json()) + b"\n"
     facts = {
-        "name": name, **forecaster.facts(), "seed": seed, "rounds": ROUNDS,
-        "files": fingerprints({TREES: trees.encode()}),
-        "trained_on": " ".join(game.game_id for game in games),
+        "name": name, **forecaster.facts(), "seed": seed, "rounds": booster.num_trees(),
+        "files": fingerprints({TREES: trees.encode(), RATINGS: ratings}),
+        "games": len(known.games),
+        "trained_on": runs([game.game_id for game in known.games]),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+    (folder / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / TREES).write_text(trees)
+    (folder / RATINGS).write_bytes(ratings)
     return facts
 
 
-def cross_validated(rows: Rows, seed: int) -> Matrix:
-    """What the recipe says of every row when fitted on the other folds' games alone: the columns
-    of a :class:`~nbad.model.forecaster.Distribution`, shape (5, rows)."""
-    fold = folds_of(int(rows.game.max()) + 1, seed)[rows.game]
-    parts = np.empty((5, len(rows.game)))
-    for held in range(FOLDS):
-        forecaster, _ = fit(rows[fold != held], seed)
-        parts[:, fold == held] = as_array(forecaster, rows[fold == held])
-    return parts
+def runs(game_ids: Sequence[str]) -> str:
+    """Ids in order as ``first-last`` of each run of consecutive ones, blanks between."""
+    parts: list[list[int]] = []
+    for number in map(int, game_ids):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return " ".join(f"{first:010}-{last:010}" for first, last in parts)
 
 
 def as_array(forecaster: Forecaster, rows: Rows) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -24,6 +25,7 @@ class Live:
     statistics: Statistics
     metrics: Metrics
     tick: Tick | None = None
+    unready_too: Callable[[], list[str]] = list  # why else it should not be asked
     served_at: float = field(default_factory=trio.current_time)
 
     def served(self, tick: Tick) -> None:
@@ -49,4 +51,4 @@ class Live:
             reasons.append("the feed is stale: a game is live, and nothing changes")
         if self.hub.closing:
             reasons.append("going down")
-        return reasons
+        return reasons + self.unready_too()

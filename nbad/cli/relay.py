@@ -1,0 +1,56 @@
+"""``nbad relay``: the stream, the page and HTTP alone, fed by the log."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from pathlib import Path
+
+from nbad.cli.run import add_config
+from nbad.exit_codes import CONFIG, USAGE, end
+from nbad.settings.load import find
+from nbad.systemd.activation import ActivationError, Inherited, take_inherited
+
+_MOST_WORKERS = 256
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``relay``."""
+    help_ = "the stream and the page alone, fed by the log that [publish] writes to Redis"
+    parser = subparsers.add_parser("relay", help=help_, description=f"{help_}.")
+    add_config(parser)
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="processes on one port, 1 by default; each has an HTTP port of its own, [http] port "
+        "and those after it",
+    )  # fmt: skip
+    # What a worker is started with by the process that watches it.
+    parser.add_argument("--sockets", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run_relay)
+
+
+def run_relay(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    if not 1 <= args.workers <= _MOST_WORKERS:
+        return end("relay", USAGE, f"workers: expected 1 to {_MOST_WORKERS}, was {args.workers}")
+    path: Path | None = find(args.config)
+    if args.workers > 1:
+        from nbad.relay.workers import run_workers
+
+        return run_workers(path, args.workers)
+    from nbad.relay.process import run_relay as run
+
+    try:
+        inherited = _given(args.sockets) if args.sockets else take_inherited()
+    except ActivationError as error:
+        return end("relay", CONFIG, str(error))
+    return run(path, inherited, watched=bool(args.sockets))
+
+
+def _given(numbers: str) -> Inherited:
+    """The sockets of a worker: ``STREAM[,STREAM…]:HTTP[,HTTP…]``, as descriptors."""
+    stream, http = (
+        tuple(socket.socket(fileno=int(number)) for number in part.split(","))
+        for part in numbers.split(":")
+    )
+    return Inherited(stream, http)

@@ -1,0 +1,86 @@
+"""What the log still lacks, piece by piece. Pure: the publisher writes it and says what was taken.
+
+Nothing is held here but numbers. The batches wait in the journal's ring, and one that it no longer
+holds is lost to the log: a snapshot takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nbad.publish.entries import More
+from nbad.publish.tails import Tails
+from nbad.stream import wire
+from nbad.stream.journal import EVERYTHING, StreamJournal
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next entry: its ``body`` and what goes ``more`` with it. The log then stands at ``seq``.
+
+    ``removals`` is set for a snapshot only, ``told`` where ``more`` says all there is to say.
+    """
+
+    body: bytes
+    more: Mapping[str, More]
+    seq: int
+    told: bool
+    removals: int | None = None
+
+
+class Backlog:
+    """What of ``journal`` the log has. ``lost`` counts the batches that it never got."""
+
+    def __init__(self, journal: StreamJournal) -> None:
+        self.lost = 0
+        self._journal = journal
+        self._tails = Tails()
+        self._seq: int | None = None
+        self._removals = 0
+        self._entries = 0  # since the last snapshot
+        self._owed = True
+
+    @property
+    def seq(self) -> int:
+        """The newest batch that the log has, 0 for none."""
+        return self._seq or 0
+
+    def owe_snapshot(self) -> None:
+        """Another may have written since: who followed it knows nothing of our batches."""
+        self._owed = True
+
+    def begin_anew(self) -> None:
+        """It is another log from now on."""
+        self._seq = None
+        self._owed = True
+
+    def next(self, every: int) -> Piece | None:
+        """The next piece, None where the log has all; a snapshot at least ``every`` entries."""
+        journal = self._journal
+        if self._seq is not None and self._seq + 1 < journal.oldest:
+            self.lost += journal.seq - self._seq
+            self._seq = None
+        batch = None if self._seq is None else next(journal.after(self._seq, EVERYTHING), None)
+        if batch is not None:
+            newest = batch.seq == journal.seq
+            more = self._tails.news(journal) if newest else {}
+            return Piece(wire.payload(batch.frame), more, batch.seq, newest)
+        owed = self._owed or self._seq is None or self._removals != journal.removals
+        if not owed and self._entries < every:
+            return None
+        body = wire.payload(journal.snapshot(EVERYTHING))
+        return Piece(body, self._tails.whole(journal), journal.seq, True, journal.removals)
+
+    def confirm(self, piece: Piece) -> None:
+        """The log has ``piece``, which was asked for last."""
+        self._seq = piece.seq
+        self._entries += 1
+        if piece.told:
+            self._tails.confirm()
+        if piece.removals is not None:
+            self._removals, self._entries, self._owed = piece.removals, 0, False
+
+    def count_entry(self) -> None:
+        """The log was given an entry that is no piece: a heartbeat."""
+        self._entries += 1

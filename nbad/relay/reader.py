@@ -1,0 +1,232 @@
+"""The reader: the broker's log into the hub, over whatever happens to the broker.
+
+It reads from the log's oldest entry to its newest, then waits for more. After a gap, or where
+nothing comes, it reads the log again from its start: what is known is passed over, and the log's
+snapshots bridge what was trimmed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import uniform
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import structlog
+import trio
+
+from nbad.domain import FeedState, Forecast
+from nbad.observe.timing import Tick
+from nbad.pattern.rating import Ratings
+from nbad.publish.broker import START, Broker, BrokerError, with_broker
+from nbad.publish.entries import BadEntryError, decode
+from nbad.publish.publisher import HEARTBEAT_S
+from nbad.relay.follower import Change, Follower
+from nbad.stream.hub import Hub
+
+if TYPE_CHECKING:
+    from nbad.settings.current import Settings
+    from nbad.settings.schema import Publish
+
+log = structlog.get_logger()
+
+SILENT_S = 4 * HEARTBEAT_S
+"""A log that says nothing for so long has no publisher."""
+
+# At once: some 2 MB, applied in about 50 ms between two checkpoints.
+_ENTRIES = 200
+_WAIT_S = 1.0
+_RETRY_S = (0.1, 2.0)
+_REWIND_S = 5.0
+
+_MODEL = re.compile(rb'"model":"([^"]*)"')
+
+
+class ToldModel:
+    """The model of the daemon, by its name: a relay forecasts nothing."""
+
+    def __init__(self) -> None:
+        self.name = "unknown"
+        self.ratings = Ratings()
+
+    def forecast(self, matrix: Any) -> list[Forecast]:
+        raise NotImplementedError("a relay forecasts nothing")
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the start."""
+
+    entries: int = 0
+    bad: int = 0
+    stale: int = 0
+    gaps: int = 0
+    failures: int = 0
+
+
+class Reader:
+    """Feeds ``hub`` from the log. ``on_read`` is told of each read, as of a tick.
+
+    ``trouble`` says why the broker cannot be read, None while it can.
+    """
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self.on_read: Callable[[Tick], None] = lambda _: None
+        self.counts = Counts()
+        self.trouble: str | None = None
+        self._hub = hub
+        self._settings = settings
+        self._follower = Follower(hub.journal)
+        self._after = START
+        self._rewound_at = trio.current_time()
+        self._heard_at = trio.current_time()
+        self._fresh_at = trio.current_time()
+        self._tick = 0
+
+    @property
+    def silent_s(self) -> float:
+        """Since the log last said something that counts."""
+        return trio.current_time() - self._heard_at
+
+    def unready(self) -> list[str]:
+        """Why the relay should not be asked now."""
+        reasons = [] if self.trouble is None else [f"the broker cannot be read: {self.trouble}"]
+        if self.silent_s > SILENT_S:
+            reasons.append(f"the log is silent for {self.silent_s:.0f} s: nobody publishes")
+        if self._follower.lost:
+            reasons.append("the log lacks batches: waiting for its next snapshot")
+        return reasons
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
+        """Read until cancelled; started once all that the log holds was read.
+
+        Raises :class:`BrokerError` where the broker cannot be had before that.
+        """
+        started = False
+
+        async def follow(broker: Broker) -> None:
+            nonlocal started
+            async for _ in self._reads(broker):
+                if not started:
+                    started = True
+                    task_status.started()
+
+        wait_s = _RETRY_S[0]
+        while True:
+            publish = self._settings.current.config.publish
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._cancel_when_changed, publish, nursery.cancel_scope)
+                try:
+                    await with_broker(publish, follow)
+                except BrokerError as error:
+                    if not started:
+                        raise
+                    wait_s = _RETRY_S[0] if self.trouble is None else min(2 * wait_s, _RETRY_S[1])
+                    await self._failed(error)
+                    await trio.sleep(uniform(wait_s / 2, wait_s))
+                nursery.cancel_scope.cancel()
+
+    async def _cancel_when_changed(self, publish: Publish, scope: trio.CancelScope) -> None:
+        runtime = self._settings.current
+        while runtime.config.publish == publish:
+            runtime = await self._settings.wait_until_other_than(runtime)
+        self._after = START  # of another log, perhaps
+        scope.cancel()
+
+    async def _failed(self, error: BrokerError) -> None:
+        self.counts.failures += 1
+        if self.trouble is None:
+            log.warning("log_unreachable", error=str(error))
+        self.trouble = str(error)
+        self._tell({})
+
+    async def _reads(self, broker: Broker) -> Any:
+        """Read and apply; yields whenever the log's end was reached."""
+        while True:
+            entries = await broker.read(self._after, _ENTRIES, _WAIT_S)
+            if self.trouble is not None:
+                self.trouble = None
+                log.info("log_reachable", failures=self.counts.failures)
+            await self._apply(entries)
+            if len(entries) < _ENTRIES:
+                self._rewind_if_needed()
+                yield
+
+    async def _apply(self, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
+        """Take all of them in, then tell the subscribers, as there is no checkpoint between."""
+        hub, follower = self._hub, self._follower
+        offered = hub.journal.seq
+        appended, anew = 0, False
+        for entry_id, fields in entries:
+            self._after = entry_id
+            change = self._take(entry_id, fields)
+            appended += change is Change.APPENDED
+            anew = anew or change in (Change.RESTORED, Change.REMOVED)
+        batch = follower.batch
+        timing = batch.timing_ms if appended and batch is not None else {}
+        self._tell(dict(timing))
+        if anew:
+            await hub.resend_snapshots()
+        elif appended == 1 and batch is not None:
+            await hub.broadcast(batch)
+        elif appended:
+            await hub.catch_up(offered)
+
+    def _take(self, entry_id: str, fields: dict[bytes, bytes]) -> Change:
+        self.counts.entries += 1
+        follower = self._follower
+        try:
+            entry = decode(fields)
+        except BadEntryError as error:
+            self.counts.bad += 1
+            log.warning("log_entry_bad", id=entry_id, error=str(error))
+            return Change.NOTHING
+        lost = follower.lost
+        change = follower.take(entry)
+        if change is Change.STALE:
+            self.counts.stale += 1
+            return change
+        self._heard_at = trio.current_time()
+        if change is Change.GAP and not lost:
+            self.counts.gaps += 1
+            known = f"{follower.journal.epoch}.{follower.journal.seq}"
+            log.warning("log_gap", id=entry_id, known=known, found=f"{entry.epoch}.{entry.seq}")
+        elif change is Change.RESTORED:
+            log.info("log_restored", epoch=entry.epoch, seq=entry.seq, fence=entry.fence)
+            for body in follower.journal.bodies():
+                self._note_model(body)
+        if change is Change.APPENDED and follower.batch is not None:
+            self._tick = follower.batch.tick
+            self._note_model(follower.batch.messages[-1].body)
+        if follower.feed is FeedState.OK:
+            self._fresh_at = trio.current_time() - follower.feed_age_s
+        return change
+
+    def _note_model(self, body: bytes) -> None:
+        model = self._settings.current.forecaster
+        found = _MODEL.search(body)
+        if found and isinstance(model, ToldModel):
+            model.name = found[1].decode(errors="replace")
+
+    def _tell(self, timing_ms: dict[str, float]) -> None:
+        """Say how the feed looks from here: who hears nothing knows nothing of it."""
+        now = trio.current_time()
+        feed = self._follower.feed
+        if self.silent_s > SILENT_S or self._follower.lost:
+            feed = FeedState.DOWN
+        tick = Tick(
+            self._tick, now, self._settings.current, feed, now - self._fresh_at, timing_ms=timing_ms
+        )
+        self._hub.note_feed(tick)
+        self.on_read(tick)
+
+    def _rewind_if_needed(self) -> None:
+        now = trio.current_time()
+        if now - self._rewound_at < _REWIND_S:
+            return
+        if self._follower.lost or self.silent_s > SILENT_S:
+            self._rewound_at = now
+            self._after = START

@@ -1,0 +1,291 @@
+"""Several relays on one port, watched by one process that serves nobody itself.
+
+Each worker has a listening socket of its own on the common port (SO_REUSEPORT: the kernel deals the
+newcomers out), and one for HTTP. The watcher opens them and keeps them open: whoever comes while a
+worker is restarted waits in its queue. A worker speaks to the watcher as a service does to systemd:
+it says that it is ready, how it is, and that it moves.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from nbad import __version__
+from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.observe.logs import Output, open_output
+from nbad.relay.process import read_runtime
+from nbad.relay.reader import ToldModel
+from nbad.settings.load import ConfigError
+from nbad.settings.schema import Config, Http, Server
+from nbad.systemd.notify import Notifier
+
+log = structlog.get_logger()
+
+# A worker's reader moves every second: one that says nothing for so long is stuck.
+_STUCK_S = 30.0
+# From its start to its first word: the imports, and the log read once.
+_START_S = 60.0
+_RESTART_S = (0.2, 10.0)
+# What does not mend by itself ends all of them.
+_LASTING = (USAGE, CONFIG)
+_BACKLOG = 65_535
+# Lines of the log that are not written yet at the end have so long.
+_LAST_LINES_S = 0.3
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One worker: its sockets, its process while it runs, and what it said last."""
+
+    number: int
+    sockets: str
+    descriptors: tuple[int, ...]
+    ready: bool = False
+    status: str = "starting"
+    process: trio.Process | None = None
+    reloaded: trio.Event = field(default_factory=trio.Event)
+
+
+class _EndedError(Exception):
+    """A worker ended in a way that ends all of them."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def run_workers(path: Path | None, count: int) -> int:
+    """Watch ``count`` workers until told to end; return the exit code."""
+    output = Output()
+    try:
+        config = read_runtime(path, ToldModel()).config
+        output.use(config.log, open_output(config.log))
+    except ConfigError as error:
+        for problem in error.problems[:-1]:
+            end("relay", CONFIG, problem)
+        return end("relay", CONFIG, error.problems[-1])
+    except OSError as error:
+        return end("relay", CONFIG, f"log.file: expected a file to write, was: {error}")
+    opened: list[socket.socket] = []
+    try:
+        workers = [_open_worker(config, number, opened) for number in range(count)]
+    except OSError as error:
+        what = f"[server] {config.server.host}:{config.server.port} or [http] "
+        what += f"{config.http.host}:{config.http.port} and the {count - 1} after it"
+        return end("relay", UNAVAILABLE, f"{what} cannot be had ({error}); set others, or port 0")
+    try:
+        return trio.run(_watch, path, workers, output)
+    finally:
+        output.drain(_LAST_LINES_S)
+        for sock in opened:
+            sock.close()
+
+
+def _open_worker(config: Config, number: int, opened: list[socket.socket]) -> _Worker:
+    """The sockets of a worker. Raises OSError."""
+    server, http = config.server, config.http
+    if number and not server.port:
+        # The free port that the first one took.
+        server = server.model_copy(update={"port": opened[0].getsockname()[1]})
+    if number and http.port:
+        http = http.model_copy(update={"port": http.port + number})
+    stream = _listen(server, share=True)
+    opened += stream
+    pages = _listen(http, share=False)
+    opened += pages
+    given = ":".join(",".join(str(sock.fileno()) for sock in each) for each in (stream, pages))
+    return _Worker(number, given, tuple(sock.fileno() for sock in (*stream, *pages)))
+
+
+def _listen(server: Server | Http, *, share: bool) -> list[socket.socket]:
+    found = socket.getaddrinfo(
+        server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets = []
+    # A name with two addresses would get two free ports, and only one can be told.
+    for family, kind, protocol, _, address in found[: 1 if server.port == 0 else None]:
+        sock = socket.socket(family, kind, protocol)
+        sockets.append(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(share))
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    return sockets
+
+
+async def _watch(path: Path | None, workers: list[_Worker], output: Output) -> int:
+    notifier = Notifier()
+    ending = trio.Event()
+    code = OK
+    log.info("starting", version=__version__, pid=os.getpid(), model=None)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    _handle_signals, signals, path, workers, ending, notifier, output
+                )
+                async with trio.open_nursery() as running:
+                    for worker in workers:
+                        keep = partial(_keep, path, worker, workers, ending, notifier)
+                        running.start_soon(keep)
+                nursery.cancel_scope.cancel()
+        except* _EndedError as group:
+            code = _code(group)
+    log.info("stopped")
+    return code
+
+
+def _code(group: BaseExceptionGroup[_EndedError]) -> int:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first.code if isinstance(first, _EndedError) else FAILED
+
+
+async def _handle_signals(
+    signals: object,
+    path: Path | None,
+    workers: list[_Worker],
+    ending: trio.Event,
+    notifier: Notifier,
+    output: Output,
+) -> None:
+    """Pass each on to every worker."""
+    async with trio.open_nursery() as nursery:
+        async for number in signals:  # type: ignore[attr-defined]
+            name = signal.Signals(number).name
+            if number == signal.SIGHUP:
+                notifier.reloading()
+                with suppress(ConfigError, OSError):  # each worker tells of it
+                    config = read_runtime(path, ToldModel()).config
+                    output.use(config.log, open_output(config.log))
+                for worker in workers:
+                    worker.reloaded = trio.Event()
+                nursery.start_soon(_end_reload, workers, notifier)
+            elif ending.is_set():
+                log.warning("aborted", reason=f"a second signal, {name}")
+            else:
+                log.info("stopping", signal=name)
+                notifier.stopping()
+                ending.set()
+            for worker in workers:
+                if worker.process is not None:
+                    worker.process.send_signal(number)
+
+
+async def _end_reload(workers: list[_Worker], notifier: Notifier) -> None:
+    """Tell the service manager once all of them have reloaded, or one took too long."""
+    with trio.move_on_after(_START_S):
+        for worker in workers:
+            await worker.reloaded.wait()
+    notifier.ready("reloaded")
+
+
+async def _keep(
+    path: Path | None,
+    worker: _Worker,
+    workers: list[_Worker],
+    ending: trio.Event,
+    notifier: Notifier,
+) -> None:
+    """Run a worker, and another in its place where it ends unasked. Raises :class:`_EndedError`."""
+    wait_s = _RESTART_S[0]
+    while not ending.is_set():
+        began = trio.current_time()
+        was_ready = any(each.ready for each in workers)
+        code = await _run_once(path, worker, workers, notifier)
+        worker.process = None
+        worker.reloaded.set()
+        if ending.is_set():
+            return
+        never_ready = not was_ready and not worker.ready
+        worker.ready = False
+        log.error("worker_ended", worker=worker.number, code=code)
+        if code in _LASTING or (code == UNAVAILABLE and never_ready):
+            raise _EndedError(code)  # it has said why
+        if trio.current_time() - began > 10 * _RESTART_S[1]:
+            wait_s = _RESTART_S[0]
+        with trio.move_on_after(wait_s):
+            await ending.wait()
+        wait_s = min(2 * wait_s, _RESTART_S[1])
+
+
+async def _run_once(
+    path: Path | None, worker: _Worker, workers: list[_Worker], notifier: Notifier
+) -> int:
+    """One life of a worker; its exit code."""
+    command = [sys.executable, "-m", "nbad", "relay", "--sockets", worker.sockets]
+    if path is not None:
+        command += ["--config", str(path)]
+    name = f"nbad-{secrets.token_hex(8)}"
+    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as words:
+        await words.bind("\0" + name)
+        environ = {
+            **os.environ,
+            "NOTIFY_SOCKET": f"@{name}",
+            "WATCHDOG_USEC": str(round(_STUCK_S * 1e6)),
+        }
+        environ.pop("WATCHDOG_PID", None)
+        async with trio.open_nursery() as nursery:
+            process: trio.Process = await nursery.start(
+                partial(
+                    trio.run_process, command, check=False, env=environ,
+                    pass_fds=worker.descriptors,
+                    # It ends with us, and a Ctrl-C is for us, who then end it well.
+                    stdin=subprocess.PIPE, start_new_session=True,
+                )
+            )  # fmt: skip
+            worker.process = process
+            log.info("worker_started", worker=worker.number, pid=process.pid)
+            nursery.start_soon(_listen_to, words, worker, workers, notifier)
+            await process.wait()
+            nursery.cancel_scope.cancel()
+    assert process.returncode is not None
+    return process.returncode
+
+
+async def _listen_to(
+    words: trio.socket.SocketType, worker: _Worker, workers: list[_Worker], notifier: Notifier
+) -> None:
+    """Hear what a worker says, and end one that says nothing."""
+    patience = _START_S
+    while True:
+        told = b""
+        with trio.move_on_after(patience):
+            told = await words.recv(4096)
+        if not told:
+            assert worker.process is not None
+            log.error("worker_stuck", worker=worker.number, pid=worker.process.pid)
+            worker.process.kill()
+            return
+        for line in told.decode(errors="replace").splitlines():
+            if line.startswith("STATUS="):
+                worker.status = line.removeprefix("STATUS=")
+            elif line == "READY=1":
+                patience = _STUCK_S
+                worker.reloaded.set()
+                if not worker.ready:
+                    worker.ready = True
+                    if all(each.ready for each in workers):
+                        notifier.ready(_status(workers))
+        if all(each.ready for each in workers):
+            notifier.status(_status(workers))
+            notifier.watchdog()
+
+
+def _status(workers: list[_Worker]) -> str:
+    return f"{len(workers)} workers: " + "; ".join(each.status for each in workers)

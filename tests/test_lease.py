@@ -1,0 +1,137 @@
+"""The lease and the log in a real Redis: one writes, and a fence never comes twice."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from redis_kit import Redis, needs_redis
+
+from nbad.publish.broker import START, Broker, BrokerError, FencedError, with_broker
+from nbad.publish.entries import encode
+from nbad.settings.schema import Publish
+
+pytestmark = [needs_redis, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """coredis leaves channels of its connections to the garbage collector: have it done here."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Redis:
+    return Redis(tmp_path)
+
+
+def work(redis: Redis, task: Callable[[Broker], Awaitable[None]], lease_s: float = 30.0) -> None:
+    publish = Publish(url=redis.url, keep=16, lease_s=lease_s)
+    trio.run(functools.partial(with_broker, publish, task))
+
+
+ENTRY = encode(7, b"{}")
+
+
+def test_one_of_two_gets_the_lease_and_only_he_writes(redis: Redis) -> None:
+    async def task(broker: Broker) -> None:
+        first = await broker.acquire("one")
+        assert first is not None
+        assert await broker.acquire("one") == first
+        assert await broker.acquire("two") is None
+        with pytest.raises(FencedError):
+            await broker.write("two", first, ENTRY)
+        await broker.release("two")
+        await broker.write("one", first, ENTRY)
+        await broker.release("one")
+        with pytest.raises(FencedError):
+            await broker.write("one", first, ENTRY)
+        second = await broker.acquire("two")
+        assert second is not None
+        assert second > first
+        with pytest.raises(FencedError):
+            await broker.write("one", first, ENTRY)
+        again = await broker.read(START, 10, 0.1)
+        assert [fields for _, fields in again] == [{b"fence": b"7", b"body": b"{}"}]
+        assert await broker.read(again[-1][0], 10, 0.01) == []
+
+    work(redis, task)
+
+
+def test_a_lease_runs_out_and_a_pause_does_not_bring_it_back(redis: Redis) -> None:
+    async def task(broker: Broker) -> None:
+        first = await broker.acquire("one")
+        assert first is not None
+        await trio.sleep(0.7)
+        with pytest.raises(FencedError):
+            await broker.write("one", first, ENTRY)
+        second = await broker.acquire("one")
+        assert second is not None
+        assert second > first
+
+    work(redis, task, lease_s=0.5)
+
+
+def test_a_broker_that_forgot_everything_still_gives_a_higher_fence(redis: Redis) -> None:
+    async def task(broker: Broker) -> None:
+        fences.append(await broker.acquire("one"))
+        await broker._client.flushall()
+        await trio.sleep(0.002)  # the fence is the time in ms
+        fences.append(await broker.acquire("two"))
+
+    fences: list[int | None] = []
+    work(redis, task)
+    first, second = fences
+    assert first is not None
+    assert second is not None
+    assert second > first
+
+
+def test_the_log_keeps_about_as_many_entries_as_it_should(redis: Redis) -> None:
+    async def task(broker: Broker) -> None:
+        fence = await broker.acquire("one")
+        assert fence is not None
+        for _ in range(60):
+            await broker.write("one", fence, encode(fence, bytes(5000)))
+        assert 16 <= len(await broker.read(START, 1000, 0.1)) <= 20
+
+    work(redis, task)
+
+
+def test_what_goes_wrong_with_the_broker_is_one_error_with_its_cause(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("s3cret\n")
+    redis = Redis(tmp_path, "--requirepass", "s3cret", "--maxmemory", "2mb")
+    problems: list[str] = []
+
+    async def ping(broker: Broker) -> None:
+        await broker.ping()
+
+    async def fill(broker: Broker) -> None:
+        fence = await broker.acquire("one")
+        assert fence is not None
+        await broker.write("one", fence, encode(fence, bytes(4_000_000)))
+        await broker.write("one", fence, ENTRY)
+
+    def fails(task: Callable[[Broker], Awaitable[None]], **more: object) -> str:
+        publish = Publish.model_validate({"url": redis.url, **more})
+        with pytest.raises(BrokerError) as caught:
+            trio.run(with_broker, publish, task)
+        problems.append(str(caught.value))
+        return problems[-1]
+
+    assert "authenticate" in fails(ping)
+    trio.run(with_broker, Publish(url=redis.url, password_file=secret), ping)
+    assert "OOM" in fails(fill, password_file=secret)
+    assert "readable file" in fails(ping, password_file=tmp_path / "none")
+    redis.kill()
+    assert "127.0.0.1" in fails(ping, password_file=secret)
+    assert not any("s3cret" in problem for problem in problems)

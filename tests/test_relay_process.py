@@ -1,0 +1,167 @@
+"""Relays, daemons and the broker as processes that are killed and stopped: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from process_kit import start
+from redis_kit import Redis, needs_redis
+from relay_kit import NBAD, PORTS, Follower, Nbad, night, until
+
+from nbad.exit_codes import CONFIG, OK, UNAVAILABLE
+
+pytestmark = needs_redis
+
+LEASE_S = 3.0
+NIGHT = ("--games", "3", "--speed", "15", "--seed", "4")
+
+
+def publish(redis: Redis, lease_s: float = LEASE_S, **more: str) -> str:
+    extra = "".join(f"{key} = {value}\n" for key, value in more.items())
+    return f'[publish]\nurl = "{redis.url}"\nlease_s = {lease_s}\n{extra}'
+
+
+def test_a_client_that_is_moved_and_killed_around_misses_nothing(tmp_path: Path) -> None:
+    redis = Redis(tmp_path)
+    client = Follower()
+    with night(*NIGHT) as feed:
+        daemon = Nbad(tmp_path, "run", feed + PORTS + publish(redis))
+        daemon.wait_for("leading")
+        relay = Nbad(tmp_path, "relay", PORTS + publish(redis))
+        client.connect(relay.ports("stream")[0])
+        client.take_batches(5)
+        for service in (daemon, relay, daemon, relay):
+            client.connect(service.ports("stream")[0])
+            client.take_batches(3)
+        assert client.snapshots == 1
+        # The relay dies, and another begins with the log alone.
+        relay.kill()
+        relay.start()
+        client.connect(relay.ports("stream")[0])
+        client.take_batches(3)
+        assert client.snapshots == 1
+        # The broker stands still: the daemon's own subscribers do not notice, and what the log
+        # lacks it gets afterwards.
+        redis.process.send_signal(signal.SIGSTOP)
+        near = Follower()
+        near.connect(daemon.ports("stream")[0])
+        daemon.wait_for("publish_failed")
+        near.take_batches(5)
+        redis.process.send_signal(signal.SIGCONT)
+        client.take_batches(10)
+        # The broker dies and comes back with what it has written.
+        redis.kill()
+        relay.wait_for("log_unreachable")
+        near.take_batches(3)
+        redis.start()
+        client.take_batches(10)
+        assert client.snapshots == 1
+        assert len(client.epochs) == 1
+        assert not daemon.events("publish_lost")
+        status, page = relay.get("/")
+        assert status == 200
+        assert b"<title>" in page
+        assert until(relay.is_ready, "the relay is not ready")
+        games = json.loads(relay.get("/v1/games")[1])["games"]
+        told = json.loads(relay.get(f"/v1/games/{games[0]['game_id']}")[1])
+        assert told["series"]
+        assert told["scoring"]
+        assert b"nbad_relay_gaps_total 0.0" in relay.get("/metrics")[1]
+        near.close()
+        client.close()
+        assert (relay.end(), daemon.end()) == (OK, OK)
+
+
+def test_another_daemon_goes_on_where_the_leader_dies(tmp_path: Path) -> None:
+    redis = Redis(tmp_path)
+    client = Follower()
+    with night(*NIGHT) as feed:
+        text = feed + PORTS + publish(redis, LEASE_S, required="true")
+        one, two = (Nbad(tmp_path, name, text, "run") for name in ("one", "two"))
+        relay = Nbad(tmp_path, "relay", PORTS + publish(redis))
+        client.connect(relay.ports("stream")[0])
+        client.take_batches(3)
+        for _ in range(2):
+            until(lambda: one.leads() != two.leads(), "not one of two leads")
+            leader, other = (one, two) if one.leads() else (two, one)
+            other.wait_for("standing_by")
+            assert b"standing by" in other.get("/readyz")[1]
+            epochs, snapshots = len(client.epochs), client.snapshots
+            leader.kill()
+            died_at = time.monotonic()
+            until(other.leads, "nobody took over")
+            while len(client.epochs) == epochs:
+                client.take()
+            # Two leases, and what a busy machine adds.
+            assert time.monotonic() - died_at < 2 * LEASE_S + 20
+            client.take_batches(3)
+            assert client.snapshots == snapshots + 1
+            assert until(other.is_ready, "the new leader is not ready")
+            leader.start()
+        # Asked to end, the leader hands over at once.
+        until(lambda: leader.events("standing_by"), "the one that came back does not stand by")
+        epochs = len(client.epochs)
+        assert other.end() == OK
+        until(leader.leads, "nobody took over")
+        while len(client.epochs) == epochs:
+            client.take()
+        client.close()
+        assert (relay.end(), leader.end()) == (OK, OK)
+
+
+def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
+    redis = Redis(tmp_path)
+    with night(*NIGHT) as feed:
+        daemon = Nbad(tmp_path, "run", feed + PORTS + publish(redis))
+        daemon.wait_for("leading")
+        relay = Nbad(tmp_path, "relay", PORTS + publish(redis), "relay", "--workers", "2")
+        relay.wait_for("ready", 2)
+        assert len(set(relay.ports("stream"))) == 1
+        assert len(set(relay.ports("http"))) == 2
+        port = relay.ports("stream")[0]
+        clients = [Follower() for _ in range(8)]
+        for client in clients:
+            client.connect(port)
+            client.take_batches(1)
+        victim = relay.events("worker_started")[0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        relay.wait_for("worker_started", 3)
+        assert relay.wait_for("worker_ended")["code"] == -signal.SIGKILL
+        # Whoever comes while it restarts waits in its queue; the others' subscribers stay.
+        for client in clients:
+            client.connect(port)
+            client.take_batches(1)
+            client.close()
+        relay.process.send_signal(signal.SIGHUP)
+        relay.wait_for("reloaded", 2)
+        assert relay.end() == OK
+        assert daemon.end() == OK
+
+
+@pytest.mark.parametrize(
+    ("options", "named", "code", "complaint"),
+    [
+        ((), False, CONFIG, "publish.url: expected the broker"),
+        ((), True, UNAVAILABLE, "cannot be had"),
+        (("--workers", "2"), True, UNAVAILABLE, "cannot be had"),
+    ],
+    ids=["unnamed", "away", "away from workers"],
+)
+def test_a_relay_without_a_broker_ends_and_says_what_to_do(
+    tmp_path: Path, options: tuple[str, ...], named: bool, code: int, complaint: str
+) -> None:
+    redis = Redis(tmp_path)
+    redis.kill()
+    config, errors = tmp_path / "nbad.toml", tmp_path / "errors"
+    config.write_text(f"{PORTS}{publish(redis) if named else ''}[log]\nfile = '{tmp_path}/log'\n")
+    with errors.open("wb") as said:
+        relay = start([*NBAD, "relay", *options, "--config", str(config)], stderr=said)
+        assert relay.wait(60) == code
+    line = errors.read_text().splitlines()[0]
+    assert line.startswith("nbad relay: ")
+    assert complaint in line
