@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from nbad.domain import Forecast
-from nbad.pattern.rating import Ratings
 from nbad.settings.access import OPEN, AccessPolicy
 from nbad.settings.schema import Config
 
 if TYPE_CHECKING:
+    # For its types alone: numpy starts threads, which must find the signals blocked.
     import numpy as np
     from numpy.typing import NDArray
+
+    from nbad.pattern.rating import Ratings
 
 
 class Model(Protocol):
