@@ -6,6 +6,7 @@ six times as long to make.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -225,6 +226,18 @@ class Point(NamedTuple):
     forecast: Forecast
 
 
+class Swing(NamedTuple):
+    """A play, ``elapsed_s`` of game clock after tip-off, and what it did to the forecast.
+
+    ``home_win_before`` is P(home wins) at the same clock without it, ``forecast`` the one with it.
+    """
+
+    play: Play
+    elapsed_s: float
+    home_win_before: float
+    forecast: Forecast
+
+
 @dataclass(frozen=True, slots=True)
 class Game:
     """A game of the night as its subscribers see it.
@@ -232,9 +245,11 @@ class Game:
     ``forecast`` is None where there is nothing to forecast: a postponed game, and one that is
     played to a target score. ``series`` is the
     whole forecast series so far, a pure function of the plays, the ratings and the model.
+    ``swings`` works out the forecast after every play, when it is asked for.
     """
 
     update: Update
     grid: tuple[int, ...]
     forecast: Forecast | None
     series: tuple[Point, ...]
+    swings: Callable[[], tuple[Swing, ...]] = tuple

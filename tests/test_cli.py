@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from nbad import __version__
+from nbad.cli import main
 
 
 def nbad(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -23,9 +27,10 @@ def nbad(*arguments: str, **environ: str) -> tuple[int, str]:
     ("arguments", "code", "said"),
     [
         ((), 64, "see nbad --help"),
-        (("nope",), 64, "see nbad --help"),
+        (("wtach",), 64, "unknown command 'wtach' (did you mean watch?); see nbad --help"),
         (("run", "--nope"), 64, "nbad run: unrecognized arguments: --nope; see nbad run --help"),
-        (("watch", "http://127.0.0.1:1/"), 64, "expected ws://HOST:PORT/v1/stream"),
+        (("watch", "http://127.0.0.1:1/"), 69, "is the daemon running"),
+        (("watch", "ftp://127.0.0.1/"), 64, "expected ws://HOST:PORT/v1/stream"),
         (("watch", "ws://:bad/"), 64, "expected ws://HOST:PORT/v1/stream"),
         (("stats", "http://127.0.0.1:9"), 69, "is the daemon running"),
         (("run", "--config", "/nowhere.toml"), 78, "/nowhere.toml: expected a readable file"),
@@ -43,3 +48,26 @@ def test_an_unknown_section_of_the_environment_is_not_blamed_on_the_file(tmp_pat
     code, said = nbad("check", "--config", str(config), NBAD_NOPE__X="1")
     assert code == 78
     assert said.startswith("NBAD_NOPE__X: nope: expected a known key")
+
+
+def test_no_help_shows_a_default_that_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("demo", "feed", "bench", "train", "evaluate", "watch", "stats"):
+        told = help_of(command, capsys)
+        assert not re.search(r"\(default: (None|\[\]|False)?\)", told)
+    assert "times real time (default: 20.0)" in help_of("demo", capsys)
+
+
+def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_version_and_completion_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == f"nbad {__version__}\n"
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    asked = f'{script}COMP_WORDS=(nbad demo --se); COMP_CWORD=2; _nbad; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--seconds", "--seed"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,21 @@ def listen(stream: ClientConnection, seen: Counter[str], games: dict[str, Any]) 
             games[game["game_id"]] = game
 
 
+def test_it_runs_beside_a_folder_of_its_name_and_its_reader_may_leave(tmp_path: Path) -> None:
+    # As in the folder above a checkout.
+    (tmp_path / "nbad").mkdir()
+    code = "import sys; from nbad.cli import main; sys.exit(main())"
+    command = [sys.executable, "-P", "-c", code, "demo", "--games", "2", "--speed", "60"]
+    demo = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert demo.stdout
+    assert demo.stderr
+    told = [demo.stdout.readline() for _ in range(8)]
+    assert any(" @ " in line for line in told), told
+    demo.stdout.close()
+    assert demo.wait(30) == 0
+    assert demo.stderr.read() == ""
+
+
 def test_ten_games_are_told_until_they_end(sent_elsewhere: Callable[[], Counter[str]]) -> None:
     # The demo's night is tonight, so that its ids are other ones: the scores are the seed's.
     finals = Counter(simulate_night(10, 3).finals.values())
@@ -44,8 +61,9 @@ def test_ten_games_are_told_until_they_end(sent_elsewhere: Callable[[], Counter[
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
     assert "the night is over" in told
+    assert re.search(r"at tip-off +the favourite won \d+ of 10, margin in its 80% band \d", told)
     assert seen["welcome"] == seen["snapshot"] == 1
-    assert seen["batch"] > 20
+    assert seen["batch"] > 10
     assert {game["status"] for game in games.values()} == {"final"}
     scores = ((game["home"]["score"], game["away"]["score"]) for game in games.values())
     assert Counter(scores) == finals

@@ -30,8 +30,8 @@ def http_url(daemon: Daemon) -> str:
     return f"http://127.0.0.1:{daemon.port('http')}"
 
 
-def valid(path: str, value: Any) -> None:
-    schema = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+def valid(path: str, value: Any, status: str = "200") -> None:
+    schema = DOCUMENT["paths"][path]["get"]["responses"][status]["content"]["application/json"]
     Draft202012Validator({**schema["schema"], "components": DOCUMENT["components"]}).validate(value)
 
 
@@ -44,7 +44,10 @@ def test_games_stats_and_metrics_are_those_of_the_night(tmp_path: Path) -> None:
         assert len(games["games"]) == 3
         whole = json.loads(get(f"{url}/v1/games/{games['games'][0]['game_id']}")[1])
         valid("/v1/games/{game_id}", whole)
-        assert get(f"{url}/v1/games/0000000000")[0] == 404
+        for path in ("/v1/games/{game_id}", "/v1/games/{game_id}/plays"):
+            status, body = get(url + path.replace("{game_id}", "0000000000"))
+            assert status == 404
+            valid(path, json.loads(body), "404")
         stats = json.loads(get(f"{url}/v1/stats")[1])
         valid("/v1/stats", stats)
         assert stats["stages"]["poll"]["life"]["count"] > 0

@@ -55,7 +55,7 @@ def test_a_snapshot_comes_back_as_messages_and_the_rows_of_each_game() -> None:
         for each, game in zip(messages, games, strict=True)
     ]
     scoring = wire.scoring_rows(games[0].update.plays)
-    body = wire.encode_snapshot("e", 5, whole)
+    body = wire.encode_snapshot("e", 5, whole, "ok", 0.5)
     entry = read(encode(8, body, {messages[0].game_id: More(scoring=Tail(0, scoring))}))
     assert isinstance(entry, SnapshotEntry)
     assert (entry.fence, entry.epoch, entry.seq, entry.messages) == (8, "e", 5, messages)
@@ -84,7 +84,7 @@ def test_messages_are_cut_out_as_they_were_put_in(games: list[tuple[int, int, st
         bodies.append(wire.encode_game(make_game(number, score, plays=[play])))
     assert wire.split_batch(wire.encode_batch("e", 1, 1, bodies, TIMING)) == bodies
     whole = [wire.with_series(body, b"[[30,0.5]]") for body in bodies]
-    pieces = wire.split_snapshot(wire.encode_snapshot("e", 1, whole))
+    pieces = wire.split_snapshot(wire.encode_snapshot("e", 1, whole, "ok", 0.5))
     assert pieces == whole
     assert [wire.without_series(piece) for piece in pieces] == bodies
 

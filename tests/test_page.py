@@ -60,6 +60,8 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
         opened = tab.evaluate("location.hash.slice(1)")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}") as answer:
             scoring = json.load(answer)["scoring"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}/plays") as answer:
+            told = json.load(answer)
         assert tuple(scoring[-1][1:3]) == finals[opened]
         ahead = [home > away for _, home, away, _ in scoring if home != away]
         changes = sum(one != other for one, other in pairwise(ahead))
@@ -68,11 +70,18 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
             f"'Lead changes').nextSibling.textContent === '{changes}'"
         )
         assert tab.evaluate("document.querySelectorAll('#open .lead').length") == changes
-        told = tab.evaluate(
-            "[...document.querySelectorAll('.moments li span')].map((s) => s.textContent)"
+        # The plays that moved it most, each with its own time and for the side that it helped.
+        plays = [dict(zip(told["columns"], row, strict=True)) for row in told["plays"]]
+        plays = [play for play in plays if play["kind"] not in ("game", "period")]
+        most = sorted(plays, key=lambda play: -abs(play["swing"]))[:5]
+        shown = tab.evaluate(
+            "[...document.querySelectorAll('.moments li')].map(li => li.innerText)"
         )
-        assert told
-        assert all(re.match(r"(Q\d|\d?OT) [\d:]+ \w.*\w", text) for text in told), told
+        assert len(shown) == 5
+        for text, play in zip(shown, most, strict=True):
+            assert play["description"] in text
+            assert f"{play['team']} +{abs(play['swing']) * 100:.0f}%" in text
+            assert re.match(r"(Q\d|\d?OT) (\d+:\d\d|\d+\.\d) ", text), text
         assert daemon.end() == 0
 
 
@@ -86,10 +95,8 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             tab.wait_until("document.querySelectorAll('.card').length === 4")
             assert tab.evaluate("document.documentElement.scrollWidth") == 360
-            names = tab.evaluate(
-                "[...document.querySelectorAll('.card')].map(c => c.getAttribute('aria-label'))"
-            )
-            assert all(" win " in name or "Final" in name for name in names), names
+            names = tab.evaluate("[...document.querySelectorAll('.card')].map(c => c.textContent)")
+            assert all("Chance to win" in name for name in names), names
             tab.evaluate("document.querySelector('.card').focus()")
             for key in ("ArrowDown", "Enter"):
                 for kind in ("keyDown", "keyUp"):
@@ -105,6 +112,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
 # Stands in for the stream: what is sent does not come from the daemon that serves the page.
 FAKE = """window.WebSocket = class {
   constructor() {
+    window.said = (text) => this.onmessage({ data: text });
     setTimeout(() => MESSAGES.forEach((m) => this.onmessage({ data: JSON.stringify(m) })));
   }
   close() {}
@@ -181,6 +189,9 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
         # Chances that are rounded still make 100.
         assert texts["2OT 1:15"][0] == "corrected"
         assert {"50%", "Margin: Even (AAA −9 to +10)"} <= set(texts["2OT 1:15"])
+        # What is not of now looks it, in all numbers of life.
+        assert tab.evaluate("document.body.classList.contains('old')")
+        assert tab.evaluate("getComputedStyle(document.querySelector('#games')).filter") != "none"
         # In play, though without a forecast: before those that are over.
         assert [lines[0] for lines in shown].index("Q4 1:15") == 1
         tab.click("[data-game='0022500000'] .card")
@@ -197,8 +208,98 @@ def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path
         port = daemon.port("http")
         with browser(tmp_path / "profile") as tab:
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
-            tab.wait_until("document.querySelector('#link')?.textContent === 'reconnecting…'")
+            tab.wait_until("document.body.innerText.includes('expected a token')")
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/?token=s3cret")
             tab.click(".card")
             assert tab.evaluate("location.search") == "?token=s3cret"
+        assert daemon.end() == 0
+
+
+def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
+    url = f"http://127.0.0.1:{daemon.port('http')}/"
+    is_open = "!document.querySelector('#open').hidden"
+    first = "document.querySelector('#games > li').dataset.game"
+    with browser(tmp_path / "profile") as tab:
+        tab.call("Page.enable")
+        tab.look(1280, 900)
+        games = [game(n, "live", 4, away=80, home=80 + 9 * n) for n in range(3)]
+        for n, one in enumerate(games):
+            one["forecast"]["home_win"] = (0.5, 0.9, 0.9999999)[n]
+        told_by(tab, url, {"type": "snapshot", "epoch": "e", "seq": 1, "games": games})
+        tab.wait_until(f"{first} === '0022500000'")
+        tab.click("[data-game='0022500001'] .card")
+        tab.wait_until(f"{is_open} && location.hash === '#0022500001'")
+        tab.click("[data-game='0022500002'] .card")
+        # Of a game that is not over nothing is certain.
+        odds = "document.querySelector('#open .facts dd').textContent"
+        tab.wait_until(f"{odds} === 'AAA <1% · HHH >99%'")
+        tab.evaluate("history.back()")
+        tab.wait_until("document.querySelector('#open').hidden && location.pathname === '/'")
+        tab.evaluate("location.hash = '#0022500002'")  # as pasted into the address
+        tab.wait_until(is_open)
+        tab.click("#open .close")
+        tab.wait_until("document.querySelector('#open').hidden && location.hash === ''")
+        # The focus is back on its card, and yet the order follows once the reader is at rest.
+        assert tab.evaluate("document.activeElement.className").startswith("card")
+        tab.evaluate(
+            "{ const now = performance.now; performance.now = () => now.call(performance) + 30000 }"
+        )
+        later = game(2, "live", 4, away=99, home=98)
+        held = json.dumps(
+            {
+                "type": "batch",
+                "epoch": "e",
+                "seq": 2,
+                "timing_ms": {},
+                "messages": [later, game(0, "final", 4, away=80, home=99)],
+            }
+        )
+        tab.evaluate(f"window.said({json.dumps(held)})")
+        tab.wait_until(f"{first} === '0022500002'")
+        assert tab.evaluate("document.activeElement.closest('li').dataset.game") == "0022500002"
+    assert daemon.end() == 0
+
+
+def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "3", "--speed", "90") as urls:
+        daemon = Daemon(tmp_path / "daemon", *urls)
+        daemon.wait_for("ready")
+        port = daemon.port("http")
+        with browser(tmp_path / "profile") as tab:
+            tab.look(1280, 900)
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+            tab.click(".card.live")
+            tab.wait_until("document.querySelectorAll('#open .moments li').length > 1")
+            tab.evaluate("document.querySelector('.chart').focus()")
+            for key in ("Home", "ArrowRight"):
+                tab.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key)
+            told = r"/^Q1 1[12]:\d\d · ... \d+ – \d+ ... · ... \d+% · /"
+            tab.wait_until(f"{told}.test(document.querySelector('.read').textContent)")
+            assert (
+                tab.evaluate("document.querySelector('.cross').getAttribute('visibility')")
+                == "visible"
+            )
+            tab.click("#tab-line")
+            told = tab.evaluate("""(() => {
+              const field = document.querySelector('#bet-spread'); field.value = '0.5';
+              field.dispatchEvent(new Event('input'));
+              return document.querySelector('#out-spread').textContent })()""")
+            assert re.match(r"... covers [<>]?\d+% \(.*\) · ... covers", told), told
+            tab.click("#tab-players")
+            tab.wait_until("document.querySelectorAll('.panel tbody tr').length > 4")
+            opened = tab.evaluate("location.hash.slice(1)")
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/embed/{opened}") as answer:
+                assert "frame-ancestors *" in answer.headers["content-security-policy"]
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/embed/{opened}")
+            tab.wait_until("document.querySelector('#open .moments li') !== null")
+            assert (
+                tab.evaluate("getComputedStyle(document.querySelector('header')).display") == "none"
+            )
+            tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/game/{opened}?t=100")
+            tab.wait_until(
+                "document.querySelector('.cross')?.getAttribute('visibility') === 'visible'"
+            )
+            assert "Q1 10:" in tab.evaluate("document.querySelector('.read').textContent")
         assert daemon.end() == 0

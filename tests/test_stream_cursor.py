@@ -189,7 +189,10 @@ def test_nothing_is_told_before_the_feed_was_seen() -> None:
     assert night.apply(1, (), (), {}) is None
     frame = cursor.pull(QUEUE)
     assert frame is not None
-    assert read(frame) == {"type": "snapshot", "epoch": "e", "seq": 0, "games": []}
+    assert read(frame) == {
+            "type": "snapshot", "epoch": "e", "seq": 0, "feed": "down", "feed_age_s": 0.0,
+            "games": [],
+        }  # fmt: skip
 
 
 def test_an_epoch_cannot_hold_a_dot() -> None:

@@ -6,12 +6,14 @@ import json
 from collections import Counter
 
 import pytest
+import trio
 from conftest import DOCUMENT
 from jsonschema import Draft202012Validator, ValidationError
 from stream_kit import make_clock, make_game, running
 from trio.testing import MockClock
 
 from nbad.client.schema import dump
+from nbad.domain import FeedState
 from nbad.stream.requests import BadRequestError, parse_request
 
 
@@ -73,3 +75,17 @@ def test_a_field_that_is_not_documented_fails(
         documented["error"].validate(
             {"type": "error", "code": "bad_request", "detail": "", "more": 1}
         )
+
+
+async def test_a_newcomer_hears_at_once_that_the_feed_is_down(clock: MockClock) -> None:
+    async with running() as stage:
+        await stage.tick(make_game(0))
+        async with stage.client() as client:
+            assert (await client.expect("welcome"))["feed"] == "ok"
+            assert (await client.expect("snapshot"))["feed"] == "ok"
+        await stage.tick(feed=FeedState.DOWN)
+        await trio.sleep(7)
+        async with stage.client() as client:
+            welcome = await client.expect("welcome")
+            assert (welcome["feed"], welcome["feed_age_s"]) == ("down", pytest.approx(7.25, abs=1))
+            assert (await client.expect("snapshot"))["feed"] == "down"

@@ -55,7 +55,7 @@ def test_game_message_stands_alone() -> None:
 def test_snapshot_holds_games_whole() -> None:
     game = make_game(1)
     whole = wire.with_series(wire.encode_game(game), wire.encode_series(game.series))
-    snapshot = orjson.loads(wire.encode_snapshot("e", 3, [whole]))
+    snapshot = orjson.loads(wire.encode_snapshot("e", 3, [whole], "ok", 0.5))
     assert snapshot["games"][0]["series"] == [
         [0, 0.12346, -9.88, 1.23, 11.0, 215.56],
         [30, 0.12346, -9.88, 1.23, 11.0, 215.56],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -17,7 +17,8 @@ import pytest
 from daemon_kit import Daemon, serving
 from process_kit import start
 
-from nbad.cli.render import bar, where
+from nbad.cli.render import bar, percent, signed, where
+from nbad.cli.watch import _is_screen
 
 _NBAD = [sys.executable, "-m", "nbad", "watch"]
 
@@ -27,54 +28,100 @@ def stream_url(daemon: Daemon) -> str:
     return f"ws://127.0.0.1:{daemon.port('stream')}/v1/stream"
 
 
-@pytest.mark.slow
-def test_a_terminal_of_80_columns_shows_every_game_and_is_left_clean(tmp_path: Path) -> None:
-    with serving("--games", "5", "--seed", "2", "--speed", "60") as urls:
-        daemon = Daemon(tmp_path, *urls)
-        url = stream_url(daemon)
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+class Terminal:
+    """A terminal of our own making, and what it was sent."""
+
+    def __init__(self, command: list[str], columns: int, lines: int = 24) -> None:
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         env["TERM"] = "xterm-256color"
-        watch = start(
-            [*_NBAD, url], stdin=theirs, stdout=theirs, stderr=theirs, env=env,
-            start_new_session=True,
-        )  # fmt: skip
+        self.process = start(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        )
         os.close(theirs)
-        seen = b""
-        while seen.count(b"wins by") < 3:
-            seen += os.read(ours, 65536)
-        watch.send_signal(signal.SIGINT)
-        try:
-            while part := os.read(ours, 65536):
-                seen += part
-        except OSError:  # how Linux says that the other side is closed
-            pass
-        os.close(ours)
-        assert watch.wait(10) == 0
-        text = seen.decode()
+        self.seen = b""
+
+    def until(self, mark: str) -> str:
+        """Read until ``mark`` came; what came up to its end is then past."""
+        while mark.encode() not in self.seen:
+            self.seen += os.read(self.ours, 65536)
+        before, _, self.seen = self.seen.partition(mark.encode())
+        return before.decode() + mark
+
+    def rest(self) -> str:
+        with contextlib.suppress(OSError):  # how Linux says that the other side is closed
+            while part := os.read(self.ours, 65536):
+                self.seen += part
+        os.close(self.ours)
+        return self.seen.decode()
+
+
+def drawn(text: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.replace("\x1b[H", "\n")).splitlines()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 130])
+def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int) -> None:
+    with serving("--games", "5", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        terminal = Terminal([*_NBAD, stream_url(daemon)], columns)
+        first = terminal.until("80% by") + terminal.until("80% by")
+        lines = drawn(terminal.until("80% by"))
+        assert sum(" @ " in line for line in lines) == 5
+        assert all(re.search(r"\b(to|by) \S?\d", line) for line in lines if " @ " in line), lines
+        assert max(map(len, lines)) <= columns, lines
+        assert any("trend" in line for line in lines) is (columns >= 80)
+        assert any("last play" in line for line in lines) is (columns >= 130)
+        os.write(terminal.ours, b"\x1b[B\r")  # the second key press is Enter: it opens the game
+        terminal.until("plays, newest first")
+        os.write(terminal.ours, b"q")
+        text = first + terminal.rest()
+        assert terminal.process.wait(10) == 0
         assert "Traceback" not in text
         # The other screen is left and the cursor shown again: all there was comes back.
-        assert text.rindex("\x1b[?1049l") > text.rindex("\x1b[?1049h")
-        assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
-        frame = text.split("wins by")[2]
-        lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frame.replace("\x1b[H", "\n")).splitlines()
-        assert sum(" @ " in line for line in lines) == 5
-        assert max(map(len, lines)) <= 80, lines
+        assert "\x1b[?1049h" in text
+        assert text.rindex("\x1b[?1049l") > 0
+        assert text.rindex("\x1b[?25h") > 0
         assert daemon.end() == 0
 
 
 @pytest.mark.slow
 def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
-    with serving("--games", "3", "--seed", "2", "--speed", "300") as urls:
+    with serving("--games", "3", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)
-        watch = start([*_NBAD, stream_url(daemon)], stdout=subprocess.PIPE, text=True)
-        assert watch.stdout
-        lines = [watch.stdout.readline() for _ in range(10)]
-        assert all(re.match(r"\d{10} \S.* @ ", line) for line in lines)
-        watch.stdout.close()
-        assert watch.wait(30) == 0
+        stream = stream_url(daemon)
+        page = f"http://127.0.0.1:{daemon.port('http')}/"
+        for url in (stream, page):  # which says where the stream is
+            watch = start([*_NBAD, url], stdout=subprocess.PIPE, text=True)
+            assert watch.stdout
+            lines = [watch.stdout.readline() for _ in range(12)]
+            assert lines[0].endswith(" feed ok\n")
+            told = re.compile(r"\d\d:\d\d:\d\d (\d{10} \S.* @ .*)\n")
+            said = [match[1] for match in map(told.fullmatch, lines[1:]) if match]
+            assert len(said) == len(set(said)) == 11, lines
+            watch.stdout.close()
+            assert watch.wait(30) == 0
         assert daemon.end() == 0
+
+
+def test_without_an_address_it_is_that_of_the_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "nbad.toml"
+    config.write_text('[server]\nhost = "0.0.0.0"\nport = 9\n')
+    done = subprocess.run(
+        [*_NBAD, "--config", str(config)], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 69
+    assert "ws://127.0.0.1:9/v1/stream" in done.stderr
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for term, screen in (("dumb", False), ("", False), ("xterm", True)):
+        monkeypatch.setenv("TERM", term)
+        assert _is_screen() is screen
 
 
 def test_no_daemon_is_said_on_one_line() -> None:
@@ -109,3 +156,10 @@ def test_a_tip_off_is_told_in_the_time_of_this_machine() -> None:
 
 def test_a_bar_tells_eighths_of_a_column() -> None:
     assert [bar(share, 8) for share in (0, 0.5, 0.54, 1)] == ["", "████", "████▍", "████████"]
+
+
+def test_a_live_game_is_never_certain_and_zero_has_no_sign() -> None:
+    assert [percent(p) for p in (0.0, 0.004, 0.5, 0.994, 0.996, 1.0)] == [
+        "<1%", "<1%", "50%", "99%", ">99%", ">99%",
+    ]  # fmt: skip
+    assert [signed(v) for v in (-0.4, 0.4, -0.6, 11.6)] == ["0", "0", "-1", "+12"]

@@ -28,7 +28,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="measure every stage against its budget and the baselines",
         description="Runs the daemon, and the baselines where they and what they need are there, "
         "on slates of simulated games that all change at once. Needs no network.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--polls", type=int, default=30, metavar="N", help="ticks per slate")
     parser.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 
 import orjson
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, open_websocket_url
 
-from nbad.cli.render import bar, where
+import nbad
+from nbad.cli.render import line
+from nbad.cli.scorecard import scorecard
+from nbad.client import Dropped, DroppedError, Game, RefusedError, connect
 from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.simulator import MAX_GAMES, simulate_night
 from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
@@ -32,7 +35,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "demo",
         help="a simulated night of games, predicted live, with no network",
         description="Simulates a night of games, runs the daemon on it, and shows what it sends.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--games", type=int, default=10, metavar="N", help=f"1 to {MAX_GAMES}")
     parser.add_argument("--speed", type=float, default=20.0, metavar="X", help="times real time")
@@ -40,8 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--seed", type=int, default=1, metavar="N", help="the same seed, the same night"
     )
     parser.add_argument(
-        "--seconds", type=float, default=0.0, metavar="S", help="0: until the night ends"
-    )
+        "--seconds", type=float, default=0.0, metavar="S",
+        help="0: until the night ends; in a terminal the page then stays up until Ctrl-C",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -75,11 +78,15 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
             )
             # A process of its own, as it runs in earnest: nothing of the demo slows it down. In a
             # session of its own: a Ctrl-C is for the demo, which then ends the daemon well.
-            command = [sys.executable, "-m", "nbad", "run", "--config", str(config)]
+            # With -P, and this package's own place: a folder named nbad in the one where the demo
+            # was started is not taken for it.
+            command = [sys.executable, "-P", "-m", "nbad", "run", "--config", str(config)]
+            places = [str(Path(nbad.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+            environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
             daemon: trio.Process = await nursery.start(
                 partial(
                     trio.run_process, command, check=False, stdin=subprocess.DEVNULL,
-                    start_new_session=True,
+                    start_new_session=True, env=environ,
                 )
             )  # fmt: skip
             ports = await _ports(log_file, daemon)
@@ -87,12 +94,19 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
                 nursery.cancel_scope.cancel()
                 return end("demo", UNAVAILABLE, "the daemon did not start; its reason is above")
             url = f"ws://127.0.0.1:{ports['stream']}/v1/stream"
-            _say(f"page    http://127.0.0.1:{ports['http']}/\nstream  {url}\n")
-            _say(f"feed    {address.base_url}\nlog     {log_file}, until the end\n")
+            about = (
+                f"page    http://127.0.0.1:{ports['http']}/\nstream  {url}\n"
+                f"feed    {address.base_url}\nlog     {log_file}, until the end\n\n"
+            )
             with trio.move_on_after(seconds) as watching:
                 nursery.start_soon(_interrupt, signals, watching)
-                if not await _watch(url, night.finals):
-                    code = FAILED
+                try:
+                    _say(about)
+                    if not await _watch(url, night.finals):
+                        code = FAILED
+                except BrokenPipeError:
+                    # The reader of the pipe has seen enough: end, and write nothing at the exit.
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             os.kill(daemon.pid, signal.SIGTERM)
             await daemon.wait()
             nursery.cancel_scope.cancel()
@@ -127,49 +141,55 @@ def _lines(file: Path) -> list[bytes]:
 
 async def _watch(url: str, finals: dict[str, tuple[int, int]]) -> bool:
     """Show the games until each has ended with the simulator's score; False where it is cut."""
-    games: dict[str, Any] = {}
     shown_at = float("-inf")
+    screen = _Screen()
     try:
-        async with open_websocket_url(url) as stream:
+        async with connect(url) as feed:
             # A score may still be corrected after the end.
-            while not _over(games, finals):
-                message = orjson.loads(await stream.get_message())
-                found = message.get("games") or message.get("messages") or ()
-                games |= {game["game_id"]: game for game in found}
-                if trio.current_time() - shown_at >= _SHOW_EVERY_S and games:
+            while not _over(feed.games, finals):
+                message = await anext(feed)
+                if isinstance(message, Dropped):
+                    return not end("demo", FAILED, f"the stream ended: {message.reason}")
+                if trio.current_time() - shown_at >= _SHOW_EVERY_S and feed.games:
                     shown_at = trio.current_time()
-                    _say("\n" + "".join(map(_line, games.values())))
-    except (ConnectionClosed, HandshakeError) as error:
-        return not end("demo", FAILED, f"the stream ended: {error!r}")
-    _say("\nthe night is over\n" + "".join(map(_line, games.values())))
+                    screen.show([line(game, 20) for game in feed.games.values()])
+            screen.show([line(game) for game in feed.games.values()])
+        async with connect(url) as feed:  # a newcomer is sent the series too
+            while not feed.games:
+                await anext(feed)
+            _say("\n".join(["", "the night is over", *scorecard(feed.games.values()), ""]))
+    except (DroppedError, RefusedError) as error:
+        return not end("demo", FAILED, f"the stream ended: {error}")
+    if sys.stdout.isatty():
+        _say("The page stays up, with every curve: Ctrl-C ends it.\n")
+        await trio.sleep_forever()
     return True
 
 
-def _over(games: dict[str, Any], finals: dict[str, tuple[int, int]]) -> bool:
+class _Screen:
+    """Lines that are repainted in place on a terminal, and follow each other elsewhere."""
+
+    def __init__(self) -> None:
+        self._in_place = sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")
+        self._painted = 0
+
+    def show(self, lines: list[str]) -> None:
+        """Paint ``lines`` over the last ones; each is cut at the terminal's width."""
+        size = shutil.get_terminal_size()
+        if self._in_place and len(lines) + 6 <= size.lines:
+            up = f"\x1b[{self._painted}F\x1b[J" if self._painted else ""
+            self._painted = len(lines)
+            _say(up + "".join(f"{line[: size.columns - 1]}\n" for line in lines))
+        else:
+            _say("\n" + "".join(f"  {line}\n" for line in lines))
+
+
+def _over(games: dict[str, Game], finals: dict[str, tuple[int, int]]) -> bool:
     return finals == {
-        game_id: (game["home"]["score"], game["away"]["score"])
+        game_id: (game.home.score, game.away.score)
         for game_id, game in games.items()
-        if game["status"] == "final"
+        if game.status == "final"
     }
-
-
-def _line(game: Any) -> str:
-    home, away, forecast = game["home"], game["away"], game["forecast"]
-    stands = where(game["status"], game["period"], game["clock_s"], game["start_utc"])
-    score = f"{away['tricode']} {away['score']:3} @ {home['tricode']} {home['score']:3}"
-    if forecast is None:
-        return f"  {stands:10} {score}\n"
-    # Of the favourite: a chance over a half, and a margin that is mostly his.
-    p, margin = forecast["home_win"], forecast["margin"]
-    favourite, sign = (home, 1) if p >= 0.5 else (away, -1)
-    if game["status"] == "final":
-        return f"  {stands:10} {score}  {favourite['tricode']} won by {abs(game['differential'])}\n"
-    chance = max(p, 1 - p)
-    low, high = sorted((sign * margin["p10"], sign * margin["p90"]))
-    return (
-        f"  {stands:10} {score}  {favourite['tricode']} {chance:6.1%} {bar(chance, 20):20}"
-        f"  by {low:+5.1f} to {high:+5.1f}\n"
-    )
 
 
 def _say(text: str) -> None:

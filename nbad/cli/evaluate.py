@@ -28,7 +28,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " builder and scores a model at every 30 s of regulation. Games that the model learnt from"
         " are forecast by the same recipe fitted on other games: the seasons before theirs, or by"
         " cross-validation where there are fewer than four.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data(parser)
     parser.add_argument(

@@ -28,7 +28,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="serve an NBA-shaped live feed, simulated or recorded",
         description="Serves an NBA-shaped live feed over HTTP, until SIGTERM or SIGINT.",
         epilog=f"Faults: an HTTP status from 400 to 599; {kinds}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--games", type=int, default=10, metavar="N", help=f"simulated games, 1 to {MAX_GAMES}"

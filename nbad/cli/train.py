@@ -22,7 +22,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "train",
         help="make a model from recorded play-by-play",
         description="Replays recorded games through the daemon's pattern builder and fits a model.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data(parser)
     parser.add_argument("--out", type=Path, default=Path("model"), help="the model's folder")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Seq = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0)]
+FeedState = Literal["ok", "stale", "down"]
 
 
 class _Message(BaseModel):
@@ -110,6 +111,8 @@ class Welcome(_Message):
     protocol: Literal["nbad.v1"]
     epoch: str
     heartbeat_s: float
+    feed: FeedState | None = None
+    feed_age_s: float | None = Field(None, ge=0, description="since the feed's last good answer")
 
 
 class Snapshot(_Message):
@@ -118,6 +121,8 @@ class Snapshot(_Message):
     type: Literal["snapshot"]
     epoch: str
     seq: Seq
+    feed: FeedState | None = None
+    feed_age_s: float | None = Field(None, ge=0, description="since the feed's last good answer")
     games: tuple[Game, ...]
 
 
@@ -139,7 +144,7 @@ class Heartbeat(_Message):
     type: Literal["heartbeat"]
     epoch: str
     seq: Seq
-    feed: Literal["ok", "stale", "down"]
+    feed: FeedState
     feed_age_s: float
 
 

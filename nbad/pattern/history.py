@@ -92,6 +92,11 @@ class GameHistory:
         return kept
 
     @property
+    def elapsed_s(self) -> float:
+        """Game seconds after tip-off of the last play."""
+        return self._elapsed
+
+    @property
     def points(self) -> int:
         """How many moments of the forecast series are complete."""
         return int(self._next_point / SERIES_STEP_S)

@@ -50,6 +50,9 @@ class ToldStory:
     def encode_scoring(self) -> bytes:
         return orjson.dumps(self.scoring)
 
+    def play_rows(self) -> None:
+        """The log tells no forecast of each play."""
+
     def after(self, more: More) -> ToldStory:
         """How it goes on. Raises :class:`BadEntryError` where what is between is missing."""
         return ToldStory(

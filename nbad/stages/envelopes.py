@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nbad.pattern.history import GameHistory
+
 
 def _nothing() -> None:
     """For a document that no client waits to hear of."""
@@ -76,7 +78,9 @@ class Pattern:
     row in the tick's matrix. Of the forecast series the first ``kept_points`` points still hold:
     all, but after a correction, and none with another model or other ratings. ``points`` are the
     moments that follow (elapsed game seconds); their rows are in the matrix from
-    ``first_point_row`` on. ``basis`` says what the game was expected from.
+    ``first_point_row`` on. ``start`` is the game before its first play, for whoever
+    folds it anew; it is not to be changed. ``basis`` says what the game
+    was expected from.
     """
 
     update: Update
@@ -85,6 +89,7 @@ class Pattern:
     kept_points: int
     points: tuple[float, ...]
     first_point_row: int
+    start: GameHistory
     basis: str = "rating"
 
 

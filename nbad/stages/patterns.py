@@ -50,6 +50,11 @@ class Checkpoints:
                 self._checkpoints.append(history.copy())
         return kept, completed
 
+    @property
+    def start(self) -> GameHistory:
+        """The game before its first play."""
+        return self._checkpoints[0]
+
 
 @dataclass(slots=True)
 class _Followed:
@@ -69,6 +74,7 @@ class _Folded(NamedTuple):
     now: GameHistory
     kept: int
     completed: list[tuple[float, Row]]
+    start: GameHistory
     basis: str
 
 
@@ -108,8 +114,10 @@ class PatternTracker:
         games = []
         for row, game in enumerate(folded):
             moments = tuple(at for at, _ in game.completed)
-            pattern = Pattern(game.update, game.now.grid(), row, game.kept, moments, len(rows),
-                              game.basis)  # fmt: skip
+            pattern = Pattern(
+                game.update, game.now.grid(), row, game.kept, moments, len(rows), game.start,
+                game.basis,
+            )  # fmt: skip
             games.append(pattern)
             rows += [values for _, values in game.completed]
         shape = len(rows), len(FEATURES)
@@ -139,7 +147,8 @@ class PatternTracker:
             fold = known.fold
         self._games[entry.game_id] = _Followed(update, expectation, fold, fives)
         kept, completed = fold.take(update.plays, update.unchanged)
-        return _Folded(update, fold.history.observe(entry), kept, completed, expectation.basis)
+        now = fold.history.observe(entry)
+        return _Folded(update, now, kept, completed, fold.start, expectation.basis)
 
     def _outdated(self, updates: Updates, *, anew: bool) -> set[str]:
         """The games to be told again though nothing of them is new."""

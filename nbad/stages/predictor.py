@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from nbad.channels import Receiver, Sender
 from nbad.domain import Forecast, Game, Point, Status
+from nbad.model.swings import Swings
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles, note_failed
+from nbad.settings.current import Model
 from nbad.stages.envelopes import Forecasts, Pattern, Patterns
 
 
@@ -19,18 +22,20 @@ class SeriesTracker:
 
     def __init__(self) -> None:
         self._series: dict[str, tuple[Point, ...]] = {}
+        self._swings: dict[str, Swings] = {}
 
     def forecast(self, patterns: Patterns) -> tuple[Forecasts, list[tuple[str, Exception]]]:
         """Ask the model once for all rows of the tick, and hand them out to the games; and the
         games that could not be forecast, with the fault."""
         for game_id in patterns.dropped:
             self._series.pop(game_id, None)
+            self._swings.pop(game_id, None)
         model = patterns.tick.runtime.forecaster
         try:
             rows = model.forecast(patterns.matrix)
         except Exception:  # one game's row: each is asked for by itself, and costs only itself
             return self._one_by_one(patterns)
-        games = tuple(self._made(pattern, rows) for pattern in patterns.games)
+        games = tuple(self._made(pattern, rows, model) for pattern in patterns.games)
         return Forecasts(patterns.tick, games, patterns.dropped), []
 
     def _one_by_one(self, patterns: Patterns) -> tuple[Forecasts, list[tuple[str, Exception]]]:
@@ -41,13 +46,13 @@ class SeriesTracker:
             own = np.vstack([patterns.matrix[pattern.row], patterns.matrix[first:last]])
             try:
                 rows = model.forecast(own)
-                games.append(self._made(replace(pattern, row=0, first_point_row=1), rows))
+                games.append(self._made(replace(pattern, row=0, first_point_row=1), rows, model))
             except Exception as error:
                 self._series.pop(pattern.update.entry.game_id, None)
                 failed.append((pattern.update.entry.game_id, error))
         return Forecasts(patterns.tick, tuple(games), patterns.dropped), failed
 
-    def _made(self, pattern: Pattern, forecasts: Sequence[Forecast]) -> Game:
+    def _made(self, pattern: Pattern, forecasts: Sequence[Forecast], model: Model) -> Game:
         update = pattern.update
         if update.to_target_score:  # its clock says nothing of when it ends
             return Game(update, pattern.grid, None, ())
@@ -57,7 +62,10 @@ class SeriesTracker:
         self._series[update.entry.game_id] = series
         postponed = update.entry.status is Status.POSTPONED
         now = None if postponed else forecasts[pattern.row]._replace(basis=pattern.basis)
-        return Game(update, pattern.grid, now, series)
+        swings = self._swings.get(update.entry.game_id)
+        if swings is None or swings.start is not pattern.start:  # another model, other ratings
+            swings = self._swings[update.entry.game_id] = Swings(pattern.start, model.forecast)
+        return Game(update, pattern.grid, now, series, partial(swings.of, update.plays))
 
 
 async def predict(patterns: Receiver[Patterns], forecasts: Sender[Forecasts]) -> None:

@@ -151,7 +151,9 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
         while True:
             await ws.get_message()
     subscriber.greeting = wire.text_frame(
-        wire.encode_welcome(__version__, hub.journal.epoch, hub.server.heartbeat_s)
+        wire.encode_welcome(
+            __version__, hub.journal.epoch, hub.server.heartbeat_s, hub.feed, hub.feed_age_s
+        )
     )
     log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
     try:

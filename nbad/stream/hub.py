@@ -72,7 +72,7 @@ class Hub:
         self._hosts: Counter[str] = Counter()
         self._numbers = 0
         self._ping = wire.ping_frame()
-        self._feed = FeedState.DOWN
+        self.feed = FeedState.DOWN
         self._fresh_at = trio.current_time()
 
     @property
@@ -110,6 +110,11 @@ class Hub:
         while True:
             runtime = await self._settings.wait_until_other_than(runtime)
             self.close_revoked()
+
+    @property
+    def feed_age_s(self) -> float:
+        """How long ago the feed last answered well, or the daemon started."""
+        return trio.current_time() - self._fresh_at
 
     def close_revoked(self) -> None:
         """Close those whose token was taken from the file."""
@@ -153,8 +158,9 @@ class Hub:
         subscriber.stream.kick()
 
     def note_feed(self, tick: Tick) -> None:
-        """Keep how the feed is, for the heartbeats."""
-        self._feed = tick.feed
+        """Keep how the feed is, for all that tells it."""
+        self.journal.note_feed(tick.feed, tick.feed_age_s)
+        self.feed = tick.feed
         self._fresh_at = trio.current_time() - tick.feed_age_s
 
     async def broadcast(self, batch: Batch) -> None:
@@ -239,9 +245,7 @@ class Hub:
         now = trio.current_time()
         silent_since = now - self.server.heartbeat_s
         frame = wire.text_frame(
-            wire.encode_heartbeat(
-                self.journal.epoch, self.journal.seq, self._feed, now - self._fresh_at
-            )
+            wire.encode_heartbeat(self.journal.epoch, self.journal.seq, self.feed, self.feed_age_s)
         )
         sends = 0
         for subscriber in self._all():

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from cachetools import LRUCache
 
-from nbad.domain import Game, Play, Point
+from nbad.domain import FeedState, Game, Play, Point
 from nbad.stream import wire
 
 # Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
@@ -71,6 +71,9 @@ class Story(Protocol):
     def encode_scoring(self) -> bytes:
         """The plays that changed the score, as JSON."""
 
+    def play_rows(self) -> list[tuple[Any, ...]] | None:
+        """A row for each play (:func:`.wire.play_rows`); None where its forecasts are not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class GameStory:
@@ -78,12 +81,17 @@ class GameStory:
 
     series: tuple[Point, ...]
     plays: tuple[Play, ...]
+    game: Game | None = None
 
     def encode_series(self) -> bytes:
         return wire.encode_series(self.series)
 
     def encode_scoring(self) -> bytes:
         return wire.encode_scoring(self.plays)
+
+    def play_rows(self) -> list[tuple[Any, ...]] | None:
+        game = self.game
+        return None if game is None else wire.play_rows(game.update.entry, game.swings())
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,8 @@ class StreamJournal:
         self.ready = False
         self.conflated_total = 0
         self.removals = 0
+        self.feed = FeedState.DOWN
+        self.feed_age_s = 0.0
         self._departed_at = -1
         self._games: dict[str, Message] = {}
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
@@ -167,6 +177,17 @@ class StreamJournal:
         scoring = self._stories[game_id].encode_scoring()
         return wire.with_scoring(self._whole_game(message), scoring)
 
+    def play_rows(self, game_id: str) -> list[tuple[Any, ...]] | None:
+        """A row for each play of a game (:func:`.wire.play_rows`); None where nobody knows them."""
+        story = self._stories.get(game_id)
+        return None if story is None else story.play_rows()
+
+    def note_feed(self, feed: FeedState, age_s: float) -> None:
+        """Keep how the feed is, for snapshots: those that would tell its age wrong go."""
+        if feed != self.feed or feed is not FeedState.OK:
+            self._snapshots.clear()
+        self.feed, self.feed_age_s = feed, age_s
+
     def encode(self, games: tuple[Game, ...]) -> tuple[Message, ...]:
         """Serialise the games of a tick, each once."""
         messages = []
@@ -210,7 +231,7 @@ class StreamJournal:
         bodies = (message.body for message in messages)
         payload = wire.encode_batch(self.epoch, self.seq + 1, tick, bodies, timing_ms)
         stories = {
-            message.game_id: GameStory(game.series, game.update.plays)
+            message.game_id: GameStory(game.series, game.update.plays, game)
             for game, message in zip(games, messages, strict=True)
         }
         return self.append(self.seq + 1, tick, messages, timing_ms, payload, stories)
@@ -313,7 +334,11 @@ class StreamJournal:
         if frame is None:
             wanted = (game for game in self._games.values() if interest.wants(game))
             payload = wire.encode_snapshot(
-                self.epoch, self.seq, [self._whole_game(game) for game in wanted]
+                self.epoch,
+                self.seq,
+                [self._whole_game(game) for game in wanted],
+                self.feed,
+                self.feed_age_s,
             )
             frame = wire.text_frame(payload)
             if len(self._snapshots) < CACHED_FRAMES:

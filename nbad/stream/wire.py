@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from wsproto.frame_protocol import FrameProtocol
 
-from nbad.domain import Forecast, Game, Play, Point, Quantiles, Team
+from nbad.domain import BoardEntry, Forecast, Game, Play, Point, Quantiles, Swing, Team
 from nbad.pattern.clock import elapsed_s
 
 PROTOCOL = "nbad.v1"
@@ -117,6 +117,35 @@ def scoring_rows(plays: Iterable[Play], before: tuple[int, int] = (0, 0)) -> lis
     return rows
 
 
+PLAY_COLUMNS = (
+    "number", "elapsed_s", "period", "clock_s", "home", "away", "team", "player", "kind",
+    "description", "home_win", "swing", "margin_p10", "margin_p50", "margin_p90", "total_p10",
+    "total_p50", "total_p90",
+)  # fmt: skip
+
+
+def play_rows(entry: BoardEntry, swings: Iterable[Swing]) -> list[tuple[Any, ...]]:
+    """A row of :data:`PLAY_COLUMNS` for each play.
+
+    The forecast is that after the play, ``swing`` what the play itself added to ``home_win``.
+    """
+    tricodes = {team.team_id: team.tricode for team in (entry.home, entry.away)}
+    return [
+        (
+            play.number, _short(at), play.period, _short(play.clock_s), play.home, play.away,
+            tricodes.get(play.team_id), play.player or None, play.kind, play.description,
+            forecast.home_win, round(forecast.home_win - before, 5),
+            *forecast.margin, *forecast.total,
+        )
+        for play, at, before, forecast in swings
+    ]  # fmt: skip
+
+
+def encode_plays(game_id: str, rows: Iterable[tuple[Any, ...]]) -> bytes:
+    """The plays of a game as JSON: ``columns`` and, for each play, a row of them."""
+    return orjson.dumps({"game_id": game_id, "columns": PLAY_COLUMNS, "plays": list(rows)})
+
+
 def with_scoring(whole: bytes, scoring: bytes) -> bytes:
     """A whole game (from :func:`with_series`) and its ``scoring``."""
     return b"".join((whole[:-1], b',"scoring":', scoring, b"}"))
@@ -156,13 +185,17 @@ def encode_batch(
     return orjson.dumps(batch)
 
 
-def encode_snapshot(epoch: str, seq: int, games: Iterable[bytes]) -> bytes:
-    """A snapshot of whole games (from :func:`with_series`), true at ``seq``."""
+def encode_snapshot(
+    epoch: str, seq: int, games: Iterable[bytes], feed: str, feed_age_s: float
+) -> bytes:
+    """A snapshot of whole games (from :func:`with_series`), true at ``seq``; how the feed is."""
     return orjson.dumps(
         {
             "type": "snapshot",
             "epoch": epoch,
             "seq": seq,
+            "feed": feed,
+            "feed_age_s": round(feed_age_s, 3),
             "games": [orjson.Fragment(game) for game in games],
         }
     )
@@ -185,8 +218,10 @@ def _split(payload: bytes, before: bytes, behind: bytes) -> list[bytes]:
     return [pieces[0], *(b'{"game_id":' + piece for piece in pieces[1:])] if pieces[0] else []
 
 
-def encode_welcome(version: str, epoch: str, heartbeat_s: float) -> bytes:
-    """The first message of a connection."""
+def encode_welcome(
+    version: str, epoch: str, heartbeat_s: float, feed: str, feed_age_s: float
+) -> bytes:
+    """The first message of a connection; how the feed is, as in a heartbeat."""
     return orjson.dumps(
         {
             "type": "welcome",
@@ -194,6 +229,8 @@ def encode_welcome(version: str, epoch: str, heartbeat_s: float) -> bytes:
             "protocol": PROTOCOL,
             "epoch": epoch,
             "heartbeat_s": heartbeat_s,
+            "feed": feed,
+            "feed_age_s": round(feed_age_s, 3),
         }
     )
 

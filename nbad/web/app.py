@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
@@ -22,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nbad import __version__
 from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
+from nbad.stream import wire
 from nbad.web.openapi import DOCUMENT
 from nbad.web.status import Live
 
@@ -30,6 +34,7 @@ _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
+    "ts": "text/plain; charset=utf-8",
 }
 # The page loads nothing from elsewhere, and nobody frames it; the stream is on another port. A
 # page that is to be framed gives a policy of its own.
@@ -49,6 +54,9 @@ HEADERS = (
 # Open to all, where the rest wants a token: the health checks, and the page's own files, which are
 # part of the package and hold no data.
 _OPEN = {"/livez", "/readyz"}
+# The one page that others may show within theirs: a game by itself, which holds no secret. Where a
+# policy names the frame's ancestors, browsers pass over x-frame-options.
+_EMBED_POLICY = _POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
 
 
 def make_app(live: Live, settings: Settings) -> ASGIApp:
@@ -63,8 +71,29 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         game_id = request.path_params["game_id"]
         whole = live.hub.journal.whole(game_id)
         if whole is None:
-            return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
+            return _no_game(game_id)
         return Response(whole, media_type="application/json")
+
+    async def plays(request: Request) -> Response:
+        game_id = request.path_params["game_id"]
+        rows = live.hub.journal.play_rows(game_id)
+        if rows is None:
+            return _no_game(game_id)
+        start = request.query_params.get("from", "0")
+        if not (start.isascii() and start.isdecimal()) or len(start) > 6:
+            return _json({"error": f"from: expected a number of plays, was {start!r}"}, 400)
+        body = wire.encode_plays(game_id, rows[int(start) :])
+        return Response(body, media_type="application/json")
+
+    async def plays_csv(request: Request) -> Response:
+        game_id = request.path_params["game_id"]
+        rows = live.hub.journal.play_rows(game_id)
+        if rows is None:
+            return _no_game(game_id)
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([wire.PLAY_COLUMNS, *rows])
+        headers = {"content-disposition": f'attachment; filename="{game_id}.csv"'}
+        return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
     async def stats(_: Request) -> Response:
         return _json({"stages": live.statistics.as_dict(trio.current_time())})
@@ -98,6 +127,8 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/v1/games": games,
         "/v1/games/{game_id}": game,
+        "/v1/games/{game_id}/plays": plays,
+        "/v1/games/{game_id}/plays.csv": plays_csv,
         "/v1/stats": stats,
         "/v1/about": about,
         "/v1/openapi.json": openapi,
@@ -184,19 +215,35 @@ def _page() -> list[Route]:
     routes = []
     for file in files("nbad.web").joinpath("static").iterdir():
         kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind:
-            path = "/" if file.name == "index.html" else f"/{file.name}"
-            routes.append(Route(path, _file(file.read_bytes(), kind)))
+        if kind is None:
+            continue
+        body = file.read_bytes()
+        if file.name == "index.html":
+            routes += [Route(path, _file(body, kind)) for path in ("/", "/game/{game_id}")]
+            routes.append(Route("/embed/{game_id}", _file(body, kind, _EMBED_POLICY)))
+        else:
+            routes.append(Route(f"/{file.name}", _file(body, kind)))
     return routes
 
 
-def _file(body: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(
+    body: bytes, kind: str, policy: str = _POLICY
+) -> Callable[[Request], Awaitable[Response]]:
     tag = f'"{sha256(body).hexdigest()[:16]}"'
-    headers = {"content-type": kind, "cache-control": "no-cache", "etag": tag}
+    packed = gzip.compress(body, 9, mtime=0)
+    headers = {
+        "content-type": kind,
+        "content-security-policy": policy,
+        "cache-control": "no-cache",
+        "etag": tag,
+        "vary": "accept-encoding",
+    }
 
     async def send(request: Request) -> Response:
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed, headers={**headers, "content-encoding": "gzip"})
         return Response(body, headers=headers)
 
     return send
@@ -204,6 +251,10 @@ def _file(body: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(orjson.dumps(value), status, headers, "application/json")
+
+
+def _no_game(game_id: str) -> Response:
+    return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

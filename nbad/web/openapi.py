@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbad import __version__
+from nbad.stream.wire import PLAY_COLUMNS
 
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "number"}
@@ -48,6 +49,27 @@ _WHOLE = {
         },
     ]
 }
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
+_PLAYS = {
+    "type": "object",
+    "description": "`home_win` and the quantiles are those after the play, `swing` what the play "
+    "itself added to `home_win`: time that ran down before it is not credited to it",
+    "required": ["game_id", "columns", "plays"],
+    "properties": {
+        "game_id": _TEXT,
+        "columns": {"const": list(PLAY_COLUMNS)},
+        "plays": {
+            "type": "array",
+            "description": "oldest first; of each a value for each column",
+            "items": {
+                "type": "array",
+                "minItems": len(PLAY_COLUMNS),
+                "maxItems": len(PLAY_COLUMNS),
+            },
+        },
+    },
+}
+_GAME_ID = [{"name": "game_id", "in": "path", "required": True, "schema": _TEXT}]
 _READY = {
     "type": "object",
     "required": ["status", "reasons"],
@@ -58,12 +80,19 @@ _READY = {
 }
 
 
-def _get(summary: str, schema: Any, **others: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema}}
-    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
-    for status, description in others.items():
-        responses[status.lstrip("_")] = {"description": description, "content": content}
+def _get(summary: str, schema: Any, **others: tuple[str, Any]) -> dict[str, Any]:
+    """A path that is read; ``others``: a description and a schema by ``_STATUS``."""
+    responses = {"200": _response(summary, schema)}
+    for status, (description, other) in others.items():
+        responses[status.removeprefix("_")] = _response(description, other)
     return {"get": {"summary": summary, "responses": responses}}
+
+
+def _response(description: str, schema: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_NO_GAME = ("no such game tonight", _ERROR)
 
 
 DOCUMENT: dict[str, Any] = {
@@ -86,12 +115,39 @@ DOCUMENT: dict[str, Any] = {
             **_get(
                 "A game with its forecast series and the plays that scored",
                 _WHOLE,
-                _404="no such game tonight",
+                _404=_NO_GAME,
             ),
-            "parameters": [{"name": "game_id", "in": "path", "required": True, "schema": _TEXT}],
+            "parameters": _GAME_ID,
+        },
+        "/v1/games/{game_id}/plays": {
+            **_get(
+                "Every play with its forecast and its swing",
+                _PLAYS,
+                _400=("not a number of plays", _ERROR),
+                _404=_NO_GAME,
+            ),
+            "parameters": [
+                *_GAME_ID,
+                {
+                    "name": "from",
+                    "in": "query",
+                    "description": "leave out so many plays: those that are known",
+                    "schema": {"type": "integer", "minimum": 0},
+                },
+            ],
+        },
+        "/v1/games/{game_id}/plays.csv": {
+            "get": {
+                "summary": "The same as CSV, the columns named in the first line",
+                "responses": {
+                    "200": {"description": "CSV", "content": {"text/csv": {}}},
+                    "404": _response(*_NO_GAME),
+                },
+            },
+            "parameters": _GAME_ID,
         },
         "/v1/stats": _get(
-            "What each stage took, in ms",
+            "Latency of each pipeline stage, in ms",
             {
                 "type": "object",
                 "required": ["stages"],
@@ -100,7 +156,7 @@ DOCUMENT: dict[str, Any] = {
         ),
         "/v1/about": _get("Version, model, and where the stream is", {"type": "object"}),
         "/livez": _get("The process answers", {"type": "object"}),
-        "/readyz": _get("The feed is fresh and the model loaded", _READY, _503="why not"),
+        "/readyz": _get("The feed is fresh and the model loaded", _READY, _503=("why not", _READY)),
         "/metrics": {
             "get": {
                 "summary": "Prometheus metrics",

@@ -1,6 +1,6 @@
 // A game as a card: what it tells at a glance, and to a screen reader.
 
-import { clockText, excitement } from "/state.js";
+import { clockText, isClose, started } from "/state.js";
 import { card as curve } from "/draw.js";
 
 /** An element with its children; text is always text. */
@@ -11,13 +11,18 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-export const percent = (p) => (p >= 0.995 && p < 1 ? ">99%" : p < 0.005 && p > 0 ? "<1%" : `${Math.round(p * 100)}%`);
-const signed = (v) => `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(0)}`;
+/** A chance of a game that is not over: never 0 or 100. */
+export const percent = (p) => (p >= 0.995 ? ">99%" : p < 0.005 ? "<1%" : `${Math.round(p * 100)}%`);
+
+export function signed(value, digits = 0) {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? "0" : `${value < 0 ? "−" : "+"}${text}`;
+}
 
 /** Both sides' chances, [away, home]: they make 100. */
 export function odds(p) {
   const home = percent(p);
-  return [/^\d/.test(home) ? `${100 - parseInt(home, 10)}%` : percent(1 - p), home];
+  return [/^\d/.test(home) ? `${100 - parseInt(home, 10)}%` : home[0] === ">" ? "<1%" : ">99%", home];
 }
 
 /** The final margin as the favourite's, with its band: what people say. */
@@ -45,7 +50,7 @@ export function makeCard(id, open) {
   part.share = el("i");
   part.awayOdds = el("b");
   part.homeOdds = el("b");
-  part.odds = el("span", { class: "odds" }, part.awayOdds, el("span", { class: "chance" }, part.share), part.homeOdds);
+  part.odds = el("span", { class: "odds" }, el("span", { class: "unseen" }, "Chance to win, away and home: "), part.awayOdds, el("span", { class: "chance" }, part.share), part.homeOdds);
   part.curve = el("span", { class: "curve" });
   part.range = el("span", { class: "range" });
   part.best = el("span", { class: "best" });
@@ -63,7 +68,7 @@ export function makeCard(id, open) {
 export function fillCard(part, game) {
   const f = game.forecast;
   const final = game.status === "final";
-  const started = final || game.status === "live" || game.status === "halftime";
+  const begun = started(game);
   part.button.classList.toggle("live", game.status === "live");
   part.button.classList.toggle("final", final);
   part.clock.textContent = clockText(game);
@@ -72,15 +77,15 @@ export function fillCard(part, game) {
     const other = game[which === "home" ? "away" : "home"];
     part[which].code.textContent = team.tricode;
     part[which].name.textContent = team.name;
-    part[which].score.textContent = started ? team.score : "";
-    part[which].box.classList.toggle("behind", started && team.score < other.score);
+    part[which].score.textContent = begun ? team.score : "";
+    part[which].box.classList.toggle("behind", begun && team.score < other.score);
   }
   // A final has its score for a forecast, and "Game End" for a play.
-  const play = started && !final && game.event ? game.event.description : "";
+  const play = begun && !final && game.event ? game.event.description : "";
   part.last.textContent = part.last.title = play;
   part.last.hidden = !play;
   part.odds.hidden = part.rail.hidden = !f || final;
-  part.curve.hidden = !f || !started;
+  part.curve.hidden = !f || !begun;
   part.note.replaceChildren(...note(game));
   part.text.textContent = final ? result(game) : f ? `Margin: ${favoured(game)}` : "";
   part.text.hidden = !part.text.textContent;
@@ -95,7 +100,6 @@ export function fillCard(part, game) {
     part.best.style.left = `${at(f.margin.p50)}%`;
   }
   if (!part.curve.hidden) part.curve.innerHTML = curve(game, `c${game.game_id}`);
-  part.button.setAttribute("aria-label", spoken(game, started, play));
 }
 
 /** What stands in the corner: what is out of the ordinary, or how many points there will be. */
@@ -104,17 +108,6 @@ function note(game) {
   if (game.corrected) return [el("span", { class: "tag" }, "corrected")];
   if (game.status === "final") return [`${game.home.score + game.away.score} points`];
   if (!f || game.status === "postponed") return [];
-  if (game.status === "live" && excitement(game) > 0.9) return [el("span", { class: "tag hot" }, "close")];
+  if (isClose(game)) return [el("span", { class: "tag hot" }, "close")];
   return [`total ≈ ${f.total.p50.toFixed(0)}`];
-}
-
-function spoken(game, started, play) {
-  const { away, home, forecast: f } = game;
-  const said = started
-    ? [`${away.name} ${away.score}, ${home.name} ${home.score}, ${clockText(game)}`]
-    : [`${away.name} at ${home.name}, ${clockText(game)}`];
-  if (game.status === "final") said.push(result(game));
-  else if (f) said.push(`${home.name} win ${percent(f.home_win)}`, `Final margin ${favoured(game)}`);
-  if (play) said.push(play);
-  return said.join(". ");
 }

@@ -1,57 +1,280 @@
-// One game opened large: its whole curve, what turned it, and the forecast in figures.
+// One game opened large: one time axis for all curves, what turned it, its plays and its players.
 
-import { clockText, gameTime, leadChanges, moments, turns } from "/state.js";
-import { large, margin } from "/draw.js";
-import { el, favoured, odds, result } from "/cards.js";
+import { above, biggest, clockText, flips, leadChanges, periodName, playTime, players, quarters, started } from "/state.js";
+import { explorer } from "/draw.js";
+import { el, favoured, odds, percent, result, signed } from "/cards.js";
 
-/** Draw `game` into `box`; `close` is called by its button. */
-export function fillOpen(box, game, close) {
-  const held = box.contains(document.activeElement);
-  const button = el("button", { type: "button", "aria-label": "Close", title: "Close (Esc)" }, "✕");
+const TABS = { swings: "Biggest swings", plays: "Plays", players: "Players", quarters: "By quarter", line: "Your line" };
+
+/** The view of a game in `box`: `fill` draws a game into it. `star(tricode)` marks a favourite. */
+export function makeOpen(box, { close, star, starred, withToken }) {
+  let game = null;
+  let plot = null; // the drawing, for the pointer
+  let picked = null; // the number of the play under the crosshair
+  let tab = "swings";
+  let onlyScoring = true;
+  let sorting = "added";
+  const bet = { spread: "", total: "" };
+
+  const title = el("h2");
+  const stars = ["away", "home"].map((which) => {
+    const part = el("button", { type: "button" });
+    part.addEventListener("click", () => star(game[which].tricode));
+    return [which, part];
+  });
+  const links = el("span", { class: "links" });
+  const button = el("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)" }, "✕");
   button.addEventListener("click", close);
-  const found = moments(game);
-  const leads = leadChanges(game.scoring);
-  const started = game.status !== "scheduled" && game.status !== "postponed";
-  const score = (which) => (started ? ` ${game[which].score}` : "");
-  const charts = el("div", { class: "charts" });
-  const side = el("div", {}, facts(game, leads, started), ...(found.length ? [el("h3", {}, "Moments that moved it most"), list(game, found)] : []));
-  const play = started && game.status !== "final" && game.event ? game.event.description : "";
-  box.setAttribute("aria-label", `${game.away.name} at ${game.home.name}, the game opened`);
-  box.replaceChildren(
-    el("div", { class: "headline" },
-      el("h2", {}, el("span", { class: "a" }, game.away.tricode), `${score("away")} @ `,
-        el("span", { class: "h" }, game.home.tricode), score("home")), button),
-    el("p", { class: "play" }, el("b", {}, clockText(game)), play || (game.status === "final" ? result(game) : "")),
-    el("div", { class: "detail" }, charts, side));
-  // Measured once it stands in the page: a drawing as wide as its place has text of its own size.
-  const width = Math.max(260, charts.clientWidth);
-  charts.innerHTML = `<h3>Win probability · <b class="h"></b> above, <b class="a"></b> below${leads.length ? " · ○ the lead changes" : ""}</h3>` +
-    large(game, width, leads, found) +
-    `<h3>Final margin, median and 80 % band · <b class="h"></b> above, <b class="a"></b> below</h3>` + margin(game, width);
-  for (const node of charts.querySelectorAll("h3 b")) node.textContent = game[node.className === "h" ? "home" : "away"].tricode;
-  if (held) button.focus({ preventScroll: true });
-}
-
-function facts(game, leads, started) {
-  const f = game.forecast;
-  const box = el("dl", { class: "facts" });
-  const fact = (name, ...value) => box.append(el("dt", {}, name), el("dd", {}, ...value));
-  if (f && game.status !== "final") {
-    const [away, home] = odds(f.home_win);
-    fact("Win", el("span", { class: "a" }, `${game.away.tricode} ${away}`), " · ", el("span", { class: "h" }, `${game.home.tricode} ${home}`));
-    fact("Margin", favoured(game));
-    fact("Total", `${f.total.p50.toFixed(0)}, ${f.total.p10.toFixed(0)} to ${f.total.p90.toFixed(0)}`);
+  const play = el("p", { class: "play" });
+  const read = el("p", { class: "read" });
+  const chart = el("div", { class: "chart", tabindex: "0", role: "slider", "aria-label": "Moment of the game" });
+  const facts = el("dl", { class: "facts" });
+  const tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "More of this game" });
+  const panel = el("div", { class: "panel", role: "tabpanel", id: "panel" });
+  for (const [name, label] of Object.entries(TABS)) {
+    const part = el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel" }, label);
+    part.addEventListener("click", () => choose(name));
+    tabs.append(part);
   }
-  if (started) fact("Lead changes", game.scoring ? String(leads.length) : "…"); // until it is fetched
-  if (game.series.length) fact("Favourite changes", String(turns(game.series).length));
-  if (f) fact("Model", f.model);
-  return box;
+  tabs.addEventListener("keydown", (event) => {
+    const names = Object.keys(TABS);
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    choose(names[(names.indexOf(tab) + step + names.length) % names.length]);
+    tabs.querySelector("[aria-selected=true]").focus();
+  });
+  box.replaceChildren(el("div", { class: "headline" }, title, el("span", { class: "links" }, ...stars.map(([, part]) => part)), links, button), play,
+    el("div", { class: "detail" }, el("div", { class: "charts" }, read, chart), el("div", {}, facts, tabs, panel)));
+
+  chart.addEventListener("pointermove", ({ clientX }) => pickAt(clientX));
+  chart.addEventListener("pointerdown", ({ clientX }) => pickAt(clientX));
+  chart.addEventListener("pointerleave", () => document.activeElement !== chart && pick(null));
+  chart.addEventListener("blur", () => pick(null));
+  chart.addEventListener("keydown", (event) => {
+    const plays = game.plays ?? [];
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -1e6, End: 1e6 }[event.key];
+    if (!step || !plays.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const known = plays.findIndex((p) => p.number === picked);
+    const from = known < 0 ? plays.length - (step < 0 ? 0 : 1) : known;
+    pick(plays[Math.max(0, Math.min(plays.length - 1, from + step))]);
+  });
+
+  function pickAt(clientX) {
+    const plays = game.plays ?? [];
+    const edge = chart.getBoundingClientRect();
+    if (!plot || !plays.length || !edge.width) return;
+    pick(nearest(plays, plot.at(clientX - edge.left)));
+  }
+
+  function pick(found) {
+    picked = found?.number ?? null;
+    const cross = chart.querySelector(".cross");
+    cross?.setAttribute("visibility", found ? "visible" : "hidden");
+    if (found) cross?.setAttribute("transform", `translate(${plot.x(found.elapsed_s).toFixed(1)} 0)`);
+    const shown = found ?? game.plays?.at(-1);
+    chart.setAttribute("aria-valuetext", shown ? told(shown) : "no plays yet");
+    chart.setAttribute("aria-valuenow", Math.round(shown?.elapsed_s ?? 0));
+    read.textContent = found ? told(found) : "Point at a moment, or use the arrow keys, to read it.";
+  }
+
+  /** A play in a line: when, the score, the chance after it, what it was and what it moved. */
+  function told(p) {
+    const [away, home] = p.kind === "game" && game.status === "final" ? ["", ""] : odds(p.home_win);
+    const chance = home && (p.home_win >= 0.5 ? `${game.home.tricode} ${home}` : `${game.away.tricode} ${away}`);
+    const points = Math.abs(p.swing * 100).toFixed(1);
+    const moved = points === "0.0" ? "" : `${p.swing > 0 ? game.home.tricode : game.away.tricode} +${points} points of chance`;
+    const score = `${game.away.tricode} ${p.away} – ${p.home} ${game.home.tricode}`;
+    return [playTime(p), score, chance, p.description, moved].filter(Boolean).join(" · ");
+  }
+
+  function choose(name) {
+    tab = name;
+    drawPanel();
+  }
+
+  function drawPanel() {
+    for (const part of tabs.children) {
+      const on = part.id === `tab-${tab}`;
+      part.setAttribute("aria-selected", String(on));
+      part.tabIndex = on ? 0 : -1;
+    }
+    panel.setAttribute("aria-labelledby", `tab-${tab}`);
+    if (tab === "line") return drawLine();
+    const plays = game.plays;
+    if (!plays) return panel.replaceChildren(el("p", {}, started(game) ? "Loading…" : "Nothing yet: the game has not begun."));
+    const draw = { swings: drawSwings, plays: drawPlays, players: drawPlayers, quarters: drawQuarters }[tab];
+    // Redrawn under the reader: focus and place stay.
+    const held = [...panel.querySelectorAll("button, input")].indexOf(document.activeElement);
+    const scrolled = panel.querySelector("ol")?.scrollTop ?? 0;
+    panel.replaceChildren(...draw(plays));
+    if (held >= 0) panel.querySelectorAll("button, input")[held]?.focus({ preventScroll: true });
+    if (scrolled) panel.querySelector("ol").scrollTop = scrolled;
+  }
+
+  const gain = (p) => el("b", { class: p.swing > 0 ? "h" : "a" },
+    `${(p.swing > 0 ? game.home : game.away).tricode} +${Math.abs(p.swing * 100).toFixed(0)}%`);
+
+  function drawSwings(plays) {
+    const found = biggest(plays);
+    if (!found.length) return [el("p", {}, "No play has moved the chance by two points yet.")];
+    return [el("ol", { class: "moments" }, ...found.map((p) => el("li", {},
+      el("span", {}, `${playTime(p)} ${p.description}`), gain(p))))];
+  }
+
+  function drawPlays(plays) {
+    const box = el("input", { type: "checkbox" });
+    box.checked = onlyScoring;
+    box.addEventListener("change", () => { onlyScoring = box.checked; drawPanel(); });
+    let before = 0;
+    const rows = plays.filter((p) => {
+      const scored = p.home + p.away !== before;
+      before = p.home + p.away;
+      return scored || !onlyScoring;
+    }).reverse().map((p) => el("li", {}, el("span", { class: "when" }, playTime(p)), el("span", {}, p.description),
+      el("span", { class: "score" }, `${p.away}–${p.home}`), Math.abs(p.swing) >= 0.005 ? gain(p) : el("b")));
+    return [el("label", { class: "choice" }, box, " only plays that scored"), el("ol", { class: "plays" }, ...rows)];
+  }
+
+  function drawPlayers(plays) {
+    const rows = players(plays, game.home.tricode).filter((p) => p.points || Math.abs(p.added) >= 0.005);
+    rows.sort((a, b) => (sorting === "name" ? a.name.localeCompare(b.name) : b[sorting] - a[sorting]));
+    const heading = (key, text, hint) => {
+      const part = el("button", { type: "button", title: hint }, text);
+      part.addEventListener("click", () => { sorting = key; drawPanel(); });
+      return el("th", { scope: "col", "aria-sort": sorting === key ? (key === "name" ? "ascending" : "descending") : "none" }, part);
+    };
+    return [table([heading("name", "Player", "Sort by name"), heading("points", "Points", "Sort by points"),
+      heading("added", "Win chance added", "Points of win chance that the player's plays added to the team")],
+    rows.slice(0, 16).map((p) => [el("span", { class: p.team === game.home.tricode ? "h" : "a" }, `${p.name} ${p.team}`), p.points, signed(p.added * 100, 1)]))];
+  }
+
+  function drawQuarters(plays) {
+    const found = quarters(plays);
+    const names = found.map((_, i) => periodName(i + 1));
+    const row = (side, i) => [el("b", { class: i ? "h" : "a" }, side.tricode), ...found.map((q) => q[i]), side.score];
+    return [table(["", ...names, "Total"].map((name) => el("th", { scope: "col" }, name)), [row(game.away, 0), row(game.home, 1)])];
+  }
+
+  /** The bettor's line: kept while it is typed in, only its results are written anew. */
+  function drawLine() {
+    if (!panel.querySelector("form")) {
+      const field = (name, label) => {
+        const input = el("input", { type: "number", step: "0.5", inputmode: "decimal", id: `bet-${name}` });
+        input.value = bet[name];
+        input.addEventListener("input", () => { bet[name] = input.value; drawLine(); });
+        return el("p", {}, el("label", { for: `bet-${name}` }, label), input, el("output", { for: `bet-${name}`, id: `out-${name}` }));
+      };
+      const form = el("form", {}, field("spread", `Spread of ${game.home.tricode} (−4.5: gives 4.5)`), field("total", "Total, over or under"),
+        el("p", { class: "hint" }, "Chances by the model's median and 80 % band; the odds are fair ones, without a bookmaker's margin. Not advice."));
+      form.addEventListener("submit", (event) => event.preventDefault());
+      panel.replaceChildren(form);
+    }
+    const f = game.forecast;
+    const say = (name, text) => { panel.querySelector(`#out-${name}`).textContent = text; };
+    const number = (name) => (bet[name].trim() === "" ? null : Number(bet[name]));
+    const usable = f && game.status !== "final";
+    const spread = number("spread");
+    const total = number("total");
+    const sides = (p, over, under) => `${over} ${percent(p)} (${fair(p)}) · ${under} ${percent(1 - p)} (${fair(1 - p)})`;
+    say("spread", usable && spread !== null ? sides(above(f.margin, -spread), `${game.home.tricode} covers`, `${game.away.tricode} covers`) : "");
+    say("total", usable && total !== null ? sides(above(f.total, total), "over", "under") : "");
+  }
+
+  function drawFacts(leads) {
+    const f = game.forecast;
+    facts.replaceChildren();
+    const fact = (name, ...value) => facts.append(el("dt", {}, name), el("dd", {}, ...value));
+    if (f && game.status !== "final") {
+      const [away, home] = odds(f.home_win);
+      fact("Win", el("span", { class: "a" }, `${game.away.tricode} ${away}`), " · ", el("span", { class: "h" }, `${game.home.tricode} ${home}`));
+      fact("Margin", favoured(game));
+      fact("Total", `${f.total.p50.toFixed(0)}, ${f.total.p10.toFixed(0)} to ${f.total.p90.toFixed(0)}`);
+    }
+    if (started(game)) fact("Lead changes", game.plays ? String(leads.length) : "…"); // until they are fetched
+    if (game.series.length) fact("Favourite flips", String(flips(game.series)));
+    if (f) fact("Model", f.model);
+  }
+
+  function fill(newer) {
+    const other = game?.game_id !== newer.game_id;
+    game = newer;
+    if (other) {
+      [picked, bet.spread, bet.total] = [null, "", ""];
+      panel.replaceChildren();
+      const at = `/v1/games/${encodeURIComponent(game.game_id)}/plays`;
+      links.replaceChildren(el("a", { href: withToken(`/game/${encodeURIComponent(game.game_id)}`) }, "link"),
+        el("a", { href: withToken(`${at}.csv`), download: "" }, "CSV"), el("a", { href: withToken(at) }, "JSON"));
+    }
+    const score = (which) => (started(game) ? ` ${game[which].score}` : "");
+    box.setAttribute("aria-label", `${game.away.name} at ${game.home.name}, the game opened`);
+    title.replaceChildren(el("span", { class: "a" }, game.away.tricode), `${score("away")} @ `, el("span", { class: "h" }, game.home.tricode), score("home"));
+    const last = started(game) && game.status !== "final" && game.event ? game.event.description : "";
+    play.replaceChildren(el("b", {}, clockText(game)), last || (game.status === "final" ? result(game) : ""));
+    for (const [which, part] of stars) {
+      const on = starred(game[which].tricode);
+      part.textContent = `${on ? "★" : "☆"} ${game[which].tricode}`;
+      part.setAttribute("aria-pressed", String(on));
+    }
+    const leads = leadChanges(game.plays);
+    drawFacts(leads);
+    drawPanel();
+    chart.hidden = read.hidden = !started(game) || !game.series.length;
+    if (chart.hidden) return;
+    // As wide as its place: a drawing that is not stretched has text of its own size.
+    plot = explorer(points(game), Math.max(260, chart.clientWidth), leads, biggest(game.plays));
+    chart.innerHTML = plot.svg;
+    chart.querySelector(".a").textContent = `▲ ${game.away.name}`;
+    chart.querySelector(".h").textContent = `▼ ${game.home.name}`;
+    chart.setAttribute("aria-valuemin", "0");
+    chart.setAttribute("aria-valuemax", String(plot.end));
+    pick(game.plays?.find((p) => p.number === picked));
+  }
+
+  return {
+    fill,
+    /** Put the crosshair on a moment, `elapsed` game seconds in. */
+    show(elapsed) {
+      if (game?.plays?.length) pick(nearest(game.plays, elapsed));
+    },
+    focus: () => button.focus({ preventScroll: true }),
+  };
 }
 
-function list(game, found) {
-  return el("ol", { class: "moments" }, ...found.map((m) => {
-    const up = m.move > 0;
-    return el("li", {}, el("span", {}, `${gameTime(m.at)} ${m.text}`),
-      el("b", { class: up ? "h" : "a" }, `${(up ? game.home : game.away).tricode} +${Math.round(Math.abs(m.move) * 100)}%`));
-  }));
+function nearest(plays, elapsed) {
+  let low = 0;
+  let high = plays.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (plays[middle].elapsed_s < elapsed) low = middle + 1;
+    else high = middle;
+  }
+  return low && elapsed - plays[low - 1].elapsed_s < plays[low].elapsed_s - elapsed ? plays[low - 1] : plays[low];
+}
+
+/** The curve: two points a play, before and after it; by the half-minute until plays are known. */
+function points(game) {
+  if (!game.plays?.length) return game.series.map(([at, p, low, mid, high, total]) => [at, p, low, mid, high, total, total, total, null, null]);
+  const f = (p, win) => [p.elapsed_s, win, p.margin_p10, p.margin_p50, p.margin_p90, p.total_p10, p.total_p50, p.total_p90, p.home - p.away, p.home + p.away];
+  const found = game.plays.flatMap((p) => (p.swing ? [f(p, p.home_win - p.swing), f(p, p.home_win)] : [f(p, p.home_win)]));
+  const now = game.series.at(-1);
+  if (now && game.forecast && now[0] > found.at(-1)[0]) {
+    const { margin: m, total: t } = game.forecast;
+    found.push([now[0], now[1], m.p10, m.p50, m.p90, t.p10, t.p50, t.p90, game.differential, game.home.score + game.away.score]);
+  }
+  return found;
+}
+
+/** Fair odds of a chance: decimal and American. */
+function fair(p) {
+  if (p < 0.005 || p > 0.995) return "no fair odds";
+  const american = p >= 0.5 ? -Math.round((100 * p) / (1 - p)) : Math.round((100 * (1 - p)) / p);
+  return `${(1 / p).toFixed(2)}, ${american < 0 ? "−" : "+"}${Math.abs(american)}`;
+}
+
+function table(headings, rows) {
+  return el("table", {}, el("thead", {}, el("tr", {}, ...headings)),
+    el("tbody", {}, ...rows.map(([first, ...others]) => el("tr", {}, el("th", { scope: "row" }, first), ...others.map((cell) => el("td", {}, cell))))));
 }

@@ -1,22 +1,51 @@
-// The page: the night's games as cards, one of them large, and what the pipeline takes.
+// The page: the night's games as cards, one of them large, and the pipeline's latency.
+// The same document is /, /game/ID (one game opened) and /embed/ID (that game alone).
 
-import { Night, clockText, excitement } from "/state.js";
+import { Night, clockText, drift, excitement, inPlay, isClose, readPlays } from "/state.js";
 import { spark } from "/draw.js";
 import { el, fillCard, makeCard } from "/cards.js";
-import { fillOpen } from "/opened.js";
-import { ask, follow, withToken } from "/stream.js";
+import { makeOpen } from "/opened.js";
+import { follow } from "/nbad.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
+const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
 const night = new Night();
 const cards = new Map();
 const latency = new Map(STAGES.map((stage) => [stage, []]));
 const dirty = new Set();
+const token = new URLSearchParams(location.search).get("token"); // where the stream wants one
+const [, view, only] = location.pathname.match(/^\/(game|embed)\/([^/]+)$/) ?? [];
 let budgets = {};
-let opened = location.hash.slice(1) || null;
+let opened = named();
+let filter = "all";
 let sortedAt = 0;
+let touchedAt = -Infinity;
 let waiting = false;
+let moment = new URLSearchParams(location.search).get("t"); // shown once its plays are there
 
 const $ = (id) => document.getElementById(id);
+const large = makeOpen($("open"), { close, star, withToken: (path) => withToken(path), starred: (code) => favourites.has(code) });
+document.body.classList.toggle("embed", view === "embed");
+
+// What a reader likes is kept in this browser, where it lets us.
+const kept = {
+  get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
+  set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* only for this visit then */ } },
+};
+const favourites = new Set((kept.get("nbad.teams") ?? "").split(" ").filter(Boolean));
+const mine = (game) => favourites.has(game.home.tricode) || favourites.has(game.away.tricode);
+function star(code) {
+  if (!favourites.delete(code)) favourites.add(code);
+  kept.set("nbad.teams", [...favourites].join(" "));
+  sortedAt = 0;
+  mark([opened]);
+}
+
+/** Which game the address names: by its fragment, else by its path. */
+function named() {
+  const id = decodeURIComponent(location.hash.slice(1)) || only || null;
+  return id === "games" ? null : id;
+}
 
 function render() {
   waiting = false;
@@ -28,7 +57,7 @@ function render() {
       continue;
     }
     if (!cards.has(id)) {
-      cards.set(id, makeCard(id, () => show(opened === id ? null : id)));
+      cards.set(id, makeCard(id, () => (opened === id ? close() : open(id))));
       cards.get(id).button.setAttribute("aria-expanded", String(opened === id));
       $("games").append(cards.get(id).item);
       sortedAt = 0;
@@ -37,26 +66,60 @@ function render() {
   }
   if (opened && dirty.has(opened)) renderOpen();
   dirty.clear();
-  const count = night.games.size;
-  $("empty").hidden = count > 0;
-  if (night.since) $("empty").textContent = "No games tonight. They will stand here once the feed lists them.";
-  const live = [...night.games.values()].filter((g) => g.status === "live" || g.status === "halftime").length;
-  $("subtitle").textContent = count ? `${count} ${count === 1 ? "game" : "games"}, ${live} in play` : "";
-  document.title = live ? `nbad · ${live} in play` : "nbad · tonight";
+  renderCount();
   sort();
+  renderGlance();
   renderLatency();
 }
 
-/** By excitement, but not under a reader's eyes: at most every 10 s, and never while focused. */
+function renderCount() {
+  const games = [...night.games.values()];
+  const live = games.filter(inPlay).length;
+  let shown = 0;
+  for (const game of games) {
+    const hide = filter === "live" ? !inPlay(game) : filter === "close" ? !isClose(game) : filter === "mine" && !mine(game);
+    cards.get(game.game_id).item.hidden = hide;
+    shown += !hide;
+  }
+  $("empty").hidden = shown > 0;
+  if (games.length) $("empty").textContent = "No game of this kind at the moment.";
+  else if (night.seen) $("empty").textContent = "No games tonight. Games appear here once the feed lists them.";
+  $("filters").hidden = games.length < 2;
+  $("subtitle").textContent = games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} in play` : "";
+  document.title = live ? `nbad · ${live} in play` : "nbad · tonight";
+}
+
+/** By excitement, but not under a reader's eyes: at most every 10 s, and not while the reader is at it. */
 function sort() {
-  if (performance.now() - sortedAt < 10000 && sortedAt) return;
-  if ($("games").contains(document.activeElement)) return;
-  sortedAt = performance.now();
-  const order = [...night.games.values()].sort((a, b) => excitement(b) - excitement(a));
+  const now = performance.now();
+  if (sortedAt && now - sortedAt < 10000) return;
+  if ($("games").contains(document.activeElement) && now - touchedAt < REST_MS) return;
+  sortedAt = now;
+  const held = document.activeElement;
+  const rank = (game) => excitement(game) + (mine(game) ? 3 : 0);
+  const order = [...night.games.values()].sort((a, b) => rank(b) - rank(a));
   order.forEach((game, index) => {
     const item = cards.get(game.game_id).item;
     if ($("games").children[index] !== item) $("games").insertBefore(item, $("games").children[index] || null);
   });
+  if (held !== document.activeElement && $("games").contains(held)) held.focus({ preventScroll: true });
+}
+
+/** What moved most in the last five minutes of game clock: up to three games in play. */
+function renderGlance() {
+  const moved = [...night.games.values()].filter((g) => inPlay(g) && g.forecast)
+    .map((game) => ({ game, by: drift(game.series, 300) }))
+    .filter(({ by }) => Math.abs(by) >= 0.08)
+    .sort((a, b) => Math.abs(b.by) - Math.abs(a.by)).slice(0, 3);
+  $("glance").hidden = !moved.length;
+  if ($("glance").contains(document.activeElement)) return;
+  $("moved").replaceChildren(...moved.map(({ game, by }) => {
+    const [team, other, where] = by > 0 ? [game.home, game.away, "v"] : [game.away, game.home, "at"];
+    const part = el("button", { type: "button", class: by > 0 ? "h" : "a" }, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`,
+      el("small", {}, ` ${where} ${other.tricode}, ${clockText(game)}`));
+    part.addEventListener("click", () => open(game.game_id));
+    return el("li", {}, part);
+  }));
 }
 
 function renderLatency() {
@@ -78,37 +141,81 @@ function renderLatency() {
 function renderOpen() {
   const game = night.games.get(opened);
   $("open").hidden = !game;
-  if (game) fillOpen($("open"), game, () => show(null));
+  if (game) large.fill(game);
 }
 
-async function show(id) {
+/** Open a game: the address names it, so that Back closes it and a copied link opens it. */
+function open(id) {
+  if (opened === id) return;
+  const state = { opened: true };
+  if (history.state?.opened) history.replaceState(state, "", `#${id}`);
+  else history.pushState(state, "", `#${id}`);
+  show(id);
+}
+
+function close() {
+  if (history.state?.opened) history.back(); // show() follows with the address
+  else if (only) location.assign(token ? `/?token=${encodeURIComponent(token)}` : "/");
+  else {
+    history.replaceState(null, "", location.pathname + location.search);
+    show(null);
+  }
+}
+
+addEventListener("popstate", () => show(named()));
+
+function show(id) {
+  if (id === opened) return;
   const before = opened;
   opened = id;
-  history.replaceState(null, "", location.pathname + location.search + (id ? `#${id}` : ""));
   for (const [other, part] of cards) part.button.setAttribute("aria-expanded", String(other === id));
   if (!id) {
     $("open").hidden = true;
-    cards.get(before)?.button.focus();
+    cards.get(before)?.button.focus({ preventScroll: true });
     return;
   }
   renderOpen();
   $("open").scrollIntoView({ block: "nearest" });
-  $("open").querySelector("button")?.focus({ preventScroll: true });
-  await refresh(id);
+  large.focus();
+  refresh(id);
+  fetchPlays(id);
 }
 
 /** Ask for a game's whole curve again, where a correction may have changed it. */
 async function refresh(id) {
-  const answer = await ask(`/v1/games/${encodeURIComponent(id)}`).catch(() => null);
+  const answer = await ask(`/v1/games/${encodeURIComponent(id)}`);
   const known = night.games.get(id);
-  if (!answer?.ok || !known) return;
-  const whole = await answer.json();
+  if (!answer || !known) return;
   const newest = known.series.at(-1);
-  known.series = whole.series.filter((p) => !newest || p[0] < newest[0]);
+  known.series = answer.series.filter((p) => !newest || p[0] < newest[0]);
   if (newest) known.series.push(newest);
-  known.scoring = whole.scoring;
   known.stale = false;
   mark([id]);
+}
+
+const asking = new Set();
+/** The plays of the opened game: all, and after that those that followed. */
+async function fetchPlays(id) {
+  if (asking.has(id)) return;
+  asking.add(id);
+  const asked = night.games.get(id);
+  const from = (!asked?.again && asked?.plays?.length) || 0;
+  if (asked) asked.again = false;
+  const answer = await ask(`/v1/games/${encodeURIComponent(id)}/plays${from ? `?from=${from}` : ""}`);
+  asking.delete(id);
+  const known = night.games.get(id);
+  if (!answer && known && !from) known.again = true;
+  if (!answer || !known) return;
+  if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
+  known.plays = [...(from ? known.plays : []), ...readPlays(answer)];
+  mark([id]);
+  if (moment !== null && id === opened) requestAnimationFrame(() => { large.show(Number(moment)); moment = null; });
+}
+
+async function ask(path) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(path, { cache: "no-store", headers }).catch(() => null);
+  return answer?.ok ? answer.json().catch(() => null) : null;
 }
 
 function mark(ids) {
@@ -120,12 +227,15 @@ function mark(ids) {
   }
 }
 
+for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => { touchedAt = performance.now(); }, true);
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && opened) show(null);
+  if (event.key === "Escape" && opened && view !== "embed") close();
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   const item = document.activeElement?.closest?.("#games > li");
   if (!step || !item) return;
-  const next = step > 0 ? item.nextElementSibling : item.previousElementSibling;
+  let next = item;
+  do next = step > 0 ? next.nextElementSibling : next.previousElementSibling;
+  while (next?.hidden);
   if (next) {
     event.preventDefault();
     next.querySelector("button").focus();
@@ -134,30 +244,91 @@ addEventListener("keydown", (event) => {
 
 addEventListener("resize", () => opened && mark([opened]));
 
+for (const part of $("filters").querySelectorAll("[data-filter]")) {
+  part.addEventListener("click", () => {
+    filter = part.dataset.filter;
+    for (const other of $("filters").querySelectorAll("[data-filter]")) other.setAttribute("aria-pressed", String(other === part));
+    mark([]);
+  });
+}
+
+// The alarm: once a game is late and close; asked for, never by itself.
+let alarm = false;
+const rung = new Set();
+$("alarm").addEventListener("click", async () => {
+  alarm = !alarm;
+  if (alarm && globalThis.Notification?.permission === "default") await Notification.requestPermission();
+  $("alarm").setAttribute("aria-pressed", String(alarm));
+  for (const game of night.games.values()) if (isClose(game)) rung.add(game.game_id); // not for what is seen already
+});
+function ring(game) {
+  if (!isClose(game)) rung.delete(game.game_id);
+  else if (alarm && !rung.has(game.game_id)) {
+    rung.add(game.game_id);
+    const text = `Close: ${game.away.tricode} ${game.away.score} – ${game.home.score} ${game.home.tricode}, ${clockText(game)}`;
+    $("said").textContent = text;
+    if (globalThis.Notification?.permission === "granted") new Notification("nbad", { body: text, tag: game.game_id });
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    volume.gain.value = 0.08;
+    tone.connect(volume).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.25);
+    tone.onended = () => audio.close();
+  }
+}
+
+// What the page was opened with goes on with the links that the browser follows by itself.
+const withToken = (path) => (token ? `${path}?${new URLSearchParams({ token })}` : path);
+for (const link of document.querySelectorAll("footer a")) link.setAttribute("href", withToken(link.getAttribute("href")));
+
 const announced = new Map();
 function announce(id) {
   const game = night.games.get(id);
-  if (!game || announced.get(id) === game.status) return;
+  if (!game) return;
+  ring(game);
+  if (announced.get(id) === game.status) return;
   if (announced.has(id)) $("said").textContent = `${game.away.name} at ${game.home.name}: ${clockText(game)}`;
   announced.set(id, game.status);
 }
 
-for (const link of document.querySelectorAll("footer a")) {
-  link.setAttribute("href", withToken(link.getAttribute("href")));
+/** A time of day: unlike "for 10 s" it stays, and is not read out again and again. */
+const timeOf = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+let feed = null;
+let heardAt = 0;
+/** How what is shown came here. What is not of now looks it: body.old. */
+function tell() {
+  let [state, text] = ["ok", "live"];
+  if (stream.state === "connecting") [state, text] = ["wait", "connecting…"];
+  else if (stream.state === "dropped") [state, text] = ["bad", heardAt ? `reconnecting… as of ${timeOf(heardAt)}` : "reconnecting…"];
+  else if (!night.seen) [state, text] = ["wait", "waiting for the feed…"];
+  else if (feed && feed.feed !== "ok") [state, text] = ["bad", `feed ${feed.feed} since ${timeOf(feed.at)}`];
+  document.body.classList.toggle("old", night.seen && state === "bad");
+  if ($("link").textContent !== text) $("link").textContent = text;
+  $("link").dataset.state = state;
 }
 
-follow({
-  since: () => night.since,
-  tell(state, text) {
-    const line = $("link");
-    if (line.textContent !== text) line.textContent = text;
-    line.dataset.state = state;
-  },
-  about(facts) {
-    budgets = facts.budgets_ms ?? {};
-    $("version").textContent = `nbad ${facts.version}${facts.model ? ` · model ${facts.model}` : ""}`;
-  },
-  take(message) {
+/** Where the stream is: the daemon says; behind a proxy it is beside the page. */
+async function address() {
+  const facts = await ask("/v1/about");
+  if (!facts?.stream) throw new Error("the daemon does not say where its stream is");
+  budgets = facts.budgets_ms ?? {};
+  $("version").textContent = `nbad ${facts.version}${facts.model ? ` · model ${facts.model}` : ""}`;
+  const url = new URL(facts.stream.path, location.href);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  // Behind a proxy there is no port of its own in the address.
+  if (location.port) url.port = facts.stream.port;
+  return url;
+}
+
+const stream = follow(address, {
+  state: () => tell(),
+  message(message) {
+    heardAt = Date.now();
+    if (message.feed) feed = { feed: message.feed, at: heardAt - message.feed_age_s * 1000 };
+    // A batch is news of the feed: until it says otherwise, it is well again.
+    else if (message.type === "batch" && message.messages.length) feed = null;
     const ids = night.take(message);
     if (message.type === "batch") {
       for (const stage of STAGES) {
@@ -169,8 +340,10 @@ follow({
     ids.forEach(announce);
     for (const id of ids) {
       const game = night.games.get(id);
-      if (id === opened ? game && (game.stale || !game.scoring) : game?.stale && message.type === "batch") refresh(id);
+      if (game?.stale && (id === opened || message.type === "batch")) refresh(id);
+      if (game && id === opened) fetchPlays(id);
     }
-    mark(ids);
+    if (ids.length || message.type === "snapshot") mark(ids);
+    tell();
   },
-});
+}, { token, games: view === "embed" ? [only] : [] });

@@ -9,16 +9,14 @@ export function elapsed(game) {
   return before + (game.period <= 4 ? 720 : 300) - game.clock_s;
 }
 
+export const inPlay = (game) => game.status === "live" || game.status === "halftime";
+export const started = (game) => inPlay(game) || game.status === "final";
+
 /** A night that takes messages of the stream. A game keeps its curve between two snapshots. */
 export class Night {
   constructor() {
     this.games = new Map();
-    this.epoch = null;
-    this.seq = 0;
-  }
-
-  get since() {
-    return this.epoch === null ? null : `${this.epoch}.${this.seq}`;
+    this.seen = false;
   }
 
   /** Take a message in; the ids of the games that changed. */
@@ -26,37 +24,31 @@ export class Night {
     if (message.type === "snapshot") {
       const ids = new Set([...this.games.keys(), ...message.games.map((g) => g.game_id)]);
       this.games = new Map(message.games.map((g) => [g.game_id, prepared(g)]));
-      this.at(message);
+      this.seen = true;
       return [...ids];
     }
     if (message.type !== "batch") return [];
-    this.at(message);
     for (const game of message.messages) this.games.set(game.game_id, this.grown(game));
     return message.messages.map((g) => g.game_id);
-  }
-
-  at({ epoch, seq }) {
-    this.epoch = epoch;
-    this.seq = seq;
   }
 
   /** The stream sends the series with snapshots only: between two, each message adds its moment. */
   grown(game) {
     const known = this.games.get(game.game_id);
     game.series = known ? known.series : [];
-    game.scoring = known ? known.scoring : null;
+    game.plays = known ? known.plays : null;
     const now = elapsed(game);
     // What was taken back is forgotten; the whole curve is asked for again.
     while (game.series.length && game.series.at(-1)[0] >= now) game.series.pop();
-    while (game.scoring?.length && game.scoring.at(-1)[0] > now) game.scoring.pop();
     game.stale = game.corrected || Boolean(known && (known.stale || known.status !== game.status));
+    game.again = game.corrected || Boolean(known?.again); // its plays: shown until they are there anew
     return withMoment(game, now);
   }
 }
 
 function prepared(game) {
   game.series = (game.series || []).slice();
-  game.scoring = null; // until it is asked for
+  game.plays = null; // until they are asked for
   return withMoment(game, elapsed(game));
 }
 
@@ -64,13 +56,13 @@ function withMoment(game, now) {
   const f = game.forecast;
   if (f && game.status !== "scheduled") {
     game.series.push([now, f.home_win, f.margin.p10, f.margin.p50, f.margin.p90, f.total.p50]);
-    const e = game.event;
-    const last = game.scoring?.at(-1);
-    if (game.scoring && e && (last?.[1] ?? 0) + (last?.[2] ?? 0) < e.home + e.away) {
-      game.scoring.push([now, e.home, e.away, e.description]);
-    }
   }
   return game;
+}
+
+/** The rows of /v1/games/ID/plays as objects. */
+export function readPlays({ columns, plays }) {
+  return plays.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
 }
 
 /** How much a game is worth watching now, 0…2: close, late, and moving. */
@@ -84,6 +76,8 @@ export function excitement(game) {
   return open * (0.4 + 0.6 * late) + Math.min(0.6, swing(game.series, 240));
 }
 
+export const isClose = (game) => inPlay(game) && Boolean(game.forecast) && excitement(game) > 0.9;
+
 /** How far the chance moved within the last `span` game seconds. */
 export function swing(series, span) {
   if (!series.length) return 0;
@@ -96,45 +90,85 @@ export function swing(series, span) {
   return Math.max(0, high - low);
 }
 
+/** What the chance of the home side gained within the last `span` game seconds. */
+export function drift(series, span) {
+  if (series.length < 2) return 0;
+  let i = series.length - 1;
+  while (i > 0 && series[i][0] > series.at(-1)[0] - span) i--;
+  return series.at(-1)[1] - series[i][1];
+}
+
 /** The plays by which the lead passed to the other side. */
-export function leadChanges(scoring) {
+export function leadChanges(plays) {
   let leader = 0;
-  return (scoring || []).filter(([, home, away]) => {
+  return (plays || []).filter(({ home, away }) => {
     const before = leader;
     leader = Math.sign(home - away) || leader;
     return before && leader !== before;
   });
 }
 
-/** The moments when the favourite changed: [elapsed, chance]. */
-export function turns(series) {
+/** How often the favourite changed. */
+export function flips(series) {
+  let count = 0;
+  for (let i = 1; i < series.length; i++) count += (series[i - 1][1] - 0.5) * (series[i][1] - 0.5) < 0;
+  return count;
+}
+
+/** The `count` plays that moved the chance most, each by itself and at its own time. */
+export function biggest(plays, count = 5) {
+  return (plays || [])
+    .filter((p) => Math.abs(p.swing) >= 0.02 && p.kind !== "game" && p.kind !== "period")
+    .sort((a, b) => Math.abs(b.swing) - Math.abs(a.swing))
+    .slice(0, count);
+}
+
+/** Points by period, [away, home] each. */
+export function quarters(plays) {
   const found = [];
-  for (let i = 1; i < series.length; i++) {
-    if ((series[i - 1][1] - 0.5) * (series[i][1] - 0.5) < 0) found.push(series[i]);
+  let away = 0;
+  let home = 0;
+  for (const play of plays || []) {
+    while (found.length < play.period) found.push([0, 0]);
+    found[play.period - 1][0] += play.away - away;
+    found[play.period - 1][1] += play.home - home;
+    ({ away, home } = play);
   }
   return found;
 }
 
-/** The `count` stretches of 60 game seconds that moved the chance most, none overlapping. */
-export function moments(game, count = 5) {
-  const series = game.series;
-  const found = [];
-  for (let i = 1, j = 0; i < series.length; i++) {
-    while (series[i][0] - series[j][0] > 60) j++;
-    if (j === i) j = i - 1;
-    found.push({ at: series[i][0], from: series[j][0], win: series[i][1], move: series[i][1] - series[j][1] });
+/** Each player's points, and what his plays added to his side's chance, as shares of a win. */
+export function players(plays, homeCode) {
+  const found = new Map();
+  let before = 0;
+  for (const play of plays || []) {
+    const gained = play.home + play.away - before;
+    before = play.home + play.away;
+    if (!play.player || !play.team) continue;
+    const key = `${play.team} ${play.player}`;
+    const player = found.get(key) ?? { name: play.player, team: play.team, points: 0, added: 0 };
+    player.points += gained;
+    player.added += play.team === homeCode ? play.swing : -play.swing;
+    found.set(key, player);
   }
-  found.sort((a, b) => Math.abs(b.move) - Math.abs(a.move));
-  const kept = [];
-  for (const moment of found) {
-    if (kept.length === count || Math.abs(moment.move) < 0.02) break;
-    if (kept.every((k) => Math.abs(k.at - moment.at) > 60)) kept.push(moment);
-  }
-  for (const moment of kept) {
-    const play = (game.scoring || []).filter((p) => p[0] <= moment.at && p[0] >= moment.from).at(-1);
-    moment.text = play ? play[3] : "";
-  }
-  return kept;
+  return [...found.values()];
+}
+
+/** P(X > line) where X has these quantiles: normal on either side of its median. */
+export function above({ p10, p50, p90 }, line) {
+  const scale = (line > p50 ? p90 - p50 : p50 - p10) / 1.2815515655446004;
+  if (scale <= 0) return line < p50 ? 1 : line > p50 ? 0 : 0.5;
+  return 0.5 * erfc((line - p50) / scale / Math.SQRT2);
+}
+
+/** The complementary error function, to 1.2e-7 (Numerical Recipes). */
+function erfc(x) {
+  const z = Math.abs(x);
+  const t = 1 / (1 + 0.5 * z);
+  const terms = [0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368];
+  const sum = terms.reduce((all, term) => term + t * all, 0);
+  const value = t * Math.exp(-z * z - 1.26551223 + t * sum);
+  return x >= 0 ? value : 2 - value;
 }
 
 export function clockText(game) {
@@ -148,16 +182,12 @@ export function periodName(period) {
   return period <= 4 ? `Q${period}` : period === 5 ? "OT" : `${period - 4}OT`;
 }
 
-/** Elapsed game seconds as people say it: the period and what is left of it. */
-export function gameTime(seconds) {
-  const late = seconds > REGULATION_S;
-  const length = late ? 300 : 720;
-  const from = late ? seconds - REGULATION_S : seconds;
-  const index = Math.max(0, Math.ceil(from / length) - 1);
-  return `${periodName(index + (late ? 5 : 1))} ${minutes((index + 1) * length - from)}`;
-}
+/** The time of a play as people say it: its period and what was left of it. */
+export const playTime = (play) => `${periodName(play.period)} ${minutes(play.clock_s)}`;
 
-function minutes(seconds) {
+/** As the league shows it: tenths in the last minute. */
+export function minutes(seconds) {
+  if (seconds > 0 && seconds < 60 && seconds % 1) return seconds.toFixed(1);
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }

@@ -1,0 +1,45 @@
+"""The parser of the command line: exit codes, help, and the nearest name for a wrong one."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from typing import NoReturn
+
+from nbad.exit_codes import USAGE
+
+
+class Help(argparse.HelpFormatter):
+    """Shows a default where there is one to show: not None, nothing, or false."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = action.help
+        shown = (
+            action.default not in (None, argparse.SUPPRESS, "", False, []) and action.option_strings
+        )
+        if text is None or not shown or "%(default)" in text or "default:" in text:
+            return text
+        return f"{text} (default: %(default)s)"
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with the contract's exit code, on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.match(r"argument COMMAND: invalid choice: '?([^' ]+)'?", message)
+        if found:
+            message = f"unknown command {found[1]!r}{self._nearest(found[1])}"
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def unknown(self, arguments: list[str]) -> NoReturn:
+        """End for arguments that nothing takes, each with the nearest that there is."""
+        told = " ".join(f"{name}{self._nearest(name)}" for name in arguments)
+        self.error(f"unrecognized arguments: {told}")
+
+    def _nearest(self, name: str) -> str:
+        known = list(self._option_string_actions)
+        for action in self._actions:
+            known += list(action.choices or ()) if not action.option_strings else []
+        near = difflib.get_close_matches(name.partition("=")[0], known, n=1)
+        return f" (did you mean {near[0]}?)" if near else ""

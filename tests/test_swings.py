@@ -1,0 +1,91 @@
+"""What each play did to the forecast: credited to the play's own side, at its own time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from daemon_kit import Daemon, get, serving
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_http import http_url, valid
+from test_pattern_laws import history, plays
+
+from nbad.model.forecaster import Forecaster
+from nbad.model.swings import Swings
+from nbad.stream.wire import PLAY_COLUMNS
+
+
+@cache
+def forecaster() -> Forecaster:
+    return Forecaster.load()
+
+
+def made() -> Swings:
+    return Swings(history(), forecaster().forecast)
+
+
+def test_a_basket_never_harms_the_side_that_made_it() -> None:
+    swings = made().of(plays())
+    before = (0, 0)
+    baskets = 0
+    for play, _, chance, forecast in swings:
+        gained = (play.home - before[0]) - (play.away - before[1])
+        before = play.home, play.away
+        if gained:
+            baskets += 1
+            assert (forecast.home_win - chance) * gained >= 0, play
+    assert baskets > 50
+
+
+def test_the_last_one_is_certain_and_the_clock_never_runs_back() -> None:
+    swings = made().of(plays())
+    assert len(swings) == len(plays())
+    assert swings[-1].forecast.home_win == (plays()[-1].home > plays()[-1].away)
+    assert all(one.elapsed_s <= other.elapsed_s for one, other in pairwise(swings))
+
+
+def test_after_each_play_it_is_the_forecast_that_is_told_live() -> None:
+    swings = made().of(plays())
+    fold = history()
+    for index in (0, 17, 140, len(plays()) - 1):
+        fold.fold(plays()[fold.folded : index + 1])
+        (told,) = forecaster().forecast(np.array([fold.current()]))
+        assert swings[index].forecast == told
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 520), st.booleans()), max_size=5))
+def test_asked_in_any_steps_and_corrected_it_is_as_if_asked_once(
+    steps: list[tuple[int, bool]],
+) -> None:
+    kept = made()
+    for count, corrected in steps:
+        asked = plays()[:count]
+        if corrected and asked:
+            asked = (*asked[:-1], asked[-1]._replace(home=asked[-1].home + 2))
+        assert kept.of(asked) == made().of(asked)
+
+
+def test_the_plays_of_a_game_are_served_as_json_and_csv(tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "2", "--speed", "300") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        url = http_url(daemon)
+        game_id = json.loads(get(f"{url}/v1/games")[1])["games"][0]["game_id"]
+        while len((told := json.loads(get(f"{url}/v1/games/{game_id}/plays")[1]))["plays"]) < 30:
+            daemon.pause()
+        valid("/v1/games/{game_id}/plays", told)
+        status, body = get(f"{url}/v1/games/{game_id}/plays.csv")
+        assert status == 200
+        rows = list(csv.DictReader(io.StringIO(body.decode())))
+        assert len(rows) >= len(told["plays"])
+        assert set(rows[0]) == set(PLAY_COLUMNS)
+        first = dict(zip(told["columns"], told["plays"][20], strict=True))
+        again = next(row for row in rows if int(row["number"]) == first["number"])
+        assert float(again["home_win"]) == first["home_win"]
+        assert daemon.end() == 0
