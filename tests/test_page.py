@@ -30,7 +30,7 @@ def free_port() -> int:
 def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Path) -> None:
     finals = simulate_night(3, 2).finals
     port = free_port()  # the page comes back to the same address
-    options = ["--games", "3", "--seed", "2", "--speed", "700"]
+    options = ["--games", "3", "--seed", "2", "--speed", "250"]
     with browser(tmp_path / "profile") as tab, serving(*options) as urls:
         server = f"[server]\nport = 0\n[http]\nport = {port}\n"
         daemon = Daemon(tmp_path / "daemon", *urls, server=server)
@@ -60,8 +60,6 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
         opened = tab.evaluate("location.hash.slice(1)")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}") as answer:
             scoring = json.load(answer)["scoring"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/games/{opened}/plays") as answer:
-            told = json.load(answer)
         assert tuple(scoring[-1][1:3]) == finals[opened]
         ahead = [home > away for _, home, away, _ in scoring if home != away]
         changes = sum(one != other for one, other in pairwise(ahead))
@@ -70,19 +68,30 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Pat
             f"'Lead changes').nextSibling.textContent === '{changes}'"
         )
         assert tab.evaluate("document.querySelectorAll('#open .lead').length") == changes
-        # The plays that moved it most, each with its own time and for the side that it helped.
-        plays = [dict(zip(told["columns"], row, strict=True)) for row in told["plays"]]
-        plays = [play for play in plays if play["kind"] not in ("game", "period")]
-        most = sorted(plays, key=lambda play: -abs(play["swing"]))[:5]
-        shown = tab.evaluate(
-            "[...document.querySelectorAll('.moments li')].map(li => li.innerText)"
+        # The plays that moved it most, each with its own time and for the side that it helped; the
+        # page follows the scorers' last corrections a moment later.
+        shown = "[...document.querySelectorAll('.moments li')].map((li) => li.innerText)"
+        most = json.dumps(biggest_swings(f"http://127.0.0.1:{port}/v1/games/{opened}/plays"))
+        tab.wait_until(
+            f"(() => {{ const shown = {shown}, most = {most}; return shown.length === 5 && "
+            "most.every((parts, at) => parts.every((part) => shown[at].includes(part))) })()"
         )
-        assert len(shown) == 5
-        for text, play in zip(shown, most, strict=True):
-            assert play["description"] in text
-            assert f"{play['team']} +{abs(play['swing']) * 100:.0f}%" in text
+        for text in tab.evaluate(shown):
             assert re.match(r"(Q\d|\d?OT) (\d+:\d\d|\d+\.\d) ", text), text
         assert daemon.end() == 0
+
+
+def biggest_swings(url: str) -> list[tuple[str, str]]:
+    """What the page is to say of the five plays that moved the game most: which, and for whom."""
+    with urllib.request.urlopen(url) as answer:
+        told = json.load(answer)
+    plays = [dict(zip(told["columns"], row, strict=True)) for row in told["plays"]]
+    plays = [play for play in plays if play["kind"] not in ("game", "period")]
+    plays.sort(key=lambda play: -abs(play["swing"]))
+    return [
+        (play["description"], f"{play['team']} +{abs(play['swing']) * 100:.0f}%")
+        for play in plays[:5]
+    ]
 
 
 def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket as stdlib_socket
 import struct
+from collections.abc import Callable
 
 import trio
 
@@ -14,9 +15,13 @@ _READ_BYTES = 4096
 _MOST_LINGERING = 256 * 1024
 
 
-def descriptor(transport: trio.abc.Stream) -> int | None:
-    """The file descriptor to write to directly: a plain socket has one, TLS and tests have not."""
-    return transport.socket.fileno() if isinstance(transport, trio.SocketStream) else None
+def plain_fileno(transport: trio.abc.Stream) -> Callable[[], int] | None:
+    """What tells the file descriptor to write to directly; None where there is none: TLS, tests.
+
+    Asked at each write, for once the socket is closed it says -1, where a number that was
+    remembered would by then be another file's.
+    """
+    return transport.socket.fileno if isinstance(transport, trio.SocketStream) else None
 
 
 def peer(transport: trio.abc.Stream) -> str:

@@ -19,7 +19,7 @@ from typing import NoReturn
 import trio
 
 from nbad.net.pacing import Throttle
-from nbad.net.sockets import descriptor, reset_on_close
+from nbad.net.sockets import plain_fileno, reset_on_close
 from nbad.stream import wire
 from nbad.stream.fragment_limit import Fragments
 from nbad.stream.requests import PER_SECOND
@@ -63,7 +63,7 @@ class FrameStream(trio.abc.Stream):
     heard_at: float = field(default_factory=trio.current_time, init=False)
     broken: str = field(default="", init=False)
     lingers: bool = field(default=False, init=False)
-    _fd: int | None = field(init=False)
+    _fileno: Callable[[], int] | None = field(init=False)
     _rest: memoryview | None = field(default=None, init=False)
     # Nearly always empty, and a deque is 760 bytes.
     _urgent: list[bytes] = field(default_factory=list, init=False)
@@ -79,17 +79,17 @@ class FrameStream(trio.abc.Stream):
     _flushed: trio.Event | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._fd = descriptor(self._transport)
+        self._fileno = plain_fileno(self._transport)
 
     def push(self, frame: bytes) -> bool:
         """Take ``frame`` where nothing else waits: write it, or what fits, now. Else False."""
         if self._flushing or self._closing or self._released:
             return False
         written = 0
-        if self._fd is not None:
+        if self._fileno is not None:
             # Nearly all of a broadcast is this one call: no view of the frame, no other method.
             try:
-                written = os.write(self._fd, frame)
+                written = os.write(self._fileno(), frame)
             except BlockingIOError:
                 pass  # full: all of it is the rest
             except OSError as error:
@@ -204,7 +204,7 @@ class FrameStream(trio.abc.Stream):
 
     def try_send_close(self, code: int, reason: str) -> None:
         """A Close frame, as far as it can be had without waiting: for a peer about to be cut."""
-        if self._flushing or self._closing or self.broken or self._fd is None:
+        if self._flushing or self._closing or self.broken or self._fileno is None:
             return
         self._closing = True
         self._write(memoryview(wire.close_frame(code, reason)))
@@ -215,7 +215,7 @@ class FrameStream(trio.abc.Stream):
             # Otherwise the kernel goes on offering it to a peer that stopped reading, for minutes.
             reset_on_close(self._transport)
         self._released = True
-        self._fd = None
+        self._fileno = None
         # The subscriber holds us: who left is freed at once, not when garbage is next collected.
         self.source = _nothing
 
@@ -231,9 +231,9 @@ class FrameStream(trio.abc.Stream):
         task costs ten times that.
         """
         written = 0
-        if self._fd is not None:
+        if self._fileno is not None:
             try:
-                written = os.write(self._fd, data)
+                written = os.write(self._fileno(), data)
             except BlockingIOError:
                 pass  # full: all of it is the rest
             except OSError as error:
@@ -294,7 +294,7 @@ class FrameStream(trio.abc.Stream):
 
     async def _make_room(self) -> None:
         """Wait until the socket takes more; a transport without one takes the next piece."""
-        if self._fd is not None:
+        if self._fileno is not None:
             await self._transport.wait_send_all_might_not_block()
         elif self._rest is not None:
             piece, rest = self._rest[:PIECE_BYTES], self._rest[PIECE_BYTES:]
