@@ -14,6 +14,7 @@ import trio
 from nbad import __version__
 from nbad.domain import FeedState
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
 from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output
@@ -53,7 +54,7 @@ def run_daemon(path: Path | None, signals: Signals) -> int:
             end("run", CONFIG, problem)
         return end("run", CONFIG, error.problems[-1])
     except BaseExceptionGroup as group:
-        cause = _first(group)
+        cause = first_error(group)
         if isinstance(cause, AddressError):
             what = f"{cause.host}:{cause.port} cannot be had ({cause})"
             hint = f"set another [{cause.section}] host or port, or 0 for a free one"
@@ -171,8 +172,3 @@ def _on_tick_served(
         collector.rest(idle=tick.idle, subscribers=hub.count)
 
     return served
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -154,17 +154,19 @@ def epoch_s(value: Any, name: str = "time") -> float:
 
 def utc(mapping: Any, name: str) -> str:
     """A needed RFC 3339 time, in UTC to the second."""
-    value = text(mapping, name)
-    epoch_s(value, name)
-    return _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc(text(mapping, name), name)
 
 
 def utc_or_none(value: Any) -> str | None:
     """An RFC 3339 time in UTC to the second; None where none is said, or none that can be."""
     try:
-        epoch_s(value)
+        return _utc(value, "time")
     except BadData:
         return None
+
+
+def _utc(value: Any, name: str) -> str:
+    epoch_s(value, name)
     return _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

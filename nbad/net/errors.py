@@ -1,11 +1,18 @@
-"""Why a connection could not be had, in the system's words."""
+"""What is behind an error that Trio or a client wraps."""
 
 from __future__ import annotations
 
 
+def first_error(error: BaseException) -> BaseException:
+    """The first error of a group, of a group within it, and so on; ``error`` itself where it is
+    none."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def cause(error: BaseException) -> str:
-    """What is behind ``error``: Trio gathers those of every address that was tried in a group."""
-    found: BaseException = error.__cause__ or error
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
+    """Why a connection could not be had, in the system's words: Trio gathers the errors of every
+    address that was tried in a group."""
+    found = first_error(error.__cause__ or error)
     return str(getattr(found, "strerror", None) or found)

@@ -15,6 +15,7 @@ import trio
 from nbad import __version__
 from nbad.domain import FeedState
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
 from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output, open_output
@@ -74,7 +75,7 @@ def run_relay(path: Path | None, inherited: Inherited, *, watched: bool = False)
     try:
         trio.run(_run, path, runtime, metrics, output, inherited, watched)
     except BaseExceptionGroup as group:
-        cause = _first(group)
+        cause = first_error(group)
         if isinstance(cause, AddressError):
             what = f"{cause.host}:{cause.port} cannot be had ({cause})"
             hint = f"set another [{cause.section}] host or port, or 0 for a free one"
@@ -212,8 +213,3 @@ async def _reload(path: Path | None, settings: Settings, output: Output) -> bool
     settings.replace(new)
     log.info("reloaded", changes=differences(old.config, new.config))
     return True
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
