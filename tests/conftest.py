@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
+import structlog
 from hypothesis import settings
 from jsonschema import Draft202012Validator
 from process_kit import end_all
@@ -122,6 +124,15 @@ def spied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spied]:
     patch.setenv("STREAM_SPY", str(spied.folder))
     yield spied
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """What a test has the log say, as `nbad check` does, is not what the next one hears."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 @pytest.fixture(autouse=True)

@@ -94,14 +94,6 @@ async def refused(status: int, headers: dict[str, str], within_s: float) -> Nigh
     return night
 
 
-@pytest.fixture(autouse=True)
-def logs_as_before() -> Any:
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-    stamina.instrumentation.set_on_retry_hooks(None)
-
-
 @pytest.mark.parametrize(
     ("status", "headers", "wait_s"),
     [

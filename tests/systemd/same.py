@@ -1,4 +1,4 @@
-"""Compares what two daemons say of each game once both have the same plays of it."""
+"""Compares what two daemons say of each game once both have the same documents of it."""
 
 import json
 import sys
@@ -14,8 +14,11 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
-def play(game: Any) -> tuple[Any, ...]:
-    return game["source_time"], game["event"] and game["event"]["number"], game["status"]
+def known(game: Any) -> tuple[Any, ...]:
+    """What a daemon has of a game: its last play, and the state told, which may be the board's."""
+    state = [game[key] for key in ("status", "period", "clock_s")]
+    score = game["home"]["score"], game["away"]["score"]
+    return game["source_time"], game["event"] and game["event"]["number"], state, score
 
 
 left = {game["game_id"] for game in get(f"{ours}/v1/games")["games"]}
@@ -23,10 +26,10 @@ points = 0
 give_up = time.monotonic() + 60
 while left:
     if time.monotonic() > give_up:
-        sys.exit(f"never the same plays: {sorted(left)}")
+        sys.exit(f"never the same documents: {sorted(left)}")
     for game_id in sorted(left):
         one, other = (get(f"{url}/v1/games/{game_id}") for url in (ours, theirs))
-        if play(one) == play(other) and not one["corrected"] and not other["corrected"]:
+        if known(one) == known(other) and not one["corrected"] and not other["corrected"]:
             for key in ("pattern", "forecast", "series"):
                 if one[key] != other[key]:
                     sys.exit(f"{game_id}: {key}: {one[key]} and {other[key]}")
