@@ -100,9 +100,8 @@ async def _hand_over(
                 now.pop(game_id, None)
             messages = []
             for game in tick.games:
-                series = wire.encode_series(game.series)
-                whole = wire.with_series(wire.encode_game(game), series)
-                message = Game.model_validate_json(whole)
+                series = wire.series_rows(game.series)
+                message = Game.model_validate(wire.game_message(game) | {"series": series})
                 now[message.game_id] = message
                 messages.append(message)
             for message in messages:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum, auto
 from typing import NoReturn
 
 import trio
@@ -42,6 +43,19 @@ MOST_BEHIND_S = 60.0
 BURST = 16
 
 
+class _State(IntEnum):
+    """How far what is said to the peer has come; it only ever goes on."""
+
+    UPGRADING = auto()
+    OPEN = auto()
+    DRAINING = auto()  # a Close frame follows what the source still has
+    CLOSED = auto()  # a Close frame is queued or sent, and nothing follows it
+
+
+# Looked at for each frame of a broadcast: one name less to go through.
+_CLOSED = _State.CLOSED
+
+
 def _nothing() -> None:
     """A source that has no frame to send."""
 
@@ -67,15 +81,16 @@ class FrameStream(trio.abc.Stream):
     _rest: memoryview | None = field(default=None, init=False)
     # Nearly always empty, and a deque is 760 bytes.
     _urgent: list[bytes] = field(default_factory=list, init=False)
-    _last: bytes | None = field(default=None, init=False)
+    _last: bytes = field(default=b"", init=False)
+    _state: _State = field(default=_State.UPGRADING, init=False)
     _flushing: bool = field(default=False, init=False)
-    _closing: bool = field(default=False, init=False)
+    # By the library, which reads no more, or by us.
     _released: bool = field(default=False, init=False)
     _fragments: Fragments = field(default_factory=Fragments, init=False)
     _throttle: Throttle = field(default_factory=lambda: Throttle(PER_SECOND), init=False)
     _within_at: float = field(default_factory=trio.current_time, init=False)
     # Events only while somebody may wait for them.
-    _unopened: trio.Event | None = field(default_factory=trio.Event, init=False)
+    _opened: trio.Event | None = field(default_factory=trio.Event, init=False)
     _flushed: trio.Event | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +98,7 @@ class FrameStream(trio.abc.Stream):
 
     def push(self, frame: bytes) -> bool:
         """Take ``frame`` where nothing else waits: write it, or what fits, now. Else False."""
-        if self._flushing or self._closing or self._released:
+        if self._flushing or self._state is _CLOSED or self._released:
             return False
         written = 0
         if self._fileno is not None:
@@ -107,22 +122,25 @@ class FrameStream(trio.abc.Stream):
 
     def opened(self) -> None:
         """The upgrade was answered: from now on the peer's frames are read."""
-        if self._unopened is not None:
-            self._unopened.set()
-            self._unopened = None
+        self._state = max(self._state, _State.OPEN)
+        if self._opened is not None:
+            self._opened.set()
+            self._opened = None
 
     def close(self, code: int, reason: str, *, drain: bool = False, notice: bytes = b"") -> None:
         """Send a Close frame: at once, or with ``drain`` after all that the source has.
 
         ``notice`` is a frame that goes right before it.
         """
-        if self._closing or self._last is not None:
+        if self._state >= _State.DRAINING:
             return
+        frame = notice + wire.close_frame(code, reason)
         if drain:
-            self._last = notice + wire.close_frame(code, reason)
+            self._state = _State.DRAINING
+            self._last = frame
         else:
-            self._closing = True
-            self._urgent.append(notice + wire.close_frame(code, reason))
+            self._state = _CLOSED
+            self._urgent.append(frame)
         self.kick()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -136,10 +154,11 @@ class FrameStream(trio.abc.Stream):
             raise trio.ClosedResourceError
         if self.broken:
             raise trio.BrokenResourceError(self.broken)
-        if self._closing:
+        if self._state is _CLOSED:
             return
         # The handshake's answer is no frame: its first byte is the H of HTTP.
-        self._closing = self._unopened is None and wire.is_close(data)
+        if self._state is not _State.UPGRADING and wire.is_close(data):
+            self._state = _CLOSED
         self._urgent.append(bytes(data))
         self.kick()
         while self._flushing and self._urgent:
@@ -158,8 +177,8 @@ class FrameStream(trio.abc.Stream):
             head, self._head = self._head, b""
             return head
         # Bytes read before the answer would be taken for a part of the head, and lost.
-        if self._unopened is not None:
-            await self._unopened.wait()
+        if self._opened is not None:
+            await self._opened.wait()
         if self._released:
             raise trio.ClosedResourceError
         if self._early:
@@ -204,9 +223,9 @@ class FrameStream(trio.abc.Stream):
 
     def try_send_close(self, code: int, reason: str) -> None:
         """A Close frame, as far as it can be had without waiting: for a peer about to be cut."""
-        if self._flushing or self._closing or self.broken or self._fileno is None:
+        if self._flushing or self._state is _CLOSED or self.broken or self._fileno is None:
             return
-        self._closing = True
+        self._state = _CLOSED
         self._write(memoryview(wire.close_frame(code, reason)))
 
     def release(self) -> None:
@@ -262,12 +281,12 @@ class FrameStream(trio.abc.Stream):
             return None
         if self._urgent:
             return self._urgent.pop(0)
-        if self._closing:
+        if self._state is _CLOSED:
             return None
         frame = self.source()
-        if frame is None and self._last is not None:
-            self._closing = True
-            frame, self._last = self._last, None
+        if frame is None and self._state is _State.DRAINING:
+            self._state = _CLOSED
+            frame, self._last = self._last, b""
         return frame
 
     def _start_flush(self) -> None:

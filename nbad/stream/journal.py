@@ -407,6 +407,4 @@ def _over(older: Message | None, newer: Message) -> Message:
     """``newer`` in place of ``older``: what took back something goes on saying so."""
     if older is None or newer.corrected or not older.corrected:
         return newer
-    # Within a JSON text these quotes would be escaped: this is the key, and it is there once.
-    body = newer.body.replace(b'"corrected":false', b'"corrected":true')
-    return replace(newer, body=body, corrected=True)
+    return replace(newer, body=wire.as_corrected(newer.body), corrected=True)

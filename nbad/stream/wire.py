@@ -57,28 +57,36 @@ def rfc3339(seconds: float) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def encode_game(game: Game) -> bytes:
+def game_message(game: Game) -> dict[str, Any]:
     """The game message of the contract, without its series."""
     line = game.update.entry
     plays = game.update.plays
-    return orjson.dumps(
-        {
-            "game_id": line.game_id,
-            "status": line.status.value,
-            "period": line.period,
-            "clock_s": line.clock_s,
-            "start_utc": line.start_utc,
-            "home": _side(line.home, line.home_score),
-            "away": _side(line.away, line.away_score),
-            "differential": line.home_score - line.away_score,
-            "pattern": game.grid,
-            "forecast": _forecast(game.forecast),
-            "event": _event(plays[-1], game.update.player) if plays else None,
-            "corrected": game.update.corrected,
-            "source_time": game.update.source_time or None,
-            "received_at": rfc3339(game.update.received_at),
-        }
-    )
+    return {
+        "game_id": line.game_id,
+        "status": line.status.value,
+        "period": line.period,
+        "clock_s": line.clock_s,
+        "start_utc": line.start_utc,
+        "home": _side(line.home, line.home_score),
+        "away": _side(line.away, line.away_score),
+        "differential": line.home_score - line.away_score,
+        "pattern": game.grid,
+        "forecast": _forecast(game.forecast),
+        "event": _event(plays[-1], game.update.player) if plays else None,
+        "corrected": game.update.corrected,
+        "source_time": game.update.source_time or None,
+        "received_at": rfc3339(game.update.received_at),
+    }
+
+
+def encode_game(game: Game) -> bytes:
+    """The game message as JSON."""
+    return orjson.dumps(game_message(game))
+
+
+def as_corrected(message: bytes) -> bytes:
+    """``message`` (from :func:`encode_game`), saying that it takes back something told before."""
+    return orjson.dumps(orjson.loads(message) | {"corrected": True})
 
 
 def encode_series(series: Iterable[Point]) -> bytes:
