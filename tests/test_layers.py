@@ -42,7 +42,6 @@ PLACE = {package: place for place, layer in enumerate(LAYERS) for package in lay
 # What a subscriber's program imports stands alone, but for how a connection's failure is worded.
 SPARED = {
     "nbad.client.transport imports nbad.net.errors",
-    "nbad.observe.metrics imports nbad.feed.client",  # until a tick brings its feed errors along
 }
 # The way in: the version and one lazy name; ``python -m nbad``.
 ENTRIES = {"__init__", "__main__"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from feed_kit import ONE, TWO, action, entry, plays_of
+from feed_kit import ONE, TWO, action, entry, plays_of, stamp
 
 from nbad.domain import Play, Update
 from nbad.feed.decode import BadData
@@ -160,6 +160,15 @@ def test_an_edit_and_a_late_insert_are_corrections(forecaster: Forecaster) -> No
     update = feed.says([later, P2, P3, action(4, 6, 3)])
     assert update is not None
     assert update.corrected is False
+
+
+def test_a_play_recorded_late_does_not_take_the_time_back(feed: Feed) -> None:
+    late = action(4, 4, 5) | {"timeActual": stamp(1)}
+    told_ = feed.says([P1, P2, P3, late])
+    assert score(told_) == (4, 5)
+    assert told_ is not None
+    assert told_.source_time == stamp(3)  # when the newest of them happened
+    assert not told_.corrected
 
 
 def test_two_edits_within_a_second_are_both_told(feed: Feed) -> None:
