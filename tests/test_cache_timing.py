@@ -9,7 +9,11 @@ from statistics import fmean
 
 import pytest
 
+from nbad.domain import Status
 from nbad.feed.cache_timing import CacheTiming
+from nbad.feed.poll_plan import TrackedGame
+from nbad.feed.turns import Now, Turns
+from nbad.settings.schema import Poll
 
 _NIGHT_S = 1000.0
 _LEARNT = 12  # copies
@@ -214,3 +218,18 @@ def test_whatever_the_headers_say_the_feed_is_not_asked_in_a_rush_nor_left_alone
         times.append(due - at)
         at = due
     assert fmean(times) > 0.6
+
+
+def test_while_a_game_is_on_no_copy_is_trusted_for_long() -> None:
+    """A cache that says an hour, or says it wrong, must not hide a game that goes on."""
+    poll, turns = Poll(), Turns()
+    turns.begin(0.0)
+    game = TrackedGame("1", Status.LIVE, 0.0, listed=True, plays_over=False, final_at=None)
+    turns.follow([game], Now(0.0, 0.0, 0.0), poll)
+    hour = {"age": "0", "cache-control": "public, max-age=3600"}
+    for document in turns.documents.values():
+        document.timing.observe(0.0, 0.02, hour, changed=True)
+    for place in turns.documents:
+        turns.answered(place, Now(0.02, 0.02, 0.0), poll)
+    latest = 0.02 + poll.refresh_interval_s
+    assert all(0 < document.at <= latest for document in turns.documents.values())

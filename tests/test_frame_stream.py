@@ -107,3 +107,23 @@ async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await read_to_end(theirs)
         nursery.cancel_scope.cancel()
+
+
+async def test_nothing_follows_the_close_that_ends_a_drain(autojump_clock: MockClock) -> None:
+    ours, theirs = await tcp_pair()
+    frames = [b"\x82\x01a", b"\x82\x01b"]
+    async with trio.open_nursery() as nursery, ours, theirs:
+        stream = FrameStream(ours, nursery, b"")
+        stream.opened()
+        stream.source = lambda: frames.pop(0) if frames else None
+        stream.close(1001, "", drain=True)
+        assert not stream.push(b"\x82\x01c")
+        frames.append(b"\x82\x01d")
+        stream.kick()
+        await stream.send_all(b"\x8a\x00")  # the library may still answer a ping
+        await ours.send_eof()
+        received = b""
+        while data := await theirs.receive_some():
+            received += data
+        stream.release()
+    assert received == b"\x82\x01a\x82\x01b\x88\x02\x03\xe9"

@@ -306,6 +306,21 @@ def test_a_broken_off_game_is_postponed_and_goes_on(feed: Feed) -> None:
     assert told(feed.says(board=live(1, "PT09M40.00S", 6, 3)))[:4] == ("live", 1, 6, 3)
 
 
+def test_plays_that_go_on_say_that_a_broken_off_game_is_on_again(feed: Feed) -> None:
+    stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
+    feed.says(board=stopped)
+    assert told(feed.says(after=30))[0] == "postponed"
+    assert feed.says([P1, P2, P3], stopped) is None  # the same plays say nothing new
+    again = feed.says([P1, P2, P3, action(4, 6, 3)], stopped)
+    assert told(again)[:4] == ("live", 1, 6, 3)
+
+
+def test_at_one_moment_of_the_clock_the_more_points_are_told(feed: Feed) -> None:
+    """Free throws stop the clock: the board that lacks one is behind, whatever it says for long."""
+    behind = live(1, "PT09M56.00S", 2, 3)
+    assert [feed.says(board=behind, after=20) for _ in range(3)] == [None] * 3
+
+
 @pytest.mark.parametrize("words", ["PPD", "Postponed", "Cancelled", "Canceled", "Forfeit"])
 def test_a_game_that_is_not_played_is_postponed(forecaster: Forecaster, words: str) -> None:
     feed = Feed(forecaster)

@@ -16,6 +16,7 @@ from feed_kit import EPOCH, ONE, TWO, FakeFeed, action, entry
 
 from nbad.channels import open_latest, open_latest_value
 from nbad.domain import FeedState, Status
+from nbad.feed.health import DOWN_AFTER_S
 from nbad.feed.poll_plan import TrackedGame
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
@@ -217,6 +218,21 @@ async def test_down_is_told_and_recovered_from(settings: Settings, autojump_cloc
     assert states[0] is FeedState.OK
     assert FeedState.DOWN in states
     assert states[-1] is FeedState.OK
+
+
+async def test_down_is_told_when_it_is_so_and_not_with_the_next_answer(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed, begun = FakeFeed(entry(ONE, 1, "", start=1000.0)), trio.current_time()
+    feed.on["scoreboard"] = lambda _: (
+        httpx.Response(403) if trio.current_time() > begun + 2 else None
+    )
+    ticks = [tick.tick for tick in await run(settings, feed, 900.0)]
+    failing_since = next(
+        at for at, path, _ in feed.requests if "scoreboard" in path and at > begun + 2
+    )
+    down = next(tick for tick in ticks if tick.feed is FeedState.DOWN)
+    assert down.started == pytest.approx(failing_since + DOWN_AFTER_S)
 
 
 async def test_one_bad_answer_among_good_ones_is_no_news(

@@ -227,8 +227,9 @@ class Relaying(RuleBasedStateMachine):
     def connect(self, to_relay: bool, interest: Interest) -> None:
         """Elsewhere, from what was seen; under another filter that says nothing."""
         self.lose()
-        since = self.view.since if interest == self.interest else None
-        self.interest, self.view.filtered = interest, bool(interest)
+        if interest != self.interest:
+            self.interest, self.view = interest, View(filtered=bool(interest))
+        since = self.view.since
         self.at = self.relay if to_relay else self.daemon.journal
         self.cursor = Cursor(self.at)
         self.cursor.subscribe(interest, parse_since(since) if since else None)
