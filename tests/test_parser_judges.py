@@ -18,7 +18,7 @@ from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
 from nbad.stages.envelopes import Document, Fetched
-from nbad.stages.parser import GameTracker, Trouble
+from nbad.stages.parser import GameProblem, GameTracker
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ class Feed:
         self.tracker = GameTracker()
         self.runtime = Runtime(Config(), forecaster)
         self.now = 0.0
-        self.trouble: list[Trouble] = []
+        self.trouble: list[GameProblem] = []
         self.dropped: tuple[str, ...] = ()
         self.whole = True
         self.accepted: list[str] = []

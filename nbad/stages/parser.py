@@ -1,4 +1,4 @@
-"""The parser: what the feed sent → what is to be told, typed, each game by its judge."""
+"""The parser: the feed's documents → typed updates, each game decided by its judge."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from nbad.stages.envelopes import Document, Fetched, Updates
 
 log = structlog.get_logger()
 
-# A game that tipped off before the daemon looked is told with its plays, if they come by then.
+# A game already under way when first seen waits this long for its plays, to be told with them.
 _PLAYS_WITHIN_S = 5.0
-# A game is over with once it is off the board for so long, past its end or never on; and at most.
-_LEAVES_S = 60.0
-_LOST_S = 6 * 3600.0
+# A game that is not in play is forgotten this long after it left the board (or ended, if later);
+# one that is in play, whose feed lost it, after the second.
+_FORGET_AFTER_S = 60.0
+_FORGET_LIVE_AFTER_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class GameProblem:
     """Something of a game that could not be used: the log's ``event`` and the ``reason``.
 
     ``error`` is a fault of ours, to be logged with its traceback.
@@ -53,35 +54,35 @@ class _Game:
     since: float
     judge: Judge[Reading] = field(default_factory=Judge)
     read: Reading | None = None
-    asked: bool = False  # whether the feed was asked for its plays, and answered
+    plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
     told: Update | None = None
     listed: bool = True
     unlisted_at: float = 0.0
     final_at: float | None = None
-    unchanged: int = 0  # leading plays that are those of the update told last
+    unchanged_plays: int = 0  # leading plays that are those of the update told last
     corrected: bool = False
     source_time: str = ""
     board_time: str = ""  # when the board last changed, as far as it says
 
 
 class GameTracker:
-    """Every game being followed. Bounded by the night: a game that leaves it leaves nothing."""
+    """Every game being followed: a day's games, of which one that leaves leaves nothing behind."""
 
     def __init__(self, names: Names | None = None) -> None:
         self._games: dict[str, _Game] = {}
         self._names = names or Names()
-        self._troubles: list[Trouble] = []
+        self._problems: list[GameProblem] = []
 
-    def take(self, fetched: Fetched) -> tuple[Updates, list[Trouble]]:
+    def take(self, fetched: Fetched) -> tuple[Updates, list[GameProblem]]:
         """What is to be told after ``fetched``, and what could not be used."""
-        self._troubles = []
+        self._problems = []
         touched: dict[str, float] = {}
         for document in fetched.documents:
             with self._guard(document.game_id or "scoreboard"):
                 touched |= dict.fromkeys(self._read(document, fetched.at), document.received_at)
         for game_id in fetched.failed:
-            if (game := self._games.get(game_id)) is not None and not game.asked:
-                game.asked = True
+            if (game := self._games.get(game_id)) is not None and not game.plays_answered:
+                game.plays_answered = True
                 touched.setdefault(game_id, fetched.received_at)
         for game_id, game in self._games.items():
             if game.judge.unsettled or game.told is None:
@@ -94,7 +95,7 @@ class GameTracker:
                     updates.append(update)
         dropped = self._prune(fetched.at)
         fetched.tick.whole = all(game.told is not None for game in self._games.values())
-        return Updates(fetched.tick, tuple(updates), fetched.schedule, dropped), self._troubles
+        return Updates(fetched.tick, tuple(updates), fetched.schedule, dropped), self._problems
 
     def tracked(self) -> tuple[TrackedGame, ...]:
         """The games as the poller's plan needs them."""
@@ -108,10 +109,10 @@ class GameTracker:
         except BadData as error:
             self._skip("game_skipped", game_id, str(error))
         except Exception as error:
-            self._troubles.append(Trouble("game_failed", game_id, repr(error), error))
+            self._problems.append(GameProblem("game_failed", game_id, repr(error), error))
 
     def _skip(self, event: str, game_id: str, reason: str) -> None:
-        self._troubles.append(Trouble(event, game_id, reason))
+        self._problems.append(GameProblem(event, game_id, reason))
 
     def _read(self, document: Document, now: float) -> list[str]:
         """Take in a document; the games of which it says something."""
@@ -146,7 +147,7 @@ class GameTracker:
         game = self._games.get(document.game_id)
         if game is None:
             return False  # it left the night meanwhile
-        first, game.asked = not game.asked, True
+        first, game.plays_answered = not game.plays_answered, True
         if document.body is None:
             return first
         if game.read is not None and document.body == game.read.body:
@@ -214,32 +215,32 @@ class GameTracker:
         update = game.told = Update(
             entry=entry,
             plays=told_plays,
-            unchanged=game.unchanged,
+            unchanged=game.unchanged_plays,
             corrected=corrected,
             source_time=_source_time(game, verdict.state),
             received_at=received_at,
             player=self._names.player(told_plays[-1]) if told_plays else "",
             to_target_score=reading is not None and reading.to_target_score,
         )
-        game.unchanged, game.corrected = len(told_plays), False
+        game.unchanged_plays, game.corrected = len(told_plays), False
         return update
 
     def _waits_for_plays(self, game: _Game, now: float) -> bool:
         """Whether a game that is new to us, and on or over, is still to be told with its plays."""
         listed = game.listing.status
         on = listed.in_play or listed is Status.FINAL
-        return on and not game.asked and now - game.since < _PLAYS_WITHIN_S
+        return on and not game.plays_answered and now - game.since < _PLAYS_WITHIN_S
 
     def _prune(self, now: float) -> tuple[str, ...]:
         """Drop the games that left the board (the night rolled over) and are over, or were never
         on, or were broken off; return their ids."""
         gone = []
         for game_id, game in self._games.items():
-            if game.listed or now - max(game.unlisted_at, game.final_at or 0.0) < _LEAVES_S:
+            if game.listed or now - max(game.unlisted_at, game.final_at or 0.0) < _FORGET_AFTER_S:
                 continue
             told = game.told
             in_play = told is not None and told.entry.status.in_play
-            if not in_play or now - game.unlisted_at >= _LOST_S:
+            if not in_play or now - game.unlisted_at >= _FORGET_LIVE_AFTER_S:
                 gone.append(game_id)
         for game_id in gone:
             del self._games[game_id]
@@ -255,7 +256,7 @@ def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | Non
     new = plays if judged.corrected else plays[judged.unchanged :]
     newest = max((play.actual for play in new), default="")
     game.source_time = newest if judged.corrected else max(game.source_time, newest)
-    game.unchanged = min(game.unchanged, judged.unchanged)
+    game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
     game.corrected = game.corrected or judged.corrected
 
 

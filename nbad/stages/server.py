@@ -1,7 +1,7 @@
 """The last stage: every tick's changed games to every subscriber, as one batch.
 
-Only the shell is here: listeners, their reload, the loop over the ticks, and the way down. What is
-sent to whom is :mod:`nbad.stream`.
+Only the shell is here: listeners, their reload, the loop over the ticks, and the shutdown. Who is
+sent what is decided in :mod:`nbad.stream`.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ async def serve_stream(
 ) -> None:
     """Emit every tick to the subscribers until ``forecasts`` ends; then close them and return.
 
-    Reports the address taken as started. ``served`` is called after each tick. ``hub`` is for
-    those who also want to see the night or count the subscribers (:func:`open_hub`). Where
-    listening sockets are ``inherited``, newcomers come by them, and not by the configured address.
-    Raises :class:`~nbad.net.listeners.AddressError` where that cannot be had.
+    Passes the bound address to ``task_status.started``, and calls ``served`` after each tick.
+    ``hub`` (:func:`open_hub`) is for callers that also read the journal or count the subscribers.
+    Connections are accepted on the ``inherited`` listening sockets where there are any, else on the
+    configured address. Raises :class:`~nbad.net.listeners.AddressError` where that is taken.
     """
     hub = hub or open_hub(settings)
 

@@ -1,7 +1,7 @@
 """Where one subscriber stands in the night, and what it is to be sent next.
 
-Pure: the socket asks :meth:`Cursor.pull` when it can take a frame, so whatever is late is made
-at the moment of sending, and nothing but a few numbers waits per subscriber.
+Pure: the socket asks :meth:`Cursor.pull` when it can take a frame. So frames for a subscriber that
+lags are built only when they can be sent, and all that waits for it is a few numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Cursor:
     ``seq`` is the last one sent; ``waiting`` counts the batches offered since, unsent.
 
     Paused until the first :meth:`subscribe`. A batch is due where ``mode`` is live and ``seq``
-    before it; the hub asks that in line, and :meth:`wait` where it could not be sent at once.
+    before it: the hub checks that inline, for speed, and calls :meth:`wait` where the frame could
+    not go out at once.
     """
 
     __slots__ = ("conflated", "interest", "journal", "mode", "seq", "waiting")

@@ -1,7 +1,7 @@
 """All subscribers, by what they want: who is sent a batch, a heartbeat, a ping, and a goodbye.
 
-One task broadcasts (the stage) and one keeps (heartbeats and pings); no subscriber has a timer or
-a writer of its own while its socket is ready.
+One task broadcasts (the stage) and one sends heartbeats and pings; no subscriber has a timer or a
+writer of its own while its socket is ready.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ TOO_MANY = 4013
 # Sends between two checkpoints: about 2 ms, so newcomers and control frames never wait longer.
 SENDS_PER_TURN = 512
 
-# Different filters at once. Each costs every batch 3 to 7 us beside its sends: 29 ms of 15 games.
+# Different filters at once. Each adds 3 to 7 us to a batch, besides sending it: at most 29 ms for
+# a batch of 15 games.
 MAX_FILTERS = 4096
 
-# How often the keeper looks who is due; a heartbeat is at most this late.
+# Period of the task that sends heartbeats and pings; a heartbeat is at most this late.
 KEEP_S = 0.25
 
 
@@ -62,8 +63,8 @@ class Hub:
         self.journal = journal
         self.closing = False
         self.troubles = Troubles()
-        self.address: tuple[str, int] | None = None  # where it listens, for who shows the way
-        self.seldom = Seldom()  # what strangers have logged
+        self.address: tuple[str, int] | None = None  # where it listens, for the HTTP side to tell
+        self.seldom = Seldom()  # bounds the log lines that strangers can cause
         # Called, before anybody is sent to, when the journal has a batch or lost a game.
         self.on_news: Callable[[], None] = lambda: None
         self.handshakes: set[trio.CancelScope] = set()

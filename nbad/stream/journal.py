@@ -1,4 +1,4 @@
-"""The night as the stream tells it: every game's newest message, and a ring of the last batches.
+"""The state of the stream: every game's newest message, and a ring of the last batches.
 
 Pure state, no I/O: :meth:`StreamJournal.apply` takes a tick in, the rest answers what a
 subscriber with a given interest and cursor is to be sent.
@@ -16,15 +16,15 @@ from cachetools import LRUCache
 from nbad.domain import FeedState, Game, Play, Point
 from nbad.stream import wire
 
-# Ten minutes of one batch a second: longer than a phone in a tunnel or a restart of an app. Of
-# 4 KB each, so some 2.5 MB; whoever was away longer gets a snapshot.
+# Batches kept: ten minutes of one a second, longer than a phone in a tunnel or a restart of an app.
+# At about 4 KB a batch this is 2.5 MB; a client that was away longer gets a snapshot.
 RING = 600
 
 # Frames of filtered batches and snapshots that are kept for the next subscriber with the same
-# filter. Past it they are made anew each time: right all the same, only dearer.
+# filter. Beyond this they are encoded on every use: still correct, only slower.
 CACHED_FRAMES = 256
-# Of frames made for those who go on from where they were: many come back at once, of one team.
-REPLAYED_BYTES = 4 * 1024 * 1024
+# Cache of replay frames: after an outage many clients with the same filter resume together.
+REPLAY_CACHE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class StreamJournal:
         self._ring: deque[Batch] = deque(maxlen=ring)
         self._names = (frozenset[str](), frozenset[str]())
         self._replayed: LRUCache[tuple[int, Interest], bytes] = LRUCache(
-            REPLAYED_BYTES, getsizeof=len
+            REPLAY_CACHE_BYTES, getsizeof=len
         )
 
     @property
