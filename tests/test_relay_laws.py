@@ -22,7 +22,7 @@ from nbad.client.messages import Game as ClientGame
 from nbad.client.view import View
 from nbad.domain import FeedState, Game, Play, Point
 from nbad.publish.backlog import Backlog
-from nbad.publish.entries import decode, encode
+from nbad.publish.entries import SnapshotEntry, decode, encode
 from nbad.relay.follower import Change, Follower
 from nbad.stream import wire
 from nbad.stream.cursor import Cursor, Mode
@@ -81,7 +81,6 @@ class Relaying(RuleBasedStateMachine):
         self.relay = StreamJournal("relay0", ring=RING, follows=True)
         self.follower = Follower(self.relay)
         self.leader: tuple[int, str] | None = None  # the highest fence that was read, and whose
-        self.trimmed = False
         self.at: StreamJournal | None = None
         self.cursor: Cursor | None = None
         self.wire: deque[bytes] = deque()
@@ -171,7 +170,6 @@ class Relaying(RuleBasedStateMachine):
     def trim(self, left: int) -> None:
         while len(self.log) > left:
             self.log.popleft()
-            self.trimmed = True
 
     # The relay: what nbad.relay.reader does with a read.
 
@@ -257,10 +255,12 @@ class Relaying(RuleBasedStateMachine):
     def settle(self, tell: dict[int, int]) -> None:
         """Whatever was: what the daemon tells the relay tells, byte for byte, and no gap is left.
 
-        Where the log was trimmed, once its next snapshot has come.
+        Where the log was trimmed to less than a snapshot, once its next one has come.
         """
+        entries = [decode({n.encode(): v for n, v in fields.items()}) for _, fields in self.log]
+        whole = any(isinstance(entry, SnapshotEntry) for entry in entries)
         self.daemon.tick(tell)
-        for score in range(2 * EVERY if self.trimmed else 1):
+        for score in range(1 if whole or not self.written else 2 * EVERY):
             self.publish(100, "written")
             self.read(1000)
             if self.follower.lost:
@@ -269,7 +269,6 @@ class Relaying(RuleBasedStateMachine):
             if self.relay.epoch == self.daemon.journal.epoch and not self.follower.lost:
                 break
             self.daemon.tick({0: score})
-        self.trimmed = False
         truth = self.daemon.journal
         assert not self.follower.lost
         assert (self.relay.epoch, self.relay.seq) == (truth.epoch, truth.seq)
