@@ -83,16 +83,19 @@ class GameTracker:
             if (game := self._games.get(game_id)) is not None and not game.asked:
                 game.asked = True
                 touched.setdefault(game_id, fetched.received_at)
+        # First who leaves, then what is told: of a game that left nothing may come after it.
+        dropped = self._prune(fetched.at)
         for game_id, game in self._games.items():
             if game.judge.unsettled or game.told is None:
                 touched.setdefault(game_id, fetched.received_at)
         updates = []
         for game_id, received_at in touched.items():
+            if game_id not in self._games:
+                continue
             with self._guard(game_id):
                 update = self._decide(game_id, self._games[game_id], fetched.at, received_at)
                 if update is not None:
                     updates.append(update)
-        dropped = self._prune(fetched.at)
         fetched.tick.whole = all(game.told is not None for game in self._games.values())
         return Updates(fetched.tick, tuple(updates), fetched.schedule, dropped), self._troubles
 
