@@ -1,22 +1,34 @@
-"""Payloads mutated at random, through client, parser, pattern builder, predictor and encoding."""
+"""What the feed may say, mutated at random: bytes of its answers, fields, headers, encodings.
+
+Everything goes the daemon's own way: the transport that reads HTTP, the client, the turns, the
+readers of board, plays, schedule and odds, the judge, patterns, forecasts and messages.
+"""
 
 from __future__ import annotations
 
 import gzip
+import lzma
+import math
 import random
+import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import trio
 
-from nbad.domain import Schedule
-from nbad.feed.client import FeedClient, FeedError, RateLimiter
-from nbad.feed.decode import BadData
-from nbad.feed.schedule import parse_schedule
+from nbad.domain import Game, State
+from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter
+from nbad.feed.decode import BadData, epoch_s
+from nbad.feed.odds import parse_odds
+from nbad.feed.schedule import read_schedule
+from nbad.feed.transport import LeanTransport, _Connection
+from nbad.feed.turns import BOARD, Now, Turns
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
@@ -28,46 +40,109 @@ from nbad.stages.patterns import PatternTracker
 from nbad.stages.predictor import SeriesTracker
 from nbad.stream.journal import StreamJournal
 
+ROUND = 500
+"""Payloads after which all begins anew, from a seed of its own: so a fault is seen again soon."""
+
 # What no field expects.
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 1, 3, 2**31, 2**53, 2**63, 1e308, 0.1, "", "0", "-1", "9" * 400, "\x00", "é",
     "PT12M00.00S", "PT99M99.99S", "PT-1M", "2026-01-15T02:10:19.0Z", "0001-01-01T00:00:00Z",
-    "9999-12-31T23:59:59+14:00", "Final", "PPD", [], {}, [[]], [None] * 9,
+    "9999-12-31T23:59:59+14:00", "2200-06-01T00:00:00-23:59", "Final", "PPD", "٣", "²", [], {},
+    [[]], [None] * 9, {"a": {"b": {"c": []}}},
 )  # fmt: skip
-HEADERS = ("etag", "last-modified", "age", "cache-control", "date", "retry-after", "content-type")
-SAID = (
-    "", "0", "-1", "9" * 300, "soon", "max-age=3", "max-age=99999999999", '"x"', "\xe9",
-    "Thu, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "application/json",
+_DATES = (
+    b"Thu, 01 Jan 0001 00:00:00 GMT", b"Fri, 31 Dec 9999 23:59:59 GMT", b"Wed, 14 Jan 26 25:61:61",
+    b"Thu, 15 Jan 2026 02:10:19 GMT", b"Thu, 15 Jan 2026 02:10:19 -9999", b"15 Jan 26", b"0", b"-1",
+    b"Mon, 01 Jan 1900 00:00:00 +2359",
 )  # fmt: skip
-STATUSES = (200, 200, 200, 200, 200, 200, 304, 403, 429, 503)
+_NUMBERS = (b"0", b"1", b"-1", b"3.5", b"9" * 300, b" 7", b"\xb2", b"1e9", b"soon", b"", b"0, 0")
+# Of each header what no one expects of it; and what all may be.
+HEADERS: dict[bytes, tuple[bytes, ...]] = {
+    b"ETag": (b'"x"', b'W/"x"', b"x", b'"\xe9"', b'"' + b"x" * 5000 + b'"'),
+    b"Last-Modified": _DATES,
+    b"Date": _DATES,
+    b"Retry-After": _NUMBERS + _DATES,
+    b"Age": _NUMBERS,
+    b"Cache-Control": (
+        b"max-age=3", b"max-age=10", b"public, max-age=1,", b"max-age=99999999999", b"max-age=-1",
+        b"no-store", b'max-age="3"', b"s-maxage=3,max-age=3",
+    ),
+    b"Content-Type": (
+        b"application/json", b"text/html", b"application/xml", b"application/json; charset=\xe9",
+        b"x" * 3000,
+    ),
+    b"Set-Cookie": (b"a=b", b"\xff" * 40),
+    b"Vary": (b"*",),
+}  # fmt: skip
+_STATUSES = (200,) * 30 + (304, 304, 204, 206, 301, 400, 403, 404, 429, 500, 503, 599)
 
 
-def corpus(folder: Path | None, seed: int) -> list[tuple[str, bytes]]:
-    """Documents to begin with: kind or game id, and bytes; real ones where they are at hand."""
-    found: list[tuple[str, bytes]] = []
-    night = simulate_night(4, seed)
+@dataclass(slots=True)
+class Source:
+    """One address of the feed, and documents it may send, small for the time that they take."""
+
+    name: str
+    url: str
+    bodies: list[bytes]
+
+
+@cache
+def sources(folder: Path | None) -> tuple[Source, ...]:
+    """Board, plays, schedule and odds to begin with; real ones too where they are at hand."""
+    draw = random.Random(1)
+    bodies: dict[str, list[bytes]] = {BOARD: [], "schedule": [], "odds": [_ODDS]}
+    night = simulate_night(4, 1)
     for late in (0.0, 900.0, 4000.0):
         at = night.starts_at + late
-        found.append(("board", night.scoreboard(at).body))
-        asked = ((game_id, night.play_by_play(game_id, at)) for game_id in night.game_ids)
-        found += [(game_id, plays.body) for game_id, plays in asked if plays is not None]
+        bodies[BOARD].append(night.scoreboard(at).body)
+        for game_id in night.game_ids:
+            if (plays := night.play_by_play(game_id, at)) is not None:
+                bodies.setdefault(game_id, []).extend(_windows(plays.body, draw))
+    bodies["schedule"] += _seasons(night.schedule(night.starts_at).body, draw)
     if folder is not None and folder.is_dir():
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted(folder.iterdir()):
             if path.name.startswith("todaysScoreboard"):
-                found.append(("board", path.read_bytes()))
+                bodies[BOARD].append(path.read_bytes())
             elif path.name.startswith("playbyplay"):
-                found.append((path.name[11:21], path.read_bytes()))
-    return found
+                windows = _windows(path.read_bytes(), draw)
+                bodies.setdefault(path.name[11:21], []).extend(windows)
+            elif path.name.startswith("odds"):
+                bodies["odds"].append(path.read_bytes())
+            elif path.name.startswith("scheduleLeagueV2"):
+                bodies["schedule"] += _seasons(lzma.decompress(path.read_bytes()), draw)
+    return tuple(Source(name, f"http://feed/{name or 'board'}", of) for name, of in bodies.items())
 
 
-def trimmed(body: bytes, draw: random.Random) -> bytes:
-    """A play-by-play of a few dozen plays out of several hundred, for the time that it takes."""
+_ODDS = orjson.dumps(
+    {"games": [{"gameId": "0022500001", "markets": [
+        {"name": name, "books": [{"name": "B", "outcomes": [
+            {"type": "home", "odds": "1.8", "spread": "-3.5"},
+            {"type": "away", "odds": "2.1", "spread": "3.5"},
+        ]}]} for name in ("2way", "spread")
+    ]}]}
+)  # fmt: skip
+
+
+def _windows(body: bytes, draw: random.Random) -> Iterator[bytes]:
+    """A play-by-play in some dozens of plays each, out of several hundred."""
     said = orjson.loads(body)
-    if "actions" in said.get("game", {}):
-        actions = said["game"]["actions"]
+    actions = said["game"]["actions"]
+    for _ in range(8):
         first = draw.randrange(max(1, len(actions) - 20))
         said["game"]["actions"] = actions[first : first + draw.randint(1, 20)]
-    return orjson.dumps(said)
+        yield orjson.dumps(said)
+    said["game"]["actions"] = actions[-20:]
+    yield orjson.dumps(said)
+
+
+def _seasons(body: bytes, draw: random.Random) -> Iterator[bytes]:
+    """A season in some days of it each."""
+    said = orjson.loads(body)
+    dates = said["leagueSchedule"]["gameDates"]
+    for _ in range(4):
+        first = draw.randrange(max(1, len(dates) - 3))
+        said["leagueSchedule"]["gameDates"] = dates[first : first + 3]
+        yield orjson.dumps(said)
 
 
 def mutated(body: bytes, draw: random.Random) -> bytes:
@@ -77,19 +152,18 @@ def mutated(body: bytes, draw: random.Random) -> bytes:
         said = orjson.loads(body)
         for _ in range(draw.randint(1, 4)):
             _change_field(said, draw)
-        try:
-            return orjson.dumps(said)
-        except TypeError:  # a whole number that JSON has no room for here
-            return body
+        return orjson.dumps(said)
     raw = bytearray(body)
     for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(raw))
-        if kind < 0.9:
-            raw[at] = draw.randrange(256)
-        else:
-            del raw[at : at + draw.randint(1, 200)]
         if not raw:
             break
+        at = draw.randrange(len(raw))
+        if kind < 0.88:
+            raw[at] = draw.randrange(256)
+        elif kind < 0.97:
+            del raw[at : at + draw.randint(1, 200)]
+        else:
+            raw[at:at] = draw.choice((b"[" * 3000, b'{"a":' * 3000, b"9" * 3000, b"\x00", b"NaN"))
     return bytes(raw)
 
 
@@ -110,104 +184,250 @@ def _change_field(said: Any, draw: random.Random) -> None:
         elif kind < 0.25 and isinstance(at, list):
             at.insert(draw.randrange(len(at) + 1), inner)
         else:
-            at[key] = draw.choice(ODD)
+            at[key] = deepcopy(draw.choice(ODD))
         return
 
 
-class Fuzz(httpx.AsyncBaseTransport):
-    """One pipeline, and what became of the payloads in ``counts``; ``faults`` are what a guard had
-    to catch. Of ``every`` so many messages one is checked."""
+@cache
+def _bomb() -> bytes:
+    """Seventy megabytes of nothing, packed."""
+    return gzip.compress(bytes(70 * 2**20), 1)
 
-    def __init__(self, documents: list[tuple[str, bytes]], seed: int, every: int) -> None:
-        self.draw = random.Random(seed)
-        self.documents = documents
-        self.every = every
-        self.counts: Counter[str] = Counter()
-        self.faults: Counter[str] = Counter()
-        self.runtime = Runtime(Config(poll=Poll(max_requests_per_s=10_000)), Forecaster.load())
-        self.body = b""
-        self.anew()
 
-    def anew(self) -> None:
+def encoded(body: bytes, draw: random.Random) -> tuple[bytes, bytes]:
+    """A body as it is sent, and the name of its encoding, which may be wrong."""
+    kind = draw.random()
+    name = draw.choice((b"gzip", b"GZIP", b"x-gzip", b" gzip"))
+    if kind < 0.75:  # whole, in one to four members
+        cuts = sorted(draw.randrange(len(body) + 1) for _ in range(draw.choice((0, 0, 1, 3))))
+        ends = zip([0, *cuts], [*cuts, len(body)], strict=True)
+        packed = b"".join(gzip.compress(body[a:b], draw.randint(0, 9), mtime=0) for a, b in ends)
+        return packed + draw.choice((b"", b"", b"\0" * 9, b"\x1f\x8b", b"junk")), name
+    broken = bytearray(gzip.compress(body, 1))
+    if kind < 0.82:
+        return bytes(broken[: draw.randrange(len(broken))]), name
+    if kind < 0.94:
+        broken[draw.randrange(len(broken))] = draw.randrange(256)
+        return bytes(broken), name
+    if kind < 0.9405:
+        return _bomb(), name
+    return bytes(broken), draw.choice((b"br", b"", b"identity", b"deflate", b"gzip, gzip", b"\xe9"))
+
+
+def answer(body: bytes, draw: random.Random) -> bytes:
+    """A whole response of HTTP/1.1, bytes of its head changed now and then."""
+    status = draw.choice(_STATUSES)
+    headers = [(b"Content-Type", b"application/json")]
+    if draw.random() < 0.4:
+        for name in draw.sample(list(HEADERS), draw.randint(1, 3)):
+            headers += [(name, draw.choice(HEADERS[name]))] * draw.choice((1, 1, 1, 2))
+    if draw.random() < 0.05:
+        body = b"\xef\xbb\xbf" + body
+    if draw.random() < 0.35:
+        body, name = encoded(body, draw)
+        headers.append((b"Content-Encoding", name))
+    if status in (204, 304):
+        body = b""
+    kind = draw.random()
+    if kind < 0.8:
+        headers.append((b"Content-Length", b"%d" % len(body)))
+    elif kind < 0.95:
+        headers.append((b"Transfer-Encoding", b"chunked"))
+        size = draw.randint(1, 9000)
+        parts = [body[at : at + size] for at in range(0, len(body), size)]
+        body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    elif kind < 0.97:
+        headers.append((b"Content-Length", draw.choice((b"-1", b"9" * 30, b"7, 7", b"", b"1e3"))))
+    head = b"HTTP/1.1 %d OK\r\n" % status
+    raw = bytearray(head + b"".join(b"%b: %b\r\n" % pair for pair in headers) + b"\r\n")
+    if draw.random() < 0.03:
+        for _ in range(draw.randint(1, 3)):
+            raw[draw.randrange(len(raw))] = draw.randrange(256)
+    whole = bytes(raw) + body
+    return whole[: draw.randrange(len(whole))] if draw.random() < 0.02 else whole
+
+
+class Wire(trio.abc.Stream):
+    """A connection whose other end says ``reply`` to whatever it is asked, and ends."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._left = reply
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        said, self._left = self._left[:max_bytes], self._left[max_bytes:] if max_bytes else b""
+        return said
+
+    async def aclose(self) -> None:
+        self._left = b""
+
+
+class WireTransport(LeanTransport):
+    """The daemon's transport on connections that say ``reply``."""
+
+    reply = b""
+
+    async def _connect(self, origin: object, timeouts: object) -> _Connection:
+        return _Connection(Wire(self.reply), None)
+
+
+@dataclass
+class Fuzz:
+    """What became of the payloads, in ``counts``; ``faults`` are what a guard had to catch, what
+    left it, and laws that were broken, each with the traceback of its first. Of ``every`` so many
+    messages one is given to ``check``."""
+
+    seed: int
+    folder: Path | None
+    every: int
+    check: Callable[[bytes], object]
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    async def round(self, number: int, payloads: int = ROUND) -> None:
+        """Send ``payloads`` of the round ``number``, the same each time."""
+        draw = random.Random(f"{self.seed} {number}")
+        pipeline = Pipeline(self, draw, number)
+        try:
+            await pipeline.run(sources(self.folder), payloads)
+        except Exception as error:  # what left every guard: a fault that would end the process
+            self.fault(f"left its guard: {error!r}", number, error)
+
+    def fault(self, what: str, number: int, error: Exception | None = None) -> None:
+        """Count a fault, and keep how its first came about."""
+        self.faults[what[:300]] += 1
+        lines = traceback.format_exception(error) if error else []
+        self.first.setdefault(what[:300], f"round {number}\n{''.join(lines)[-3000:]}")
+
+
+class Pipeline:
+    """The stages without the channels between them, and who watches what they tell."""
+
+    def __init__(self, fuzz: Fuzz, draw: random.Random, round_: int) -> None:
+        self.fuzz, self.draw, self.round = fuzz, draw, round_
+        self.number = 0
         self.parser, self.patterns = GameTracker(), PatternTracker()
         self.series, self.journal = SeriesTracker(), StreamJournal("e" * 12)
+        self.turns = Turns()
+        self.told: dict[str, State] = {}
+        self.runtime = _runtime()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await trio.lowlevel.checkpoint()
-        draw = self.draw
-        headers = {"content-type": "application/json"}
-        if draw.random() < 0.3:
-            for name in draw.sample(HEADERS, 2):
-                headers[name] = draw.choice(SAID)
-        body = self.body
-        if draw.random() < 0.1:
-            headers["content-encoding"] = draw.choice(("gzip", "GZIP", "br", ""))
-            body = gzip.compress(body, 1)[: draw.choice((None, None, 40))]
-        status = draw.choice(STATUSES)
-        try:
-            return httpx.Response(
-                status,
-                headers=[(n.encode(), v.encode("latin-1")) for n, v in headers.items()],
-                content=body,
-            )
-        except httpx.DecodingError as error:
-            raise httpx.DecodingError(str(error), request=request) from None
-
-    async def run(self, payloads: int, check: Callable[[bytes], object]) -> None:
-        """Send so many; what leaves a game's own guard is raised."""
-        draw = self.draw
-        async with FeedClient(self.runtime.config, RateLimiter(), self) as client:
-            for number in range(payloads):
-                if number % 500 == 0:
-                    self.anew()
-                name, whole = draw.choice(self.documents)
-                small = trimmed(whole, draw)
+    async def run(self, feeds: tuple[Source, ...], payloads: int) -> None:
+        draw, transport = self.draw, WireTransport()
+        self.turns.begin(trio.current_time())
+        async with FeedClient(self.runtime.config, RateLimiter(), transport) as client:
+            for self.number in range(payloads):
+                source = draw.choices(feeds, [6 if of.name == BOARD else 2 for of in feeds])[0]
+                body = draw.choice(source.bodies)
                 # As good ones come between, a game is there to be disturbed.
-                self.body = small if draw.random() < 0.15 else mutated(small, draw)
-                await self.take(client, name, check)
+                good = draw.random() < 0.2
+                transport.reply = answer(body if good else mutated(body, draw), draw)
+                self.fuzz.counts["payloads"] += 1
+                await self.ask(client, source)
+                # Doubts are believed now and then, and games leave.
+                await trio.sleep(draw.choice((0.0, 0.2, 1.0, 3.0, 31.0)))
 
-    async def take(self, client: FeedClient, name: str, check: Callable[[bytes], object]) -> None:
-        self.counts["payloads"] += 1
-        url = f"http://feed/{'scoreboard' if name == 'board' else f'playbyplay_{name}.json'}"
+    async def ask(self, client: FeedClient, source: Source) -> None:
+        now, place = self._now(), source.name
+        due = self.turns.documents.get(place)
+        observe = due.timing.observe if due else None
         try:
-            answer = await client.get(url, retries=0)
+            found = await client.get(source.url, observe, retries=0)
         except FeedError as error:
-            self.counts[f"client: {error.kind}"] += 1
+            self.fuzz.counts[f"client: {error.kind}"] += 1
+            if not 0 <= error.retry_after_s <= 3600:
+                self.fuzz.fault(f"waits for {error.retry_after_s} s", self.round)
+            self.turns.refused(place, now, self.runtime.config.poll, error.retry_after_s)
+            self.keep_turns()
             return
-        if answer is None:
-            self.counts["client: 304"] += 1
+        if found is None:
+            self.fuzz.counts["client: 304"] += 1
+        elif place in ("schedule", "odds"):
+            await self.read(client, place, found)
+        else:
+            accepted: Callable[[], None] = lambda: client.accept(found)  # noqa: E731
+            modified = found.last_modified
+            document = Document(place, found.body, found.received_at, modified, accepted)
+            self.tell(Fetched(self._tick(), now.at, found.received_at, (document,)))
+        self.turns.answered(place, self._now(), self.runtime.config.poll)
+        self.keep_turns()
+
+    async def read(self, client: FeedClient, place: str, found: Answer) -> None:
+        """A schedule or odds: they go into what is expected of the games."""
+        try:
+            if place == "odds":
+                self.fuzz.counts["odds lines"] += len(parse_odds(found.body))
+                return
+            schedule = await read_schedule(found.body)
+        except BadData:
+            self.fuzz.counts[f"{place}: unreadable"] += 1
             return
-        document = Document(
-            "" if name == "board" else name, answer.body, answer.received_at,
-            answer.last_modified, lambda: client.accept(answer),
-        )  # fmt: skip
-        now = 31.0 * self.counts["payloads"] / 10  # so that doubts are believed now and then
-        tick = Tick(self.counts["payloads"], now, self.runtime)
-        schedule = self.schedule() if self.draw.random() < 0.002 else None
-        updates, troubles = self.parser.take(
-            Fetched(tick, now, answer.received_at, (document,), schedule)
-        )
+        client.accept(found)
+        self.fuzz.counts["schedules"] += 1
+        self.turns.tip_offs = tuple(map(epoch_s, schedule.tip_offs))
+        self.tell(Fetched(self._tick(), trio.current_time(), found.received_at, (), schedule))
+
+    def tell(self, fetched: Fetched) -> None:
+        """From what came to the messages."""
+        fuzz = self.fuzz
+        updates, troubles = self.parser.take(fetched)
         for trouble in troubles:
-            self.counts[f"parse: {trouble.event}"] += 1
+            fuzz.counts[f"parse: {trouble.event}"] += 1
             if trouble.error is not None:
-                self.faults[f"parse {trouble.error!r}"] += 1
-        self.parser.tracked()
+                fuzz.fault(f"parse {trouble.error!r}", self.round, trouble.error)
         patterns, failed = self.patterns.fold(updates)
         forecasts, also = self.series.forecast(patterns)
         for game_id, fault in (*failed, *also):
-            self.faults[f"{game_id} {fault!r}"] += 1
+            fuzz.fault(f"{game_id} {fault!r}", self.round, fault)
         messages = self.journal.encode(forecasts.games)
-        self.counts["messages"] += len(messages)
-        for message in messages:
-            if self.draw.randrange(self.every) == 0:
-                self.counts["messages checked"] += 1
-                check(message.body)
+        fuzz.counts["messages"] += len(messages)
+        for game_id in updates.dropped:
+            self.told.pop(game_id, None)
+        for game, message in zip(forecasts.games, messages, strict=True):
+            self.hold_to_the_laws(game)
+            if self.draw.randrange(fuzz.every) == 0:
+                fuzz.counts["messages checked"] += 1
+                fuzz.check(message.body)
 
-    def schedule(self) -> Schedule | None:
-        """A season's schedule, mutated."""
-        body = mutated(simulate_night(2, 1).schedule(0.0).body, self.draw)
-        try:
-            return parse_schedule(body)
-        except BadData:
-            self.counts["schedule: unreadable"] += 1
-            return None
+    def hold_to_the_laws(self, game: Game) -> None:
+        """What may be seen of TRUTH.md without knowing how the games really went."""
+        entry = game.update.entry
+        now = State(
+            entry.status, entry.period, entry.clock_s, entry.home_score, entry.away_score
+        )  # fmt: skip
+        before = self.told.get(entry.game_id)
+        if before is not None and not game.update.corrected and now.contradicts(before):
+            self.fuzz.fault(f"went back in silence: {before} {now}", self.round)
+        self.told[entry.game_id] = now
+        if game.forecast is not None and entry.status != "final":
+            numbers = (*game.forecast.margin, *game.forecast.total)
+            if not 0 < game.forecast.home_win < 1 or not all(map(math.isfinite, numbers)):
+                self.fuzz.fault(f"forecast {game.forecast} of {now}", self.round)
+
+    def keep_turns(self) -> None:
+        """The turns of the games that are followed, each to come within what may be waited."""
+        now, poll = self._now(), self.runtime.config.poll
+        self.turns.follow(self.parser.tracked(), now, poll)
+        self.turns.due(now, poll)
+        for place, due in self.turns.documents.items():
+            if not due.at - now.at < 4000:  # an hour is asked for at most, and 15 min slept
+                self.fuzz.fault(f"turn of {place or 'the board'} in {due.at - now.at}", self.round)
+
+    def _tick(self) -> Tick:
+        return Tick(self.number, trio.current_time(), self.runtime)
+
+    def _now(self) -> Now:
+        at = trio.current_time()
+        return Now(at, 1_768_442_400.0 + at, self.draw.choice((0.0, 60.0, 4000.0)))
+
+
+@cache
+def _runtime() -> Runtime:
+    return Runtime(Config(poll=Poll(max_requests_per_s=10_000)), Forecaster.load())

@@ -431,3 +431,12 @@ def test_a_simulated_night_read_moment_by_moment_ends_right() -> None:
                 known = plays
             t += 97
         assert (known[-1].home, known[-1].away) == ended
+
+
+def test_of_a_game_that_leaves_nothing_is_told_in_the_same_tick(forecaster: Forecaster) -> None:
+    """Else the stages behind would take it for a new one, and keep it for ever."""
+    feed = Feed(forecaster)
+    feed.says([P1, P2, P3, END], final(100, 98))
+    assert feed.says(board=board_of()) is None
+    assert feed.says([P1, P2, P3, action(4, 101, 98), END], after=70) is None
+    assert feed.dropped == (ONE,)

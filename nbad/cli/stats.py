@@ -14,6 +14,7 @@ from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.observe.statistics import STAGES, Statistics
 
 _URL = "http://127.0.0.1:8780"
+_FRESHNESS = "freshness"  # from when something happened to its message: a daemon knows it
 _COLUMNS = ("count", "errors", "avg", "min", "max", "p50", "p95", "p99")
 # What the log says went wrong, and in which stage.
 _ERRORS = {
@@ -30,7 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "stats",
         help="what each stage took, from a running daemon or its log",
         description="Shows, per stage, count, errors, and avg, min, max, p50, p95, p99 in ms, of "
-        "the ticks in which the stage had work.",
+        "the ticks in which the stage had work; and, from a daemon, freshness: from when something "
+        "happened, by the feed, to its message.",
     )
     parser.add_argument(
         "source", nargs="?", default=_URL, metavar="URL or FILE",
@@ -73,7 +75,8 @@ def from_daemon(url: str) -> dict[str, dict[str, Any]]:
     try:
         answer = httpx.get(f"{url.rstrip('/')}/v1/stats", timeout=5.0)
         answer.raise_for_status()
-        stages: dict[str, dict[str, Any]] = answer.json()["stages"]
+        told = answer.json()
+        stages: dict[str, dict[str, Any]] = told["stages"] | {_FRESHNESS: told["freshness"]}
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         hint = "is the daemon running, and is this its [http] address?"
         raise ValueError(f"{url}: expected a daemon's statistics, was: {error}; {hint}") from None
@@ -121,9 +124,12 @@ def table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if not any(part.get(span) for part in figures.values()):
             continue
         lines.append(f"{title:16}" + "".join(f"{column:>10}" for column in _COLUMNS))
-        for stage in STAGES:
-            part = figures[stage]
-            known = part[span] | ({"errors": part["errors"]} if span == "life" else {})
+        for stage in (*STAGES, _FRESHNESS):
+            part = figures.get(stage, {})
+            if not part.get(span):
+                continue
+            errors = {"errors": part["errors"]} if span == "life" and "errors" in part else {}
+            known = part[span] | errors
             cells = (_cell(known.get(column)) for column in _COLUMNS)
             lines.append(f"{stage:16}" + "".join(f"{cell:>10}" for cell in cells))
     return lines

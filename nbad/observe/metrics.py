@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,6 +18,8 @@ _BOUNDS_S = (
     1.0, 2.5, 5.0,
 )  # fmt: skip
 
+# From a feed without a cache to one that stands still for minutes.
+_WAITS_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 
 # Shown as 0 from the start: Prometheus sees no increase in what appears with its first event.
 _ALERTED = (
@@ -56,6 +58,12 @@ class Metrics:
             ["stage"],
             registry=registry,
             buckets=_BOUNDS_S,
+        )
+        self._freshness = Histogram(
+            "nbad_freshness_seconds",
+            "From when something happened, by the feed, to its message",
+            registry=registry,
+            buckets=_WAITS_S,
         )
         self._depth = Gauge(
             "nbad_channel_depth", "Ticks left waiting before a stage", ["stage"], registry=registry
@@ -143,6 +151,11 @@ class Metrics:
         self._reload_ok.set(ok)
         if ok:
             self._reload_at.set(time.time())
+
+    def told(self, waits_s: Iterable[float]) -> None:
+        """Take in how long ago what was told now had happened."""
+        for wait_s in waits_s:
+            self._freshness.observe(wait_s)
 
     def served(self, tick: Tick, games: int, subscribers: int, conflated: int) -> None:
         """Take in a tick that came through; ``conflated`` batches since the start."""

@@ -104,12 +104,17 @@ class StageStatistics:
                 recent.merge(part)
         return recent
 
+    def as_dict(self, now: float) -> dict[str, dict[str, float]]:
+        """``life`` and ``recent`` as of :meth:`Summary.as_dict`."""
+        return {"life": self.life.as_dict(), "recent": self.recent(now).as_dict()}
+
 
 class Statistics:
     """All stages, and the total from a tick's first request to its emission."""
 
     def __init__(self) -> None:
         self.stages = {name: StageStatistics() for name in STAGES}
+        self.freshness = StageStatistics()  # from when something happened to its message
 
     def add(self, timing_ms: Mapping[str, float], errors: Mapping[str, int], now: float) -> None:
         """Take in a tick: what its stages took, and what went wrong in them."""
@@ -121,10 +126,6 @@ class Statistics:
     def as_dict(self, now: float) -> dict[str, dict[str, Any]]:
         """By stage: ``errors``, and ``life`` and ``recent`` as of :meth:`Summary.as_dict`."""
         return {
-            name: {
-                "errors": stage.errors,
-                "life": stage.life.as_dict(),
-                "recent": stage.recent(now).as_dict(),
-            }
+            name: {"errors": stage.errors, **stage.as_dict(now)}
             for name, stage in self.stages.items()
         }

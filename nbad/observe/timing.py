@@ -34,7 +34,9 @@ class Tick:
 
     ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
     it had work; ``errors`` how often something went wrong in it, and was lived with.
-    ``feed_errors`` counts the feed's answers that were of no use, by kind. ``whole``: no game of
+    ``feed_errors`` counts the feed's answers that were of no use, by kind. ``happened`` is when
+    what it tells anew happened, by the feed (s since the epoch), and ``clocks_agree`` whether that
+    can be held against our clock. ``whole``: no game of
     the night waits to be told for the first time. ``idle`` is whether no game is in play;
     ``feed_age_s`` the time since the feed last answered well. ``channels`` holds how each stage
     found the channel that it took the tick from, by stage.
@@ -49,6 +51,8 @@ class Tick:
     timing_ms: dict[str, float] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
     feed_errors: Counter[str] = field(default_factory=Counter)
+    happened: list[float] = field(default_factory=list)
+    clocks_agree: bool = True
     whole: bool = True
     channels: dict[str, Channel] = field(default_factory=dict)
 

@@ -84,16 +84,21 @@ class GameTracker:
             if (game := self._games.get(game_id)) is not None and not game.plays_answered:
                 game.plays_answered = True
                 touched.setdefault(game_id, fetched.received_at)
+        # First who leaves, then what is told: of a game that left nothing may come after it.
+        dropped = self._prune(fetched.at)
         for game_id, game in self._games.items():
             if game.judge.unsettled or game.told is None:
                 touched.setdefault(game_id, fetched.received_at)
         updates = []
         for game_id, received_at in touched.items():
+            if game_id not in self._games:
+                continue
             with self._guard(game_id):
+                told = self._games[game_id].told
                 update = self._decide(game_id, self._games[game_id], fetched.at, received_at)
                 if update is not None:
                     updates.append(update)
-        dropped = self._prune(fetched.at)
+                    fetched.tick.happened += _news_of(update, told)
         fetched.tick.whole = all(game.told is not None for game in self._games.values())
         return Updates(fetched.tick, tuple(updates), fetched.schedule, dropped), self._problems
 
@@ -265,6 +270,17 @@ def _source_time(game: _Game, state: State) -> str:
     if state == game.judge.plays.state:
         return game.source_time
     return max(game.source_time, game.board_time)
+
+
+def _news_of(update: Update, told: Update | None) -> list[float]:
+    """When what is new in ``update`` happened, in s since the epoch; empty where nobody knows, and
+    where it is no news: a game's first message, and what was corrected."""
+    if told is None or update.corrected or update.source_time <= told.source_time:
+        return []
+    try:
+        return [epoch_s(update.source_time)]
+    except BadData:
+        return []
 
 
 def _entry(listing: Listing, state: State) -> BoardEntry:

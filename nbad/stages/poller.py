@@ -136,6 +136,7 @@ class _State:
         tick.feed_age_s = self.health.age_s(now)
         tick.errors["poll"] = self.errors.total()
         tick.feed_errors = self.errors
+        tick.clocks_agree = not self.clock_offset_s
         fetched = Fetched(
             tick, now, self.wall_clock(), documents, self.schedule, tuple(sorted(self.failed))
         )

@@ -146,6 +146,8 @@ async def _emit_all(
             hub.note_feed(newer.tick)
             if held is not None:
                 record("emit", held.tick, 0, 0.0)
+                newer.tick.happened[:0] = held.tick.happened  # it is told with this one
+                held.tick.happened = []
                 served(held.tick)
             held = newer if held is None else coalesce(held, newer)
         if held is None:

@@ -96,7 +96,8 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
     async def stats(_: Request) -> Response:
-        return _json({"stages": live.statistics.as_dict(trio.current_time())})
+        now, kept = trio.current_time(), live.statistics
+        return _json({"stages": kept.as_dict(now), "freshness": kept.freshness.as_dict(now)})
 
     async def about(_: Request) -> Response:
         tick = live.tick

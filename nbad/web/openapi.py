@@ -147,11 +147,11 @@ DOCUMENT: dict[str, Any] = {
             "parameters": _GAME_ID,
         },
         "/v1/stats": _get(
-            "Latency of each pipeline stage, in ms",
+            "Latency of each pipeline stage, and of news from its source to its message, in ms",
             {
                 "type": "object",
-                "required": ["stages"],
-                "properties": {"stages": {"type": "object"}},
+                "required": ["stages", "freshness"],
+                "properties": {"stages": {"type": "object"}, "freshness": {"type": "object"}},
             },
         ),
         "/v1/about": _get("Version, model, and where the stream is", {"type": "object"}),

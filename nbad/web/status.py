@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
 
 from nbad.domain import FeedState
+from nbad.observe.freshness import waits_s
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
@@ -32,6 +34,10 @@ class Live:
         """Take in a tick that came through."""
         self.tick, self.served_at = tick, trio.current_time()
         self.statistics.add(tick.timing_ms, tick.errors, self.served_at)
+        waits = waits_s(tick, time.time())
+        self.metrics.told(waits)
+        for wait_s in waits:
+            self.statistics.freshness.add(wait_s * 1e3, self.served_at)
         night = self.hub.journal
         self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
 

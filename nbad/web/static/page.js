@@ -193,6 +193,13 @@ async function refresh(id) {
   mark([id]);
 }
 
+/** How fresh the night is, by the daemon's own count. */
+async function tellFreshness() {
+  const known = (await ask("/v1/stats"))?.freshness.recent;
+  $("fresh").textContent = known?.count ? `A play is told ${(known.p50 / 1000).toFixed(1)} s after it happened (median of the last 5 minutes)` : "";
+}
+if (view !== "embed") setInterval(() => { if (!document.hidden) tellFreshness(); }, 15000);
+
 const asking = new Set();
 /** The plays of the opened game: all, and after that those that followed. */
 async function fetchPlays(id) {
