@@ -28,6 +28,7 @@ from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError
 from nbad.signals import Signals
 from nbad.stages.server import open_hub, serve_stream
+from nbad.state.keeper import Keeper, read_knowledge, state_folder
 from nbad.systemd.activation import ActivationError, Inherited, take_inherited
 from nbad.systemd.notify import Notifier
 from nbad.web.serve import serve_http
@@ -108,25 +109,32 @@ async def _run(
     reloads: Reloads,
     source: trio.CancelScope,
 ) -> None:
+    log.info("starting", version=__version__, pid=os.getpid(), model=runtime.forecaster.name)
     settings = Settings(runtime)
+    folder = state_folder(runtime.config.state, os.environ)
+    knowledge = await trio.to_thread.run_sync(
+        read_knowledge, folder, runtime.forecaster.ratings, abandon_on_cancel=True
+    )
+    keeper = Keeper(knowledge, settings, os.environ)
     hub = open_hub(settings)
     publisher = Publisher(hub.journal, settings, metrics.wrote)
     hub.on_news = publisher.wake
-    live = Live(hub, Statistics(), metrics, unready_too=publisher.unready)
+    live = Live(hub, Statistics(), metrics, knowledge.ratings, unready_too=publisher.unready)
     collector = Collector()
-    log.info("starting", version=__version__, pid=os.getpid(), model=runtime.forecaster.name)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloads.run, settings, lambda: live.tick is not None)
         # Before the pipeline: /readyz says why it is not ready yet.
         await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
         nursery.start_soon(publisher.run)
-        served = _on_tick_served(notifier, live, collector, publisher)
+        served = _on_tick_served(notifier, live, collector, publisher, keeper)
+        nursery.start_soon(keeper.run)
         recorder = Recorder(settings)
         recording = await nursery.start(recorder.run)
         serve = partial(
             serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
         )
-        await run_stages(settings, serve, source=source, tap=recorder.put)
+        await run_stages(settings, serve, source=source, tap=recorder.put, knowledge=knowledge)
+        await keeper.keep()
         await publisher.finish()
         recording.set()
         await recorder.ended.wait()
@@ -135,7 +143,7 @@ async def _run(
 
 
 def _on_tick_served(
-    notifier: Notifier, live: Live, collector: Collector, publisher: Publisher
+    notifier: Notifier, live: Live, collector: Collector, publisher: Publisher, keeper: Keeper
 ) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
@@ -150,6 +158,7 @@ def _on_tick_served(
             publisher.entries, publisher.backlog.lost, publisher.failures, leading=publisher.leading
         )
         publisher.note_tick(tick)
+        keeper.wake()
         total = (now - tick.started) * 1e3
         hub = live.hub
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"

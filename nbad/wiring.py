@@ -27,6 +27,7 @@ import trio
 from nbad.channels import Receiver, Sender, open_bounded, open_latest, open_latest_value
 from nbad.feed.client import Tap
 from nbad.feed.poll_plan import TrackedGame
+from nbad.pattern.knowledge import Knowledge
 from nbad.settings.current import Settings
 from nbad.stages.envelopes import Forecasts, Patterns, Updates
 from nbad.stages.parser import parse
@@ -52,11 +53,12 @@ async def run_stages(
     source: trio.CancelScope,
     transport: httpx.AsyncBaseTransport | None = None,
     tap: Tap | None = None,
+    knowledge: Knowledge | None = None,
 ) -> None:
     """Run until ``source`` is cancelled and ``serve``, the last stage, has taken the last tick.
 
-    ``tap`` is told of every answer of the feed, ``transport`` is another way to it. Raises what
-    the stages raise.
+    ``tap`` is told of every answer of the feed, ``transport`` is another way to it; ``knowledge``
+    is what is known of teams and games before, and learns. Raises what the stages raise.
     """
     to_parse, fetched = open_latest(merge_fetched)
     to_poll, night = open_latest_value(_NO_GAMES)
@@ -67,7 +69,7 @@ async def run_stages(
     async with trio.open_nursery() as nursery:
         await nursery.start(serve, forecasts)
         nursery.start_soon(predict, patterns, to_serve)
-        nursery.start_soon(build_patterns, updates, to_predict)
+        nursery.start_soon(build_patterns, updates, to_predict, knowledge)
         nursery.start_soon(parse, fetched, to_build, to_poll)
         with source:
             await poll(to_parse, night, settings, transport=transport, tap=tap)

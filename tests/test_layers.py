@@ -26,7 +26,7 @@ LAYERS = [
     {"stages"},
     {"training"},
     {"simulator"},
-    {"recording"},
+    {"recording", "state"},
     {"publish"},
     {"stream"},
     {"feed"},

@@ -16,17 +16,18 @@ from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.pattern.history import GameHistory
-from nbad.pattern.players import GameLines
+from nbad.pattern.market import Line
+from nbad.pattern.players import GameLines, find_starters
 from nbad.pattern.rating import Expectation
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
-from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.envelopes import Document, Fetched, Odds
 from nbad.stages.parser import GameTracker
 from nbad.stages.patterns import PatternTracker
 from nbad.training.readers import read_cdn, read_games
 from nbad.training.recorded import RecordedGame
-from nbad.training.replay import WINDOW_S, Rows, fold_game, rate
+from nbad.training.replay import WINDOW_S, Expected, Rows, fold_game, rate, with_market
 from nbad.training.replay import replay as replay_folded
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -34,14 +35,20 @@ REAL = DATA / "live" / "playbyplay_0022000001.json"
 SEASON = DATA / "nbastats_2015_16_train.tar.xz"
 
 
-def expectations(games: list[RecordedGame]) -> list[Expectation]:
+def rated(games: list[RecordedGame]) -> Expected:
     """What was expected of each, the ratings starting from the bundled model's."""
     folded = [fold_game(game) for game in games]
     return rate(folded, base=Forecaster.load().ratings).expected
 
 
-def replay(games: list[RecordedGame]) -> Rows:
-    rows = replay_folded([fold_game(game) for game in games], expectations(games))
+def expectations(games: list[RecordedGame]) -> list[Expectation]:
+    """The same, once it is known who starts."""
+    return rated(games).then
+
+
+def replay(games: list[RecordedGame], lines: dict[str, Line] | None = None) -> Rows:
+    folded = [fold_game(game) for game in games]
+    rows = replay_folded(folded, with_market(folded, rated(games), lines or {}))
     return rows[rows.grid]
 
 
@@ -84,11 +91,18 @@ def board_of(game: RecordedGame, status: int, start: str) -> bytes:
     return orjson.dumps({"scoreboard": {"games": [listed | teams]}})
 
 
-def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArray, list[Point]]]:  # type: ignore[type-arg]
-    """The daemon's parser and pattern builder: of each body, the row now and the series so far."""
+def daemon(
+    game: RecordedGame, said: list[bytes], lines: dict[str, Line]
+) -> Iterator[tuple[bytes, NDArray[np.float64], list[Point]]]:
+    """The daemon's parser and pattern builder, which knows the market's ``lines`` from before the
+    game: of each body, the row now and the series so far."""
     book, patterns = GameTracker(), PatternTracker()
     runtime = Runtime(Config(), Forecaster.load())
     start = next(play.actual for play in read(said[-1]).plays if play.actual)
+    to_come, _ = book.take(
+        Fetched(Tick(0, 0.0, runtime), documents=(Document("", board_of(game, 1, start), 0.0),))
+    )
+    patterns.fold(replace(to_come, odds=Odds(lines, 0.0)))
     board = board_of(game, 2, start)
     series: list[Point] = []
     for number, body in enumerate(said):
@@ -106,18 +120,22 @@ def daemon(game: RecordedGame, said: list[bytes]) -> Iterator[tuple[bytes, NDArr
             yield body, made.matrix[pattern.row], series
 
 
+@pytest.mark.parametrize("quoted", [False, True])
 @pytest.mark.parametrize("source", [simulated, real])
-def test_the_daemon_shows_the_model_what_training_did(source) -> None:  # type: ignore[no-untyped-def]
+def test_the_daemon_shows_the_model_what_training_did(source, quoted) -> None:  # type: ignore[no-untyped-def]
     game, said = source()
-    offline = replay([game])
+    lines = {game.game_id: Line(-7.25, 221.5, 0.4)} if quoted else {}
+    offline = replay([game], lines)
     ticks = 0
     series: list[Point] = []
-    for body, row, series in daemon(game, said):  # noqa: B007 - the last series is compared below
+    for body, row, series in daemon(game, said, lines):  # noqa: B007 - the last series is compared below
         plays = read(body).plays
         # Who starts is known once the plays have shown all ten.
         told = fold_game(replace(game, plays=plays))
-        (expected,) = rate([told], base=Forecaster.load().ratings).expected
-        whole = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
+        both = with_market([told], rate([told], base=Forecaster.load().ratings).expected, lines)
+        whole = GameHistory(game.home_id, game.away_id, both.first[0], WINDOW_S)
+        if shown := find_starters(plays, game.home_id, game.away_id).shown_by:
+            whole.turn(shown, both.then[0])
         whole.fold(plays)
         assert row.tobytes() == np.array(whole.current()).tobytes()
         ticks += 1
@@ -179,7 +197,11 @@ def test_the_schedule_rates_as_training_does() -> None:
     if not SEASON.exists():
         pytest.skip("no ../shared/data")
     read = [game for _, game in read_games(SEASON) if isinstance(game, RecordedGame)][:120]
-    games = [replace(game, day=739_000 + number // 8) for number, game in enumerate(read)]
+    # As of the season after the model's.
+    games = [
+        replace(game, game_id=f"00224{game.game_id[5:]}", day=739_200 + number // 8)
+        for number, game in enumerate(read)
+    ]
 
     def tip_off(game: RecordedGame) -> str:
         from datetime import date
@@ -200,8 +222,8 @@ def test_the_schedule_rates_as_training_does() -> None:
         made, _ = book.fold(replace(updates, schedule=Schedule(results, ())))
         # The schedule tells of nobody who played.
         folded = [replace(fold_game(game), lines=GameLines()) for game in games]
-        expected = rate(folded, base=Forecaster.load().ratings).expected[number]
+        expected = rate(folded, base=Forecaster.load().ratings).expected.first[number]
         blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
         assert made.matrix[0].tobytes() == np.array(blank.current()).tobytes()
-        alone = rate(folded[number:][:1], base=Forecaster.load().ratings).expected[0]
+        alone = rate(folded[number:][:1], base=Forecaster.load().ratings).expected.first[0]
         assert expected.margin != alone.margin or number < 8

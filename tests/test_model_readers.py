@@ -11,7 +11,7 @@ import pytest
 from nbad.domain import Play
 from nbad.feed.client import Arrival
 from nbad.pattern.history import GameHistory
-from nbad.pattern.players import game_lines, starting_fives
+from nbad.pattern.players import find_starters, game_lines
 from nbad.pattern.possession import possession_after
 from nbad.pattern.rating import Expectation
 from nbad.recording.format import Writer
@@ -207,12 +207,12 @@ def test_who_starts_is_who_did_not_come_in() -> None:
 
     first = [by(person) for person in (1, 2, 3, 4)]
     bench = [by(8, "foul", "technical"), by(7, "substitution", "in"), by(7), by(1, "freethrow")]
-    assert starting_fives([*first, *bench], 1, 2) == ((), ())
-    assert starting_fives([*first, *bench, by(9, period=2)], 1, 2) == ((), ())
-    five = starting_fives([*first, *bench, by(5, "substitution", "out")], 1, 2)
+    assert find_starters([*first, *bench], 1, 2).fives == ((), ())
+    assert find_starters([*first, *bench, by(9, period=2)], 1, 2).fives == ((), ())
+    five = find_starters([*first, *bench, by(5, "substitution", "out")], 1, 2).fives
     assert five == ((1, 2, 3, 4, 5), ())
     # A play more never changes a five that was told.
-    assert starting_fives([*first, *bench, by(5, "substitution", "out"), by(6)], 1, 2) == five
+    assert find_starters([*first, *bench, by(5, "substitution", "out"), by(6)], 1, 2).fives == five
 
 
 def test_the_two_forms_of_a_game_say_the_same() -> None:

@@ -11,16 +11,15 @@ import orjson
 import pytest
 
 from nbad.domain import Result
-from nbad.pattern import rating
 from nbad.pattern.players import GameLines
 from nbad.pattern.rating import (
     HOME_POINTS,
     TIRED_POINTS,
     UNKNOWN_FIVES_SD,
     Ratings,
-    RatingsTracker,
     game_day,
 )
+from nbad.pattern.tracker import PlayedGame, RatingsTracker
 
 
 def result(number: int, home: int, away: int, margin: int, year: str = "25") -> Result:
@@ -87,42 +86,6 @@ def test_a_day_is_americas() -> None:
     assert game_day("") is game_day("tomorrow") is None
 
 
-def test_a_result_counts_once_its_game_is_surely_over() -> None:
-    early, tonight = result(0, 1, 2, 30), result(1, 3, 4, 30)
-    book = RatingsTracker([early, tonight])
-    # Both tipped off at 23:30: two hours later neither may have moved what is expected.
-    assert book.expect(1, 2, "2025-11-02T01:30:00Z") == RatingsTracker().expect(
-        1, 2, "2025-11-02T01:30:00Z"
-    )
-    assert book.expect(1, 2, "2025-11-02T03:30:00Z").margin > HOME_POINTS
-
-
-def test_a_book_learns_what_is_new_and_says_what_a_fresh_one_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    results = league(96)
-    old = RatingsTracker(results[:80])
-    old.before("2025-11-30T00:00:00Z")
-    learnt: list[Result] = []
-    learn = Ratings.learn
-
-    def counted(self: Ratings, result: Result, *arguments: Any, **named: Any) -> None:
-        learnt.append(result)
-        learn(self, result, *arguments, **named)
-
-    monkeypatch.setattr(rating.Ratings, "learn", counted)
-    new = RatingsTracker(results, old)
-    later = "2025-12-30T00:00:00Z"
-    again = new.expect(1, 2, later)
-    assert len(learnt) == 16
-    assert again == RatingsTracker(results).expect(1, 2, later)
-    # A result that was corrected is not what was learnt: everything after it is learnt anew.
-    changed = [results[0], result(1, 3, 4, -40), *results[2:]]
-    corrected = RatingsTracker(changed, new)
-    assert corrected.expect(3, 4, later) == RatingsTracker(changed).expect(3, 4, later)
-    assert corrected.expect(3, 4, later) != new.expect(3, 4, later)
-
-
 def test_ratings_kept_say_what_they_said() -> None:
     lines = GameLines(
         (1, 2, 3, 4, 5), (6, 7, 8, 9, 10), {1: (1, (30.0, 9.0, 4.0, 1.0, 0.0, 2.0, 3.0))}
@@ -138,7 +101,7 @@ def test_ratings_kept_say_what_they_said() -> None:
     # What was kept once is kept the same again, and counts no game twice.
     assert kept.to_json() == Ratings.from_json(kept.to_json()).to_json()
     assert kept.learnt == ratings.learnt
-    again = RatingsTracker([result(0, 1, 2, 40)], base=kept)
+    again = RatingsTracker(kept, [PlayedGame(result(0, 1, 2, 40))])
     assert again.expect(1, 2, "2026-01-01T00:00:00Z").margin == kept.expect(1, 2, None).margin
 
 

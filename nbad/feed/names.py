@@ -61,3 +61,11 @@ def _player_name(person_id: int, _day: int) -> str:
 def _team_name(team_id: int, _day: int) -> str:
     found = teams.find_team_name_by_id(team_id)
     return str(found["full_name"]) if found else ""
+
+
+def team_of(team_id: int) -> Team:
+    """A team by its id alone, as ``nba_api`` lists it; an unknown one is named by its number."""
+    found = teams.find_team_name_by_id(team_id)
+    if not found:
+        return Team(team_id, str(team_id), str(team_id))
+    return Team(team_id, str(found["abbreviation"]), str(found["full_name"]))

@@ -33,6 +33,7 @@ class GameHistory:
     def __init__(self, home_id: int, away_id: int, expectation: Expectation, window_s: float):
         self._home_id, self._away_id = home_id, away_id
         self._expectation = expectation
+        self._turn_after, self._turn_to = 0, expectation
         # Oldest first, the last is the slot of now. Of what was never played it is 0.
         self._past = [0] * (max(int(window_s / _SLOT_S), _GRID_BACK) + 1)
         self._slot = 0
@@ -66,7 +67,14 @@ class GameHistory:
             self._possession = possession_after(play, side, scored, self._possession)
             self._over = self._over or play.ends_game
             self.folded += 1
+            if self.folded == self._turn_after:
+                self._expectation = self._turn_to
         return points
+
+    def turn(self, after: int, expectation: Expectation) -> None:
+        """Expect ``expectation`` once ``after`` plays are folded, which must not have been yet:
+        what was forecast before them stays as it was."""
+        self._turn_after, self._turn_to = after, expectation
 
     def observe(self, entry: BoardEntry) -> GameHistory:
         """The game where ``entry`` puts it: itself where its plays say the same.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbad.domain import Play
 
@@ -43,19 +43,34 @@ class GameLines:
     lines: Mapping[int, tuple[int, StatLine]] = field(default_factory=dict)
 
 
+class Starters(NamedTuple):
+    """Who of each side started, empty where that is not known yet; ``shown_by`` is how many leading
+    plays show all ten, 0 where they do not."""
+
+    home: Five = ()
+    away: Five = ()
+    shown_by: int = 0
+
+    @property
+    def fives(self) -> tuple[Five, Five]:
+        """Home, away."""
+        return self.home, self.away
+
+
 def game_lines(plays: Sequence[Play], home_id: int, away_id: int) -> GameLines:
     """Read who started and what everyone did."""
-    return GameLines(*starting_fives(plays, home_id, away_id), stat_lines(plays))
+    return GameLines(*find_starters(plays, home_id, away_id).fives, stat_lines(plays))
 
 
-def starting_fives(plays: Iterable[Play], home_id: int, away_id: int) -> tuple[Five, Five]:
+def find_starters(plays: Iterable[Play], home_id: int, away_id: int) -> Starters:
     """Who of each side started: the first five of the first period that did not come in for one.
 
-    Empty until five are known: a play more never changes a five that was told.
+    Once all ten are shown a play more never changes them.
     """
     fives: dict[int, list[int]] = {home_id: [], away_id: []}
     came_in: set[int] = set()
-    for play in plays:
+    shown_by = 0
+    for number, play in enumerate(plays, 1):
         if play.period > 1:
             break
         person, five = play.person_id, fives.get(play.team_id)
@@ -66,8 +81,13 @@ def starting_fives(plays: Iterable[Play], home_id: int, away_id: int) -> tuple[F
         # Technical fouls and ejections are also called on the bench.
         elif person not in came_in and person not in five and not _off_court(play):
             five.append(person)
-    home, away = (tuple(five[:5]) if len(five) >= 5 else () for five in fives.values())
-    return home, away
+            if all(len(five) >= 5 for five in fives.values()):
+                shown_by = number
+                break
+    home, away = (
+        tuple(five[:5]) if len(five) >= 5 else () for five in (fives[home_id], fives[away_id])
+    )
+    return Starters(home, away, shown_by)
 
 
 def stat_lines(plays: Iterable[Play]) -> dict[int, tuple[int, StatLine]]:

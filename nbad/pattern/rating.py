@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -81,11 +80,6 @@ class Ratings:
         self.learnt: set[str] = set()
         self._last_day: dict[int, int] = {}
 
-    @classmethod
-    def before(cls, results: Sequence[Result], start_utc: str) -> Ratings:
-        """The ratings from the results (in order of start) that were over by ``start_utc``."""
-        return RatingsTracker(results).before(start_utc)
-
     def expect(
         self,
         home_id: int,
@@ -138,8 +132,13 @@ class Ratings:
 
     def is_before(self, start_utc: str) -> bool:
         """Whether a summer lies between these ratings and a time."""
-        season = _season_at(start_utc)
+        season = season_at(start_utc)
         return season is not None and 0 < (season - self.season) % 100 <= 50 and self.season >= 0
+
+    @property
+    def home_points(self) -> float:
+        """What playing at home is worth now."""
+        return self._margin.common
 
     def table(self) -> list[TeamRating]:
         """Every team, best first."""
@@ -215,70 +214,6 @@ class Ratings:
         return points + (PLAYOFF_HOME_POINTS if playoffs else 0.0)
 
 
-class RatingsTracker:
-    """The ratings at any moment of a season, each result learnt once.
-
-    They start from ``base``: the model's own, or what the daemon kept. A season is 1,300 results:
-    learning them takes some 100 ms, learning last night's 1 ms. What was learnt before stays good
-    for a later schedule that begins with the same results.
-    """
-
-    def __init__(
-        self,
-        results: Sequence[Result] = (),
-        earlier: RatingsTracker | None = None,
-        base: Ratings | None = None,
-    ) -> None:
-        if earlier is not None and base is None:
-            base = earlier._base
-        start = Ratings() if base is None else base
-        self.results: Sequence[Result] = results
-        self._base: Ratings = start
-        # Who played in games whose plays were seen, by game id: learnt with their results.
-        self.lines: dict[str, GameLines] = {} if earlier is None else earlier.lines
-        self._results = [result for result in results if result.game_id not in start.learnt]
-        # How many results went into each of the kept ratings; the first is what they start from.
-        self._kept: dict[int, Ratings] = {0: start}
-        if earlier is not None and earlier._base is start:
-            same = 0
-            for old, new in zip(earlier._results, self._results, strict=False):
-                if old != new:
-                    break
-                same += 1
-            usable = {count: kept for count, kept in earlier._kept.items() if count <= same}
-            self._kept[max(usable)] = usable[max(usable)]
-
-    def before(self, start_utc: str) -> Ratings:
-        """The ratings from the results that were over by ``start_utc`` (RFC 3339, UTC)."""
-        over = _over_by(start_utc)
-        count = 0
-        while count < len(self._results) and self._results[count].start_utc <= over:
-            count += 1
-        if count not in self._kept or self._kept[count].is_before(start_utc):
-            known = max(kept for kept in self._kept if kept <= count)
-            ratings = self._kept[known].copy()
-            for result in self._results[known:count]:
-                lines = self.lines.get(result.game_id)
-                ratings.learn(result, game_day(result.start_utc), lines=lines)
-            if (season := _season_at(start_utc)) is not None:
-                ratings.begin(season)
-            self._kept[count] = ratings
-        return self._kept[count]
-
-    def expect(
-        self,
-        home_id: int,
-        away_id: int,
-        start_utc: str,
-        *,
-        fives: tuple[Five, Five] = ((), ()),
-        playoffs: bool = False,
-    ) -> Expectation:
-        """Expect a game that starts at ``start_utc``; the rest is as in :meth:`Ratings.expect`."""
-        day = game_day(start_utc)
-        return self.before(start_utc).expect(home_id, away_id, day, fives=fives, playoffs=playoffs)
-
-
 def home_share(day: int | None) -> float:
     """How much of home advantage a home side had on a day."""
     for first, last, share in _COURTS:
@@ -297,13 +232,14 @@ def is_playoff(game_id: str) -> bool:
     return game_id.startswith("004")
 
 
-def _season_at(start_utc: str) -> int | None:
+def season_at(start_utc: str) -> int | None:
     """The two digits of the season that is on at a time; None where that is unknown."""
     moment = _moment(start_utc)
     return None if moment is None else (moment.year - (moment.month < _FIRST_MONTH)) % 100
 
 
-def _over_by(start_utc: str) -> str:
+def over_by(start_utc: str) -> str:
+    """The latest start of the games that are over by ``start_utc``, in the same form."""
     moment = _moment(start_utc)
     return "9999" if moment is None else (moment - _OVER_AFTER).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -213,6 +213,25 @@ class Record(Section):
     )
 
 
+class State(Section):
+    """What the daemon remembers."""
+
+    path: Path | None = Field(
+        None,
+        description="a folder for the results it learnt and the last odds; empty: systemd's "
+        "StateDirectory, where there is one, else nothing is kept",
+    )
+
+
+class Odds(Section):
+    """The market's word on games to come."""
+
+    enabled: bool = Field(
+        True, description="read the feed's odds until tip-off and forecast from them too"
+    )
+    show: bool = Field(False, description="put the market beside the model in each game message")
+
+
 class Publish(Section):
     """The log in Redis that relays read, and who of several daemons writes it."""
 
@@ -260,5 +279,7 @@ class Config(Section):
     http: Http = Http()
     log: Log = Log()
     record: Record = Record()
+    state: State = State()
+    odds: Odds = Odds()
     publish: Publish = Publish()
     budgets_ms: BudgetsMs = BudgetsMs()

@@ -10,7 +10,7 @@ the stage that holds it adds its timing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nbad.pattern.history import GameHistory
+    from nbad.pattern.market import Line
 
 
 def _nothing() -> None:
@@ -61,13 +62,24 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Odds:
+    """What the market said of the games that it quoted, by game id, told or confirmed ``at`` (s
+    since the epoch)."""
+
+    lines: Mapping[str, Line]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Updates:
-    """The games that changed in one tick, parsed."""
+    """The games that changed in one tick, parsed; ``at`` is when, in s since the epoch."""
 
     tick: Tick
     games: tuple[Update, ...] = ()
     schedule: Schedule | None = None
     dropped: tuple[str, ...] = ()
+    odds: Odds | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class Pattern:
     moments that follow (elapsed game seconds); their rows are in the matrix from
     ``first_point_row`` on. ``start`` is the game before its first play, for whoever
     folds it anew; it is not to be changed. ``basis`` says what the game
-    was expected from.
+    was expected from; ``market`` is what the market said, None where that is not to be shown.
     """
 
     update: Update
@@ -91,6 +103,7 @@ class Pattern:
     first_point_row: int
     start: GameHistory
     basis: str = "rating"
+    market: Line | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from nbad.channels import Receiver, Sender
-from nbad.domain import Play, Schedule, Status, Update
+from nbad.domain import Play, Result, Status, Update
+from nbad.feed.schedule import COUNTS
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles, note_failed
 from nbad.pattern.features import FEATURES
 from nbad.pattern.history import GameHistory, Row
-from nbad.pattern.players import Five, game_lines, starting_fives
-from nbad.pattern.rating import Expectation, RatingsTracker, is_playoff
+from nbad.pattern.knowledge import Knowledge
+from nbad.pattern.market import Line, blend
+from nbad.pattern.players import Five, Starters, find_starters, game_lines
+from nbad.pattern.rating import Expectation, is_playoff
+from nbad.pattern.tracker import PlayedGame, RatingsTracker
 from nbad.stages.envelopes import Pattern, Patterns, Updates
 
 # A game is kept as it was every so many plays, for a correction to fold it anew from there: 1.5 KB
@@ -50,6 +54,17 @@ class Checkpoints:
                 self._checkpoints.append(history.copy())
         return kept, completed
 
+    def turn(self, after: int, expectation: Expectation) -> bool:
+        """From play ``after`` on expect ``expectation``; False, and nothing is done, where those
+        plays are folded already."""
+        if self.history.folded >= after:
+            return False
+        # Copies: who folds from the start keeps one, and learns by its being another.
+        self._checkpoints = [kept.copy() for kept in self._checkpoints]
+        for kept in (*self._checkpoints, self.history):
+            kept.turn(after, expectation)
+        return True
+
     @property
     def start(self) -> GameHistory:
         """The game before its first play."""
@@ -58,12 +73,15 @@ class Checkpoints:
 
 @dataclass(slots=True)
 class _Followed:
-    """What is kept of a game: its last update, what was expected of it, and its fold so far."""
+    """What is kept of a game: its last update, who starts, the market's line, what is expected
+    before it is known who starts and, once it is, from then on; and its fold so far."""
 
     update: Update
-    expectation: Expectation
+    starters: Starters
+    line: Line | None
+    expected: Expectation
+    with_starters: Expectation | None
     fold: Checkpoints
-    fives: tuple[Five, Five]
 
 
 class _Folded(NamedTuple):
@@ -76,15 +94,18 @@ class _Folded(NamedTuple):
     completed: list[tuple[float, Row]]
     start: GameHistory
     basis: str
+    line: Line | None
 
 
 class PatternTracker:
-    """Every game being followed. Bounded by the night: a dropped game leaves nothing behind."""
+    """Every game being followed. Bounded by the night: a dropped game leaves nothing behind but
+    its result."""
 
-    def __init__(self) -> None:
+    def __init__(self, knowledge: Knowledge | None = None) -> None:
         self._games: dict[str, _Followed] = {}
-        self._ratings = RatingsTracker()
-        self._made_with: tuple[str, float] | None = None
+        self._knowledge = knowledge or Knowledge()
+        self._window_s: float | None = None
+        self._model = ""
 
     def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
         """Fold a tick's updates, and the games whose fold failed, with the fault: such a game is
@@ -92,31 +113,31 @@ class PatternTracker:
         for game_id in updates.dropped:
             self._games.pop(game_id, None)
         runtime = updates.tick.runtime
-        window_s = runtime.config.pattern.window_s
-        made_with = (runtime.forecaster.name, window_s)
-        anew = made_with != self._made_with
-        self._made_with = made_with
-        if updates.schedule is not None or anew:
-            told = updates.schedule
-            results = self._ratings.results if told is None else told.results
-            self._ratings = RatingsTracker(results, self._ratings, runtime.forecaster.ratings)
+        self._knowledge.quotes.forget(updates.dropped)
+        anew = (runtime.forecaster.name, runtime.config.pattern.window_s) != (
+            self._model,
+            self._window_s,
+        )
+        self._model, self._window_s = runtime.forecaster.name, runtime.config.pattern.window_s
+        failed: list[tuple[str, Exception]] = []
+        rated_anew = self._learn(updates, failed) or anew
         fresh = {update.entry.game_id: update for update in updates.games}
         folded: list[_Folded] = []
-        failed: list[tuple[str, Exception]] = []
-        for game_id in sorted(set(fresh) | self._outdated(updates, anew=anew)):
+        for game_id in sorted(fresh.keys() | self._outdated(updates, anew, rated_anew)):
             update = fresh.get(game_id) or replace(self._games[game_id].update, corrected=False)
             try:
-                folded.append(self._fold_game(update, window_s, updates.schedule, anew=anew))
+                folded.append(self._fold_game(update, updates, anew=anew, rated_anew=rated_anew))
             except Exception as error:  # a fault in one game's work costs that game
                 self._games.pop(game_id, None)
                 failed.append((game_id, error))
         rows = [game.now.current() for game in folded]
         games = []
+        show = runtime.config.odds.show
         for row, game in enumerate(folded):
             moments = tuple(at for at, _ in game.completed)
             pattern = Pattern(
                 game.update, game.now.grid(), row, game.kept, moments, len(rows), game.start,
-                game.basis,
+                game.basis, game.line if show else None,
             )  # fmt: skip
             games.append(pattern)
             rows += [values for _, values in game.completed]
@@ -124,57 +145,117 @@ class PatternTracker:
         matrix = np.array(rows, dtype=np.float64).reshape(shape)
         return Patterns(updates.tick, tuple(games), matrix, updates.dropped), failed
 
+    def _learn(self, updates: Updates, failed: list[tuple[str, Exception]]) -> bool:
+        """Take in what the tick says of finished games and of the market; whether any rating may
+        be another than before."""
+        ratings, quotes = self._knowledge.ratings, self._knowledge.quotes
+        rated_anew = ratings.start_from(updates.tick.runtime.forecaster.ratings)
+        if updates.schedule is not None:
+            rated_anew |= ratings.hear(updates.schedule.results)
+        for update in updates.games:
+            try:
+                rated_anew |= _learn_final(ratings, update)
+            except Exception as error:  # what is folded of the game does not need it
+                failed.append((update.entry.game_id, error))
+        if updates.odds is not None:
+            quotes.hear(updates.odds.lines, updates.odds.at)
+        return rated_anew
+
     def _fold_game(
-        self, update: Update, window_s: float, schedule: Schedule | None, *, anew: bool
+        self, update: Update, updates: Updates, *, anew: bool, rated_anew: bool
     ) -> _Folded:
         entry = update.entry
         home, away = entry.home.team_id, entry.away.team_id
         known = self._games.get(entry.game_id)
         # Who starts shows in the first plays: once it does, and unless they change, it stays.
-        if known is not None and all(known.fives) and not update.corrected:
-            fives = known.fives
+        if known is not None and known.starters.shown_by and not update.corrected:
+            starters = known.starters
         else:
-            fives = starting_fives(update.plays, home, away)
-        if known is None or anew or schedule is not None or fives != known.fives:
-            expectation = self._expect(update, fives)
+            starters = find_starters(update.plays, home, away)
+        line = self._line(update, updates)
+        if (
+            known is None
+            or rated_anew
+            or line != known.line
+            or starters.shown_by != known.starters.shown_by
+            or starters.fives != known.starters.fives
+        ):
+            expected = self._expect(update, line, ((), ()))
+            shown = starters.shown_by > 0
+            with_starters = self._expect(update, line, starters.fives) if shown else None
         else:
-            expectation = known.expectation
-        if entry.status is Status.FINAL and update.plays:
-            self._ratings.lines[entry.game_id] = game_lines(update.plays, home, away)
-        if known is None or anew or expectation != known.expectation:
-            fold = Checkpoints(GameHistory(home, away, expectation, window_s))
-        else:
-            fold = known.fold
-        self._games[entry.game_id] = _Followed(update, expectation, fold, fives)
+            expected, with_starters = known.expected, known.with_starters
+        fold = None if known is None or anew else known.fold
+        if known is None or fold is None or expected != known.expected:
+            fold = None
+        elif with_starters is not None and known.with_starters is None:
+            if not fold.turn(starters.shown_by, with_starters):
+                fold = None
+        elif starters.shown_by != known.starters.shown_by or with_starters != known.with_starters:
+            fold = None
+        if fold is None:
+            assert self._window_s is not None
+            fold = Checkpoints(GameHistory(home, away, expected, self._window_s))
+            if with_starters is not None:
+                fold.turn(starters.shown_by, with_starters)
+        self._games[entry.game_id] = _Followed(
+            update, starters, line, expected, with_starters, fold
+        )
         kept, completed = fold.take(update.plays, update.unchanged)
         now = fold.history.observe(entry)
-        return _Folded(update, now, kept, completed, fold.start, expectation.basis)
+        return _Folded(update, now, kept, completed, fold.start, expected.basis, line)
 
-    def _outdated(self, updates: Updates, *, anew: bool) -> set[str]:
+    def _outdated(self, updates: Updates, anew: bool, rated_anew: bool) -> set[str]:
         """The games to be told again though nothing of them is new."""
         if anew:
             return set(self._games)
-        if updates.schedule is None:
-            return set()
-        games = self._games.items()
         return {
-            name
-            for name, game in games
-            if self._expect(game.update, game.fives) != game.expectation
+            game_id
+            for game_id, game in self._games.items()
+            if (line := self._line(game.update, updates)) != game.line
+            or (rated_anew and self._expect(game.update, line, ((), ())) != game.expected)
         }
 
-    def _expect(self, update: Update, fives: tuple[Five, Five]) -> Expectation:
+    def _line(self, update: Update, updates: Updates) -> Line | None:
+        """What the market said of a game before it began; nothing where it is not to be asked."""
+        if not updates.tick.runtime.config.odds.enabled:
+            return None
+        to_come = update.entry.status is Status.SCHEDULED
+        quotes = self._knowledge.quotes
+        return quotes.line(update.entry.game_id, to_come=to_come, now=updates.at)
+
+    def _expect(self, update: Update, line: Line | None, fives: tuple[Five, Five]) -> Expectation:
         entry = update.entry
         # Only results of games over before this one: its own can never touch its features.
         start = entry.start_utc or _NO_START
         home, away = entry.home.team_id, entry.away.team_id
         playoffs = is_playoff(entry.game_id)
-        return self._ratings.expect(home, away, start, fives=fives, playoffs=playoffs)
+        ratings = self._knowledge.ratings
+        return blend(ratings.expect(home, away, start, fives=fives, playoffs=playoffs), line)
 
 
-async def build_patterns(updates: Receiver[Updates], patterns: Sender[Patterns]) -> None:
-    """Fold each tick's updates into patterns."""
-    tracker = PatternTracker()
+def _learn_final(ratings: RatingsTracker, update: Update) -> bool:
+    """Learn a game that is over, or forget one that was taken back; whether that was news."""
+    entry = update.entry
+    if entry.status is not Status.FINAL:
+        return ratings.forget(entry.game_id)
+    home, away = entry.home, entry.away
+    start = entry.start_utc or (update.plays[0].actual if update.plays else "")
+    scores = entry.home_score, entry.away_score
+    if not entry.game_id.startswith(COUNTS) or 0 in scores or scores[0] == scores[1]:
+        return False
+    result = Result(entry.game_id, start, home.team_id, away.team_id, *scores)
+    plays = update.plays
+    lines = game_lines(plays, home.team_id, away.team_id) if plays else None
+    return ratings.learn(PlayedGame(result, lines))
+
+
+async def build_patterns(
+    updates: Receiver[Updates], patterns: Sender[Patterns], knowledge: Knowledge | None = None
+) -> None:
+    """Fold each tick's updates into patterns; ``knowledge`` is what is known of teams and games
+    before, and learns."""
+    tracker = PatternTracker(knowledge)
     troubles = Troubles()
     with updates, patterns:
         async for update in updates:

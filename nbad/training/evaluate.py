@@ -21,7 +21,7 @@ from nbad.training.baselines import (
     running_margins,
 )
 from nbad.training.recorded import FoldedGame
-from nbad.training.replay import Rows, rate
+from nbad.training.replay import Expected, Rows, rate
 from nbad.training.scores import (
     brier,
     crps,
@@ -123,7 +123,7 @@ def evaluate(
     chosen = rows[keep]
     basis: dict[str, int] = {}
     for number in np.unique(chosen.game):
-        of = told.market[number].basis
+        of = told.market.first[number].basis
         basis[of] = basis.get(of, 0) + 1
     return Evaluation(
         forecaster.name,
@@ -137,26 +137,33 @@ def evaluate(
     )
 
 
-def _ladder(known: Known, told: Rated) -> dict[str, list[Expectation]]:
+def _ladder(known: Known, told: Rated) -> dict[str, Expected]:
     """What the model is told of the two sides, from nothing up."""
     running = running_margins(known.games)
     alone = rate(known.games, known.results, with_fives=False).expected
     rungs = {
-        NO_RATING: [Expectation(HOME_POINTS, e.total, _BY_CHANCE_SD) for e in told.rating],
-        RUNNING: [
-            Expectation(float(margin), e.total, RUNNING_SD)
-            for margin, e in zip(running, told.rating, strict=True)
-        ],
+        NO_RATING: Expected.always(
+            [Expectation(HOME_POINTS, e.total, _BY_CHANCE_SD) for e in told.rating.first]
+        ),
+        RUNNING: Expected.always(
+            [
+                Expectation(float(margin), e.total, RUNNING_SD)
+                for margin, e in zip(running, told.rating.first, strict=True)
+            ]
+        ),
         RESULTS: alone,
     }
     if known.lines:
         rungs[FIVES] = told.rating
-        rungs[LINE] = [
-            Expectation(line.margin, line.total or e.total, LINE_SD) if line is not None else e
-            for line, e in zip(
-                (known.lines.get(game.game_id) for game in known.games), told.rating, strict=True
-            )
-        ]
+        lines = [known.lines.get(game.game_id) for game in known.games]
+        first, then = (
+            [
+                Expectation(line.margin, line.total or e.total, LINE_SD) if line is not None else e
+                for line, e in zip(lines, of, strict=True)
+            ]
+            for of in (told.rating.first, told.rating.then)
+        )
+        rungs[LINE] = Expected(first, then)
     return rungs
 
 

@@ -42,8 +42,8 @@ class FoldedGame:
     """A game as rows: what is kept of its plays, a hundredth of their size.
 
     ``matrix`` is of shape (rows, features), as the pattern builder made it at the moments ``at``
-    (elapsed seconds), expecting nothing; ``lines`` says who played; ``regulation`` is the margin
-    at the end of regulation.
+    (elapsed seconds), expecting nothing; from row ``shown_from`` on its plays had shown who
+    started; ``lines`` says who played; ``regulation`` is the margin at the end of regulation.
     """
 
     game_id: str
@@ -53,6 +53,7 @@ class FoldedGame:
     regulation: int
     at: NDArray[np.float64]
     matrix: NDArray[np.float64]
+    shown_from: int
     lines: GameLines
     day: int | None
     tip_minute: int | None

@@ -15,7 +15,7 @@ from nbad.pattern.clock import REGULATION_S, elapsed_s
 from nbad.pattern.features import INDEX
 from nbad.pattern.history import SERIES_STEP_S, GameHistory, Row
 from nbad.pattern.market import Line, blend
-from nbad.pattern.players import GameLines, game_lines
+from nbad.pattern.players import GameLines, find_starters, stat_lines
 from nbad.pattern.rating import Expectation, Ratings, is_playoff, season_of
 from nbad.training.recorded import FoldedGame, RecordedGame, game_days
 from nbad.training.results import PlayedGame
@@ -38,7 +38,8 @@ class Rows:
     ``matrix`` is of shape (rows, features); ``game`` is the number of the row's game in the games
     replayed: what is split is games, never rows. ``at`` is the row's moment in elapsed seconds;
     ``grid`` is true on the 30-second grid of regulation, which is what is scored. ``weight`` sums
-    to one per 30 s of game clock. ``regulation`` is the margin at the end of regulation.
+    to one per 30 s of game clock. ``regulation`` is the margin at the end of regulation; ``shown``
+    is true once the plays had shown who started.
     """
 
     matrix: Matrix
@@ -49,11 +50,12 @@ class Rows:
     margin: Matrix
     total: Matrix
     regulation: Matrix
+    shown: NDArray[np.bool_]
 
     def __getitem__(self, keep: NDArray[np.bool_]) -> Rows:
         return Rows(
             self.matrix[keep], self.game[keep], self.at[keep], self.grid[keep], self.weight[keep],
-            self.margin[keep], self.total[keep], self.regulation[keep],
+            self.margin[keep], self.total[keep], self.regulation[keep], self.shown[keep],
         )  # fmt: skip
 
     @property
@@ -61,12 +63,26 @@ class Rows:
         """Whether the home side won, shape (rows,)."""
         return self.margin > 0
 
-    def expecting(self, expected: Sequence[Expectation]) -> Rows:
+    def expecting(self, expected: Expected) -> Rows:
         """The same rows, something else expected of their games."""
-        told = np.array([(e.margin, e.margin_sd, e.total) for e in expected]).reshape(-1, 3)
+        first, then = _as_array(expected.first), _as_array(expected.then)
         matrix = self.matrix.copy()
-        matrix[:, _EXPECTED] = told[self.game]
+        matrix[:, _EXPECTED] = np.where(self.shown[:, None], then[self.game], first[self.game])
         return replace(self, matrix=matrix)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is expected of some games, in their order: at ``first``, and ``then``, once the plays
+    have shown who started."""
+
+    first: list[Expectation]
+    then: list[Expectation]
+
+    @classmethod
+    def always(cls, expected: list[Expectation]) -> Expected:
+        """The same whoever starts."""
+        return cls(expected, expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,7 @@ class Season:
     """What was known before each of some games, in their order: what the ratings expected, and
     the ratings after all of them."""
 
-    expected: list[Expectation]
+    expected: Expected
     after: Ratings
 
 
@@ -103,7 +119,7 @@ def rate(
     if beyond or all(game.day is not None for game in games):
         # A day that is not known comes first: it must not see what may lie after it.
         order.sort(key=lambda each: (each[0] is not None, each[0] or 0, each[1]))
-    expected = [_NOTHING] * len(games)
+    first, then = [_NOTHING] * len(games), [_NOTHING] * len(games)
     today: list[tuple[Result, GameLines | None]] = []
     day_of_results: int | None = None
     for day, game_id, number in order:
@@ -116,24 +132,30 @@ def rate(
             game = games[number]
             if game_id.startswith(COUNTS):
                 ratings.begin(season_of(game_id))
-            expected[number] = ratings.expect(
-                game.home_id, game.away_id, day, playoffs=is_playoff(game_id),
-                fives=(game.lines.home_five, game.lines.away_five) if with_fives else ((), ()),
-            )  # fmt: skip
+            fives = (game.lines.home_five, game.lines.away_five) if with_fives else ((), ())
+            for into, known in ((first, ((), ())), (then, fives)):
+                into[number] = ratings.expect(
+                    game.home_id, game.away_id, day, fives=known, playoffs=is_playoff(game_id)
+                )
         if game_id.startswith(COUNTS) and game_id not in ratings.learnt:
             told = results.get(game_id)
             result = told.result if told is not None else _result(games[number])
             today.append((result, lines))
     for result, lines in today:
         ratings.learn(result, day_of_results, lines=lines)
-    return Season(expected, ratings)
+    return Season(Expected(first, then), ratings)
 
 
 def with_market(
-    games: Sequence[FoldedGame], rated: Sequence[Expectation], lines: Mapping[str, Line]
-) -> list[Expectation]:
+    games: Sequence[FoldedGame], rated: Expected, lines: Mapping[str, Line]
+) -> Expected:
     """What is expected of each game where the market's ``lines``, by game id, are known too."""
-    return [blend(e, lines.get(game.game_id)) for game, e in zip(games, rated, strict=True)]
+    told = [lines.get(game.game_id) for game in games]
+    first, then = (
+        [blend(e, line) for e, line in zip(of, told, strict=True)]
+        for of in (rated.first, rated.then)
+    )
+    return Expected(first, then)
 
 
 def thinned(rows: Rows) -> Rows:
@@ -152,23 +174,26 @@ def joined(*parts: Rows) -> Rows:
 def fold_game(game: RecordedGame) -> FoldedGame:
     """Fold a game, expecting nothing of it: every 30 s, in the last two minutes every 5 s."""
     at, rows = [], []
-    regulation = 0
+    regulation, shown_from = 0, 0
     for play in game.plays:
         if play.period <= 4:
             regulation = play.home - play.away
-    for moment, row in _rows(game):
+    starters = find_starters(game.plays, game.home_id, game.away_id)
+    for moment, row, folded in _rows(game):
+        if not 0 < starters.shown_by <= folded:
+            shown_from += 1  # rows come in their order
         at.append(moment)
         rows.append(row)
-    lines = game_lines(game.plays, game.home_id, game.away_id)
+    lines = GameLines(*starters.fives, stat_lines(game.plays))
     return FoldedGame(
         game.game_id, game.home_id, game.away_id, game.final, regulation, np.array(at),
-        np.array(rows), lines, game.day, game.tip_minute,
+        np.array(rows), shown_from, lines, game.day, game.tip_minute,
     )  # fmt: skip
 
 
 def replay(
     games: Sequence[FoldedGame],
-    expected: Sequence[Expectation],
+    expected: Expected,
     results: Mapping[str, PlayedGame] | None = None,
     progress: Progress = iter,
 ) -> Rows:
@@ -193,6 +218,7 @@ def replay(
         home + away,
         # A game without an overtime ended as the league says, whatever its last play said.
         np.where(regulation == 0, 0.0, home - away),
+        np.concatenate([np.arange(len(game.at)) >= game.shown_from for game in games]),
     )
     return rows.expecting(expected)
 
@@ -210,13 +236,21 @@ def _result(game: FoldedGame) -> Result:
     return Result(game.game_id, "", game.home_id, game.away_id, *game.final)
 
 
-def _rows(game: RecordedGame) -> Iterator[tuple[float, Row]]:
+def _as_array(expected: Sequence[Expectation]) -> Matrix:
+    """Margin, its doubt and total, shape (games, 3)."""
+    return np.array([(e.margin, e.margin_sd, e.total) for e in expected]).reshape(-1, 3)
+
+
+def _rows(game: RecordedGame) -> Iterator[tuple[float, Row, int]]:
+    """Each moment, its row, and how many plays were folded by then."""
     history = GameHistory(game.home_id, game.away_id, _NOTHING, WINDOW_S)
     next_fine = _FINE_FROM_S
     for play in game.plays:
         elapsed = elapsed_s(play.period, play.clock_s)
         while next_fine < min(elapsed, REGULATION_S):
             if next_fine % SERIES_STEP_S:
-                yield next_fine, history.row(next_fine)
+                yield next_fine, history.row(next_fine), history.folded
             next_fine += _FINE_STEP_S
-        yield from history.fold([play])
+        folded = history.folded
+        for moment, row in history.fold([play]):
+            yield moment, row, folded

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from nbad.model.forecaster import FACTS, RATINGS, TREES, Forecaster, Matrix
 from nbad.model.proof import fingerprints
 from nbad.pattern.market import Line
-from nbad.pattern.rating import Expectation, Ratings
+from nbad.pattern.rating import Ratings
 from nbad.training.fit import fit
 from nbad.training.recorded import FoldedGame
-from nbad.training.replay import Rows, joined, rate, replay, thinned, with_market
+from nbad.training.replay import Expected, Rows, joined, rate, replay, thinned, with_market
 from nbad.training.results import PlayedGame
 
 FOLDS = 8
@@ -49,8 +49,8 @@ class Rated:
     they did; and the ratings after all games."""
 
     rows: Rows
-    rating: list[Expectation]
-    market: list[Expectation]
+    rating: Expected
+    market: Expected
     after: Ratings
 
     def to_learn_from(self, keep: Mask) -> Rows:

@@ -27,6 +27,7 @@ from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
 from nbad.stream import wire
 from nbad.web.openapi import DOCUMENT
+from nbad.web.ratings import ratings_table
 from nbad.web.status import Live
 
 _TYPES = {
@@ -111,6 +112,17 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
             }
         )
 
+    async def ratings(request: Request) -> Response:
+        tick = live.tick
+        if live.ratings is None or tick is None:
+            if live.ratings is None:
+                return _json({"error": "a relay has no ratings: ask the daemon"}, 404)
+            return _json({"error": "no tick has been served yet"}, 503)
+        tracker = live.ratings
+        model = tick.runtime.forecaster.name
+        told = ratings_table(tracker.newest(), model, tracker.learnt)
+        return _tagged(request, orjson.dumps(told), "application/json")
+
     async def livez(_: Request) -> Response:
         return _json({"status": "alive"})
 
@@ -130,6 +142,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/v1/games/{game_id}": game,
         "/v1/games/{game_id}/plays": plays,
         "/v1/games/{game_id}/plays.csv": plays_csv,
+        "/v1/ratings": ratings,
         "/v1/stats": stats,
         "/v1/about": about,
         "/v1/openapi.json": openapi,
@@ -248,6 +261,14 @@ def _file(
         return Response(body, headers=headers)
 
     return send
+
+
+def _tagged(request: Request, body: bytes, kind: str) -> Response:
+    """An answer with an ETag: 304 to whoever has it already."""
+    headers = {"etag": f'"{sha256(body).hexdigest()[:16]}"', "cache-control": "no-cache"}
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=kind)
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

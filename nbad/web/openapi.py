@@ -69,6 +69,34 @@ _PLAYS = {
         },
     },
 }
+_RATINGS: dict[str, Any] = {
+    "type": "object",
+    "required": ["model", "season", "learnt", "home_points", "teams"],
+    "properties": {
+        "model": _TEXT,
+        "season": {"type": ["string", "null"], "description": "of the newest result, as 2026-27"},
+        "learnt": {"type": "integer", "description": "results beyond those in the model"},
+        "home_points": {"type": "number", "description": "what playing at home is worth"},
+        "teams": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["rank", "team_id", "tricode", "name", "points", "sd"],
+                "properties": {
+                    "rank": {"type": "integer", "minimum": 1},
+                    "team_id": {"type": "integer"},
+                    "tricode": _TEXT,
+                    "name": _TEXT,
+                    "points": {
+                        "type": "number",
+                        "description": "margin to expect against an average team on neutral ground",
+                    },
+                    "sd": {"type": "number", "description": "its standard deviation"},
+                },
+            },
+        },
+    },
+}
 _GAME_ID = [{"name": "game_id", "in": "path", "required": True, "schema": _TEXT}]
 _READY = {
     "type": "object",
@@ -145,6 +173,20 @@ DOCUMENT: dict[str, Any] = {
                 },
             },
             "parameters": _GAME_ID,
+        },
+        "/v1/ratings": {
+            "get": {
+                "summary": "The strength of every team as it is known now, best first",
+                "parameters": [
+                    {"name": "If-None-Match", "in": "header", "required": False, "schema": _TEXT}
+                ],
+                "responses": {
+                    "200": _response("the table", _RATINGS),
+                    "304": {"description": "as the ETag sent"},
+                    "404": _response("a relay has none", _ERROR),
+                    "503": _response("no tick has been served yet", _ERROR),
+                },
+            }
         },
         "/v1/stats": _get(
             "Latency of each pipeline stage, and of news from its source to its message, in ms",

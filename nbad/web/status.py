@@ -13,6 +13,7 @@ from nbad.observe.freshness import waits_s
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
+from nbad.pattern.tracker import RatingsTracker
 from nbad.stream.hub import Hub
 
 # A tick passes at least every 10 s, asleep or not (the poller's beat).
@@ -21,11 +22,12 @@ _STUCK_S = 30.0
 
 @dataclass(slots=True)
 class Live:
-    """The night, the figures, and the last tick that was served."""
+    """The night, the figures, the teams' ratings (a relay has none), and the last tick served."""
 
     hub: Hub
     statistics: Statistics
     metrics: Metrics
+    ratings: RatingsTracker | None = None
     tick: Tick | None = None
     unready_too: Callable[[], list[str]] = list  # why else it should not be asked
     served_at: float = field(default_factory=trio.current_time)

@@ -1,0 +1,83 @@
+"""``nbad ratings``: the strength of every team, as a model or a running daemon knows it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``ratings``."""
+    parser = subparsers.add_parser(
+        "ratings",
+        help="the strength of every team, as the model or a running daemon knows it",
+        description="Lists every team, best first: the margin to expect against an average team on"
+        " neutral ground, in points, and its standard deviation. Without a URL: as the model knows"
+        " them at the end of the games it learnt from.",
+    )
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help="a running daemon's HTTP address: what it knows now"
+    )
+    parser.add_argument("--model", type=Path, help="the model's folder (default: the bundled one)")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes: 0, 69 no daemon there, 78 no such model."""
+    if args.url:
+        try:
+            told = from_daemon(args.url)
+        except ValueError as error:
+            return end("ratings", UNAVAILABLE, str(error))
+    else:
+        from nbad.model.forecaster import Forecaster, ModelError
+        from nbad.web.ratings import ratings_table
+
+        try:
+            forecaster = Forecaster.load(args.model)
+        except ModelError as error:
+            return end("ratings", CONFIG, str(error))
+        told = ratings_table(forecaster.ratings, forecaster.name, 0)
+    if args.json:
+        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in table(told)))
+    return OK
+
+
+def from_daemon(url: str) -> dict[str, Any]:
+    """Ask a daemon for ``/v1/ratings``; ``ValueError`` where it does not answer as one."""
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/v1/ratings", timeout=5.0)
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        told["teams"][:1]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        hint = "is the daemon running, and is this its [http] address?"
+        raise ValueError(f"{url}: expected a daemon's ratings, was: {error}; {hint}") from None
+    return told
+
+
+def table(told: dict[str, Any]) -> list[str]:
+    """The ratings in columns."""
+    learnt = f", {told['learnt']} results since" if told["learnt"] else ""
+    lines = [
+        f"{told['model']}: season {told['season'] or 'unknown'}{learnt};"
+        f" home is worth {told['home_points']:.1f} points",
+        f"{'':4}{'team':5}{'points':>7}{'sd':>6}",
+    ]
+    lines += [
+        f"{team['rank']:>3} {team['tricode']:5}{team['points']:+7.1f}{team['sd']:6.1f}"
+        f"  {team['name']}"
+        for team in told["teams"]
+    ]
+    return lines

@@ -1,0 +1,1 @@
+"""What the daemon remembers between two runs, in one file of its state directory."""

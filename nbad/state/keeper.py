@@ -1,0 +1,140 @@
+"""The state directory: read once at the start, written whenever something was learnt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+import trio
+
+from nbad.observe.troubles import Troubles
+from nbad.pattern.knowledge import Knowledge
+from nbad.pattern.quotes import Quote
+from nbad.pattern.rating import Ratings
+from nbad.pattern.tracker import PlayedGame
+from nbad.settings.current import Settings
+from nbad.settings.schema import State
+from nbad.state.format import MOST_BYTES, StateError, decode, encode
+
+log = structlog.get_logger()
+
+FILE = "knowledge.json"
+# A final is worth a write at once; what comes within this time of one goes with the next.
+_REST_S = 0.5
+
+
+def state_folder(state: State, environ: Mapping[str, str]) -> Path | None:
+    """Where the state is kept: what is configured, else what systemd gave; None: nowhere."""
+    if state.path is not None:
+        return state.path
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else None
+
+
+def read_knowledge(folder: Path | None, base: Ratings) -> Knowledge:
+    """What is kept in ``folder``, rated from ``base``, the model's ratings. Blocks.
+
+    A file that cannot be believed is logged and put aside as ``….unreadable``: then, as without
+    one, nothing is known but what the model does.
+    """
+    knowledge = Knowledge()
+    if folder is not None and (content := _read(folder / FILE)) is not None:
+        try:
+            knowledge = decode(content)
+        except StateError as error:
+            log.error("state_unreadable", path=str(folder / FILE), reason=str(error))  # noqa: TRY400
+            with contextlib.suppress(OSError):
+                (folder / FILE).replace(folder / f"{FILE}.unreadable")
+        else:
+            log.info("state_read", path=str(folder / FILE), games=len(knowledge.ratings.games))
+    knowledge.quotes.forget_old(time.time())
+    knowledge.ratings.start_from(base)
+    knowledge.ratings.newest()  # learnt here, where nobody waits for a tick
+    return knowledge
+
+
+def write(folder: Path, games: Sequence[PlayedGame], quotes: Mapping[str, Quote]) -> None:
+    """Put the file in its place, whole or not at all, also where the power fails. Blocks.
+
+    Raises OSError.
+    """
+    content = encode(games, quotes)
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{FILE}.new"
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / FILE)
+    entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(entry)
+    finally:
+        os.close(entry)
+
+
+class Keeper:
+    """Writes what is known to the state directory, beside the pipeline."""
+
+    def __init__(
+        self, knowledge: Knowledge, settings: Settings, environ: Mapping[str, str]
+    ) -> None:
+        self._knowledge = knowledge
+        self._settings = settings
+        self._environ = environ
+        self._kept: tuple[Path, int] | None = None
+        self._news = trio.Event()
+        self._troubles = Troubles()
+        folder = state_folder(settings.current.config.state, environ)
+        if folder is not None and (folder / FILE).exists():
+            self._kept = folder, knowledge.version
+
+    def wake(self) -> None:
+        """A tick was served: something may have been learnt."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write after each change, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            await self.keep()
+            await trio.sleep(_REST_S)
+
+    async def keep(self) -> None:
+        """Write now what was not yet; trouble with the disk is logged and lived with.
+
+        Cancelled meanwhile, the write goes on to its end in its thread.
+        """
+        folder = state_folder(self._settings.current.config.state, self._environ)
+        if folder is None or self._kept == (folder, self._knowledge.version):
+            return
+        version = self._knowledge.version
+        games, quotes = self._knowledge.ratings.games, self._knowledge.quotes.used
+        try:
+            await trio.to_thread.run_sync(write, folder, games, quotes, abandon_on_cancel=True)
+        except OSError as error:
+            self._troubles.note("state_unwritable", "state", path=str(folder), error=str(error))
+            return
+        self._kept = folder, version
+        self._troubles.over("state", what="state")
+
+
+def _read(file: Path) -> bytes | None:
+    """None where there is no file; one that cannot be read is logged."""
+    try:
+        with file.open("rb") as source:
+            content = source.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.error("state_unreadable", path=str(file), reason=str(error))  # noqa: TRY400
+        return None
+    if len(content) > MOST_BYTES:
+        log.error("state_unreadable", path=str(file), reason=f"more than {MOST_BYTES} bytes")
+        return None
+    return content
