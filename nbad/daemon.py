@@ -22,6 +22,7 @@ from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
 from nbad.publish.publisher import Publisher
+from nbad.recording.keeper import Keeper
 from nbad.recording.recorder import Recorder
 from nbad.reloading import Reloads, load
 from nbad.settings.current import Runtime, Settings
@@ -120,7 +121,9 @@ async def _run(
         # Before the pipeline: /readyz says why it is not ready yet.
         await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
         nursery.start_soon(publisher.run)
-        served = _on_tick_served(notifier, live, collector, publisher)
+        keeper = Keeper(settings)
+        nursery.start_soon(keeper.run)
+        served = _on_tick_served(notifier, live, collector, publisher, keeper)
         recorder = Recorder(settings)
         recording = await nursery.start(recorder.run)
         serve = partial(
@@ -135,7 +138,7 @@ async def _run(
 
 
 def _on_tick_served(
-    notifier: Notifier, live: Live, collector: Collector, publisher: Publisher
+    notifier: Notifier, live: Live, collector: Collector, publisher: Publisher, keeper: Keeper
 ) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
@@ -150,6 +153,7 @@ def _on_tick_served(
             publisher.entries, publisher.backlog.lost, publisher.failures, leading=publisher.leading
         )
         publisher.note_tick(tick)
+        keeper.note(live.hub.journal)
         total = (now - tick.started) * 1e3
         hub = live.hub
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
