@@ -134,7 +134,7 @@ def games(folder: Path, most: int = MOST_GAMES) -> list[KeptGame]:
             " ORDER BY night DESC, start_utc, game_id LIMIT ?",
             [most],
         )
-        return [KeptGame(*row[:-1], orjson.loads(row[-1])) for row in found]
+        return [_kept(row) for row in found]
 
 
 def night(folder: Path, date: str) -> list[WholeGame]:
@@ -158,7 +158,7 @@ def _whole(folder: Path, which: str, value: str) -> list[WholeGame]:
         )
         return [
             WholeGame(
-                KeptGame(*row[:-3], orjson.loads(row[-3])),
+                _kept(row),
                 _unpacked(row[-2]),
                 _unpacked(row[-1]),
             )
@@ -191,6 +191,11 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
             yield file
     except (sqlite3.Error, OSError, ValueError, TypeError, zlib.error) as error:
         raise NightsError(f"{path}: {error}") from error
+
+
+def _kept(row: tuple[Any, ...]) -> KeptGame:
+    values = dict(zip(_COLUMNS, row, strict=False))
+    return KeptGame(**values | {"said": orjson.loads(values["said"])})
 
 
 def _unpacked(blob: bytes) -> bytes:
