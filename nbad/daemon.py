@@ -22,6 +22,7 @@ from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
 from nbad.publish.publisher import Publisher
+from nbad.recording.keeper import NightKeeper
 from nbad.recording.recorder import Recorder
 from nbad.reloading import Reloads, load
 from nbad.settings.current import Runtime, Settings
@@ -126,8 +127,10 @@ async def _run(
         # Before the pipeline: /readyz says why it is not ready yet.
         await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
         nursery.start_soon(publisher.run)
-        served = _on_tick_served(notifier, live, collector, publisher, keeper)
+        nights = NightKeeper(settings)
+        nursery.start_soon(nights.run)
         nursery.start_soon(keeper.run)
+        served = _on_tick_served(notifier, live, collector, publisher, keeper, nights)
         recorder = Recorder(settings)
         recording = await nursery.start(recorder.run)
         serve = partial(
@@ -143,7 +146,12 @@ async def _run(
 
 
 def _on_tick_served(
-    notifier: Notifier, live: Live, collector: Collector, publisher: Publisher, keeper: Keeper
+    notifier: Notifier,
+    live: Live,
+    collector: Collector,
+    publisher: Publisher,
+    keeper: Keeper,
+    nights: NightKeeper,
 ) -> Callable[[Tick], None]:
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
@@ -159,6 +167,7 @@ def _on_tick_served(
         )
         publisher.note_tick(tick)
         keeper.wake()
+        nights.note(live.hub.journal)
         total = (now - tick.started) * 1e3
         hub = live.hub
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"

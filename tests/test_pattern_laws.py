@@ -17,6 +17,7 @@ from nbad.pattern.clock import elapsed_s, remaining_s
 from nbad.pattern.features import FEATURES, INDEX
 from nbad.pattern.history import GameHistory, Row
 from nbad.pattern.rating import Expectation, Ratings
+from nbad.pattern.tracker import PlayedGame, RatingsTracker
 from nbad.simulator import simulate_night
 from nbad.stages.patterns import Checkpoints
 
@@ -197,13 +198,17 @@ def test_quantiles_are_in_order_and_agree_with_the_probability(forecaster: Forec
         assert (forecast.home_win > 0.5) == (forecast.margin.p50 > 0)
 
 
+def rated(results: list[Result]) -> RatingsTracker:
+    return RatingsTracker(games=map(PlayedGame, results))
+
+
 def test_a_games_own_result_cannot_touch_its_features() -> None:
     before = [Result("0022500001", "2026-01-01T00:00:00Z", 1, 2, 100, 90)]
     own = Result("0022500002", "2026-01-02T00:00:00Z", 1, 2, 150, 50)
     later = Result("0022500003", "2026-01-03T00:00:00Z", 1, 2, 150, 50)
     start = own.start_utc
-    expected = Ratings.before(before, start).expect(1, 2)
-    assert Ratings.before([*before, own, later], start).expect(1, 2) == expected
+    expected = rated(before).before(start).expect(1, 2)
+    assert rated([*before, own, later]).before(start).expect(1, 2) == expected
     assert expected.margin > Ratings().expect(1, 2).margin
 
 

@@ -15,7 +15,8 @@ from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.settings.schema import Config, Http, Server
 from nbad.stages.server import open_hub
-from nbad.web.app import HEADERS, make_app
+from nbad.web.app import make_app
+from nbad.web.pages import HEADERS
 from nbad.web.status import Live
 
 DATA = ("/", "/v1/games", "/v1/games/0022500001", "/v1/stats", "/v1/about", "/v1/openapi.json")

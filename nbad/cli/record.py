@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return end("record", USAGE, f"{folder}: expected a folder to write to, was: {error}")
-    record = runtime.config.record.model_copy(update={"path": folder})
+    record = runtime.config.record.model_copy(update={"path": folder, "payloads": True})
     config = runtime.config.model_copy(update={"record": record})
     trio.run(_record, type(runtime)(config, runtime.forecaster))
     return OK

@@ -54,7 +54,8 @@ class Recorder:
 
     def put(self, arrival: Arrival) -> None:
         """Take a payload; costs a list's append."""
-        if self._settings.current.config.record.path is None:
+        record = self._settings.current.config.record
+        if record.path is None or not record.payloads:
             return
         if self._bytes + len(arrival.body) > _MOST_BYTES:
             self._lost += 1

@@ -203,7 +203,12 @@ class Record(Section):
     """What is kept of the feed."""
 
     path: Path | None = Field(
-        None, description="a folder for every payload the feed sent; empty: nothing is kept"
+        None,
+        description="a folder for every payload the feed sent and for past nights; empty: nothing "
+        "is kept",
+    )
+    payloads: bool = Field(
+        True, description="false: keep past nights only (some 30 KB a game), no payloads"
     )
     keep_days: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = Field(
         0.0, description="delete recordings older than this, in days; 0: none"

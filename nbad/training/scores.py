@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbad.model.forecaster import Distribution
 from nbad.model.normal import normal_cdf
-from nbad.training.replay import Rows
+
+if TYPE_CHECKING:
+    from nbad.model.forecaster import Distribution
+    from nbad.training.replay import Rows
 
 Matrix = NDArray[np.float64]
 _BINS = 10

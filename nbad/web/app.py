@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
-from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -26,42 +24,20 @@ from nbad import __version__
 from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
 from nbad.stream import wire
+from nbad.web import nights
 from nbad.web.openapi import DOCUMENT
+from nbad.web.pages import page_routes
 from nbad.web.ratings import ratings_table
 from nbad.web.status import Live
 
-_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-    "ts": "text/plain; charset=utf-8",
-}
-# The page loads nothing from elsewhere, and nobody frames it; the stream is on another port. A
-# page that is to be framed gives a policy of its own.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = (
-    ("content-security-policy", _POLICY),
-    ("x-content-type-options", "nosniff"),
-    ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cache-control", "no-store"),
-)
-"""What every answer has, where it does not say otherwise."""
 # Open to all, where the rest wants a token: the health checks, and the page's own files, which are
 # part of the package and hold no data.
 _OPEN = {"/livez", "/readyz"}
-# The one page that others may show within theirs: a game by itself, which holds no secret. Where a
-# policy names the frame's ancestors, browsers pass over x-frame-options.
-_EMBED_POLICY = _POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
 
 
 def make_app(live: Live, settings: Settings) -> ASGIApp:
     """The application that shows ``live``, to those whom ``settings`` let in."""
+    past = nights.Nights(settings)
 
     async def games(_: Request) -> Response:
         night = live.hub.journal
@@ -72,29 +48,39 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         game_id = request.path_params["game_id"]
         whole = live.hub.journal.whole(game_id)
         if whole is None:
-            return _no_game(game_id)
+            kept = await past.game(game_id)
+            if kept is None:
+                return _no_game(game_id)
+            whole = kept.game
         return Response(whole, media_type="application/json")
 
     async def plays(request: Request) -> Response:
         game_id = request.path_params["game_id"]
-        rows = live.hub.journal.play_rows(game_id)
-        if rows is None:
-            return _no_game(game_id)
         start = request.query_params.get("from", "0")
         if not (start.isascii() and start.isdecimal()) or len(start) > 6:
             return _json({"error": f"from: expected a number of plays, was {start!r}"}, 400)
+        rows = await play_rows(game_id)
+        if rows is None:
+            return _no_game(game_id)
         body = wire.encode_plays(game_id, rows[int(start) :])
         return Response(body, media_type="application/json")
 
     async def plays_csv(request: Request) -> Response:
         game_id = request.path_params["game_id"]
-        rows = live.hub.journal.play_rows(game_id)
+        rows = await play_rows(game_id)
         if rows is None:
             return _no_game(game_id)
         text = io.StringIO(newline="")
         csv.writer(text).writerows([wire.PLAY_COLUMNS, *rows])
         headers = {"content-disposition": f'attachment; filename="{game_id}.csv"'}
         return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+    async def play_rows(game_id: str) -> list[tuple[Any, ...]] | None:
+        rows = live.hub.journal.play_rows(game_id)
+        if rows is not None:
+            return rows
+        kept = await past.game(game_id)
+        return None if kept is None else [tuple(row) for row in orjson.loads(kept.plays)["plays"]]
 
     async def stats(_: Request) -> Response:
         now, kept = trio.current_time(), live.statistics
@@ -139,9 +125,10 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
 
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/v1/games": games,
-        "/v1/games/{game_id}": game,
-        "/v1/games/{game_id}/plays": plays,
-        "/v1/games/{game_id}/plays.csv": plays_csv,
+        "/v1/games/{game_id}": nights.readable(game),
+        "/v1/games/{game_id}/plays": nights.readable(plays),
+        "/v1/games/{game_id}/plays.csv": nights.readable(plays_csv),
+        **nights.routes(past),
         "/v1/ratings": ratings,
         "/v1/stats": stats,
         "/v1/about": about,
@@ -150,7 +137,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/readyz": readyz,
         "/metrics": metrics,
     }
-    page = _page()
+    page = page_routes(live.hub.journal, past)
     app = Starlette(
         routes=[*(Route(path, end) for path, end in routes.items()), *page],
         exception_handlers={HTTPException: _refused},
@@ -224,45 +211,6 @@ def _token(headers: Headers, query: bytes) -> bytes | None:
     return brought(headers.get("authorization", ""), asked.get("token", [""])[-1])
 
 
-def _page() -> list[Route]:
-    """The files of the page, read once: they are part of the package."""
-    routes = []
-    for file in files("nbad.web").joinpath("static").iterdir():
-        kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind is None:
-            continue
-        body = file.read_bytes()
-        if file.name == "index.html":
-            routes += [Route(path, _file(body, kind)) for path in ("/", "/game/{game_id}")]
-            routes.append(Route("/embed/{game_id}", _file(body, kind, _EMBED_POLICY)))
-        else:
-            routes.append(Route(f"/{file.name}", _file(body, kind)))
-    return routes
-
-
-def _file(
-    body: bytes, kind: str, policy: str = _POLICY
-) -> Callable[[Request], Awaitable[Response]]:
-    tag = f'"{sha256(body).hexdigest()[:16]}"'
-    packed = gzip.compress(body, 9, mtime=0)
-    headers = {
-        "content-type": kind,
-        "content-security-policy": policy,
-        "cache-control": "no-cache",
-        "etag": tag,
-        "vary": "accept-encoding",
-    }
-
-    async def send(request: Request) -> Response:
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed, headers={**headers, "content-encoding": "gzip"})
-        return Response(body, headers=headers)
-
-    return send
-
-
 def _tagged(request: Request, body: bytes, kind: str) -> Response:
     """An answer with an ETag: 304 to whoever has it already."""
     headers = {"etag": f'"{sha256(body).hexdigest()[:16]}"', "cache-control": "no-cache"}
@@ -276,7 +224,9 @@ def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 
 def _no_game(game_id: str) -> Response:
-    return _json({"error": f"no game {game_id} tonight; /v1/games lists them"}, 404)
+    return _json(
+        {"error": f"no game {game_id} tonight, and none was kept; /v1/games lists tonight's"}, 404
+    )
 
 
 async def _refused(_: Request, error: Exception) -> Response:

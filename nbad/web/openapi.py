@@ -97,6 +97,73 @@ _RATINGS: dict[str, Any] = {
         },
     },
 }
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_VERDICT = {
+    "type": "object",
+    "description": "at `moment` (game seconds; null: all moments) of `games` games; "
+    "`favourite_won` and `margin_covered` (by the 80 % band) are shares",
+    "required": ["moment", "games", "brier", "log_loss", "favourite_won", "margin_covered"],
+    "properties": {
+        "moment": {"type": ["number", "null"]},
+        "games": {"type": "integer", "minimum": 1},
+        "brier": _NUMBER,
+        "log_loss": _NUMBER,
+        "favourite_won": _SHARE,
+        "margin_covered": _SHARE,
+    },
+}
+_VERDICT_OR_NONE = {"anyOf": [{"$ref": "#/components/schemas/Verdict"}, {"type": "null"}]}
+_JUDGED: dict[str, Any] = {
+    "games": {"type": "integer", "minimum": 0},
+    "all": _VERDICT_OR_NONE,
+    "moments": {"type": "array", "items": {"$ref": "#/components/schemas/Verdict"}},
+    "calibration": {
+        "type": "array",
+        "description": "of the chances in each tenth: their mean, and how often they came true",
+        "items": {
+            "type": "object",
+            "required": ["forecast", "happened", "rows"],
+            "properties": {"forecast": _SHARE, "happened": _SHARE, "rows": {"type": "integer"}},
+        },
+    },
+}
+_NIGHTS = {
+    "type": "object",
+    "required": ["nights", "seasons"],
+    "properties": {
+        "nights": {
+            "type": "array",
+            "description": "the newest first",
+            "items": {
+                "type": "object",
+                "required": ["date", "games", "verdict"],
+                "properties": {
+                    "date": {"type": "string", "format": "date"},
+                    "games": {"type": "integer"},
+                    "verdict": _VERDICT_OR_NONE,
+                },
+            },
+        },
+        "seasons": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["season", *_JUDGED],
+                "properties": {"season": _TEXT, **_JUDGED},
+            },
+        },
+    },
+}
+_NIGHT = {
+    "type": "object",
+    "required": ["date", "verdict", "games"],
+    "properties": {
+        "date": {"type": "string", "format": "date"},
+        "verdict": {"type": "object", "required": list(_JUDGED), "properties": _JUDGED},
+        "games": {"type": "array", "items": _WHOLE},
+    },
+}
+_DATE = [{"name": "date", "in": "path", "required": True, "schema": _TEXT}]
 _GAME_ID = [{"name": "game_id", "in": "path", "required": True, "schema": _TEXT}]
 _READY = {
     "type": "object",
@@ -120,7 +187,8 @@ def _response(description: str, schema: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-_NO_GAME = ("no such game tonight", _ERROR)
+_NO_GAME = ("no such game, tonight or kept", _ERROR)
+_UNREADABLE = ("the past nights cannot be read", _ERROR)
 
 
 DOCUMENT: dict[str, Any] = {
@@ -144,6 +212,7 @@ DOCUMENT: dict[str, Any] = {
                 "A game with its forecast series and the plays that scored",
                 _WHOLE,
                 _404=_NO_GAME,
+                _503=_UNREADABLE,
             ),
             "parameters": _GAME_ID,
         },
@@ -153,6 +222,7 @@ DOCUMENT: dict[str, Any] = {
                 _PLAYS,
                 _400=("not a number of plays", _ERROR),
                 _404=_NO_GAME,
+                _503=_UNREADABLE,
             ),
             "parameters": [
                 *_GAME_ID,
@@ -170,6 +240,7 @@ DOCUMENT: dict[str, Any] = {
                 "responses": {
                     "200": {"description": "CSV", "content": {"text/csv": {}}},
                     "404": _response(*_NO_GAME),
+                    "503": _response(*_UNREADABLE),
                 },
             },
             "parameters": _GAME_ID,
@@ -187,6 +258,31 @@ DOCUMENT: dict[str, Any] = {
                     "503": _response("no tick has been served yet", _ERROR),
                 },
             }
+        },
+        "/v1/nights": _get(
+            "The past nights kept, and what was said of them against what came",
+            _NIGHTS,
+            _503=_UNREADABLE,
+        ),
+        "/v1/nights/{date}": {
+            **_get(
+                "A past night: its games whole, and whether their forecasts were right",
+                _NIGHT,
+                _404=("nothing was kept of that night", _ERROR),
+                _503=_UNREADABLE,
+            ),
+            "parameters": _DATE,
+        },
+        "/v1/nights/{date}.csv": {
+            "get": {
+                "summary": "What was forecast at each moment of each game, as CSV",
+                "responses": {
+                    "200": {"description": "CSV", "content": {"text/csv": {}}},
+                    "404": _response("nothing was kept of that night", _ERROR),
+                    "503": _response(*_UNREADABLE),
+                },
+            },
+            "parameters": _DATE,
         },
         "/v1/stats": _get(
             "Latency of each pipeline stage, and of news from its source to its message, in ms",
@@ -206,5 +302,5 @@ DOCUMENT: dict[str, Any] = {
             }
         },
     },
-    "components": {"schemas": {"Game": _GAME}},
+    "components": {"schemas": {"Game": _GAME, "Verdict": _VERDICT}},
 }

@@ -14,7 +14,8 @@ from nbad.net.listeners import share_descriptors
 from nbad.net.pacing import Throttle
 from nbad.net.serving import Address, Listening
 from nbad.settings.current import Settings
-from nbad.web.app import HEADERS, make_app
+from nbad.web.app import make_app
+from nbad.web.pages import HEADERS
 from nbad.web.status import Live
 
 # Addresses whose pace is remembered, for so long after each began.

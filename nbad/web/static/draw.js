@@ -90,11 +90,13 @@ export function explorer(points, width, leads, numbered) {
     x,
     height,
     end,
+    right: width - RIGHT,
     // The nearest point in time to a place, in the drawing's own units.
     at: (px) => ((px - LEFT) / (width - LEFT - RIGHT)) * end,
     svg: `<svg class="big" viewBox="0 0 ${width} ${height}" height="${height}" aria-hidden="true">${body.join("")}` +
       title(win.top, "Win chance") + title(margin.top, "Margin · final, 80 % band") + title(total.top, "Total · final, 80 % band") +
       `<text class="corner a" x="${LEFT + 4}" y="${win.top + 14}"></text><text class="corner h" x="${LEFT + 4}" y="${win.top + win.height - 5}"></text>` +
+      `<rect class="veil" y="${win.top}" height="${total.top + total.height - win.top}" visibility="hidden"/>` +
       `<path class="cross" d="M0 ${win.top}V${total.top + total.height}" visibility="hidden"/></svg>`,
   };
 }

@@ -7,10 +7,12 @@ import { el, favoured, odds, percent, result, signed } from "/cards.js";
 const TABS = { swings: "Biggest swings", plays: "Plays", players: "Players", quarters: "By quarter", line: "Your line" };
 
 /** The view of a game in `box`: `fill` draws a game into it. `star(tricode)` marks a favourite. */
-export function makeOpen(box, { close, star, starred, withToken }) {
+export function makeOpen(box, { close, star, starred, withToken, moved }) {
   let game = null;
   let plot = null; // the drawing, for the pointer
   let picked = null; // the number of the play under the crosshair
+  let pinned = null; // the number of the play that the scrubber stands at; null: at the end
+  let timer = null; // while it is replayed
   let tab = "swings";
   let onlyScoring = true;
   let sorting = "added";
@@ -28,6 +30,9 @@ export function makeOpen(box, { close, star, starred, withToken }) {
   const play = el("p", { class: "play" });
   const read = el("p", { class: "read" });
   const chart = el("div", { class: "chart", tabindex: "0", role: "slider", "aria-label": "Moment of the game" });
+  const slider = el("input", { type: "range", min: "0", step: "1", "aria-label": "Replay: moment of the game" });
+  const runner = el("button", { type: "button" }, "▶ Replay");
+  const scrub = el("div", { class: "scrub" }, runner, slider);
   const facts = el("dl", { class: "facts" });
   const tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "More of this game" });
   const panel = el("div", { class: "panel", role: "tabpanel", id: "panel" });
@@ -45,7 +50,7 @@ export function makeOpen(box, { close, star, starred, withToken }) {
     tabs.querySelector("[aria-selected=true]").focus();
   });
   box.replaceChildren(el("div", { class: "headline" }, title, el("span", { class: "links" }, ...stars.map(([, part]) => part)), links, button), play,
-    el("div", { class: "detail" }, el("div", { class: "charts" }, read, chart), el("div", {}, facts, tabs, panel)));
+    el("div", { class: "detail" }, el("div", { class: "charts" }, read, chart, scrub), el("div", {}, facts, tabs, panel)));
 
   chart.addEventListener("pointermove", ({ clientX }) => pickAt(clientX));
   chart.addEventListener("pointerdown", ({ clientX }) => pickAt(clientX));
@@ -71,14 +76,70 @@ export function makeOpen(box, { close, star, starred, withToken }) {
 
   function pick(found) {
     picked = found?.number ?? null;
+    const read_ = found ?? standing();
     const cross = chart.querySelector(".cross");
-    cross?.setAttribute("visibility", found ? "visible" : "hidden");
-    if (found) cross?.setAttribute("transform", `translate(${plot.x(found.elapsed_s).toFixed(1)} 0)`);
-    const shown = found ?? game.plays?.at(-1);
+    cross?.setAttribute("visibility", read_ ? "visible" : "hidden");
+    if (read_) cross?.setAttribute("transform", `translate(${plot.x(read_.elapsed_s).toFixed(1)} 0)`);
+    const shown = read_ ?? game.plays?.at(-1);
     chart.setAttribute("aria-valuetext", shown ? told(shown) : "no plays yet");
     chart.setAttribute("aria-valuenow", Math.round(shown?.elapsed_s ?? 0));
-    read.textContent = found ? told(found) : "Point at a moment, or use the arrow keys, to read it.";
+    read.textContent = read_ ? told(read_) : "Point at a moment, or use the arrow keys, to read it.";
   }
+
+  // The scrubber: the game as it stood at a moment, what came after it veiled.
+  const standing = () => (pinned === null ? undefined : game.plays?.find((p) => p.number === pinned));
+
+  function pin(found) {
+    pinned = found && found !== game.plays.at(-1) ? found.number : null;
+    moved(pinned === null ? null : found.elapsed_s);
+    drawMoment();
+    pick(null);
+  }
+
+  function drawMoment() {
+    const at = standing();
+    scrub.hidden = chart.hidden || !game.plays?.length;
+    slider.max = String(Math.ceil(game.plays?.at(-1)?.elapsed_s ?? 0));
+    slider.value = at ? String(Math.round(at.elapsed_s)) : slider.max;
+    slider.setAttribute("aria-valuetext", at ? `${playTime(at)}, ${at.away} to ${at.home}` : clockText(game));
+    const veil = chart.querySelector(".veil");
+    if (plot && veil) {
+      veil.setAttribute("visibility", at ? "visible" : "hidden");
+      if (at) {
+        veil.setAttribute("x", plot.x(at.elapsed_s).toFixed(1));
+        veil.setAttribute("width", Math.max(0, plot.right - plot.x(at.elapsed_s)).toFixed(1));
+      }
+    }
+    drawTitle(at);
+    const page = `/game/${encodeURIComponent(game.game_id)}`;
+    const link = new URL(withToken(page), location.href);
+    if (at) link.searchParams.set("t", Math.round(at.elapsed_s));
+    links.firstChild.setAttribute("href", link.pathname + link.search);
+  }
+
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    runner.textContent = "▶ Replay";
+  }
+
+  function moveTo(elapsed) {
+    if (game.plays?.length) pin(nearest(game.plays, elapsed));
+  }
+
+  slider.addEventListener("input", () => { stop(); moveTo(Number(slider.value)); });
+  runner.addEventListener("click", () => {
+    if (timer) return stop();
+    if (pinned === null) moveTo(0);
+    let at = Number(slider.value);
+    runner.textContent = "❚❚ Pause";
+    // A minute of game clock a second.
+    timer = setInterval(() => {
+      at += 12;
+      moveTo(at);
+      if (at >= Number(slider.max) || pinned === null) stop();
+    }, 200);
+  });
 
   /** A play in a line: when, the score, the chance after it, what it was and what it moved. */
   function told(p) {
@@ -202,17 +263,14 @@ export function makeOpen(box, { close, star, starred, withToken }) {
     const other = game?.game_id !== newer.game_id;
     game = newer;
     if (other) {
-      [picked, bet.spread, bet.total] = [null, "", ""];
+      stop();
+      [picked, pinned, bet.spread, bet.total] = [null, null, "", ""];
       panel.replaceChildren();
       const at = `/v1/games/${encodeURIComponent(game.game_id)}/plays`;
       links.replaceChildren(el("a", { href: withToken(`/game/${encodeURIComponent(game.game_id)}`) }, "link"),
         el("a", { href: withToken(`${at}.csv`), download: "" }, "CSV"), el("a", { href: withToken(at) }, "JSON"));
     }
-    const score = (which) => (started(game) ? ` ${game[which].score}` : "");
     box.setAttribute("aria-label", `${game.away.name} at ${game.home.name}, the game opened`);
-    title.replaceChildren(el("span", { class: "a" }, game.away.tricode), `${score("away")} @ `, el("span", { class: "h" }, game.home.tricode), score("home"));
-    const last = started(game) && game.status !== "final" && game.event ? game.event.description : "";
-    play.replaceChildren(el("b", {}, clockText(game)), last || (game.status === "final" ? result(game) : ""));
     for (const [which, part] of stars) {
       const on = starred(game[which].tricode);
       part.textContent = `${on ? "★" : "☆"} ${game[which].tricode}`;
@@ -222,7 +280,7 @@ export function makeOpen(box, { close, star, starred, withToken }) {
     drawFacts(leads);
     drawPanel();
     chart.hidden = read.hidden = !started(game) || !game.series.length;
-    if (chart.hidden) return;
+    if (chart.hidden) return drawMoment();
     // As wide as its place: a drawing that is not stretched has text of its own size.
     plot = explorer(points(game), Math.max(260, chart.clientWidth), leads, biggest(game.plays));
     chart.innerHTML = plot.svg;
@@ -230,15 +288,22 @@ export function makeOpen(box, { close, star, starred, withToken }) {
     chart.querySelector(".h").textContent = `▼ ${game.home.name}`;
     chart.setAttribute("aria-valuemin", "0");
     chart.setAttribute("aria-valuemax", String(plot.end));
+    drawMoment();
     pick(game.plays?.find((p) => p.number === picked));
+  }
+
+  /** Score and last play: now, or `at` a moment that is looked at. */
+  function drawTitle(at) {
+    const score = (which) => (started(game) ? ` ${at ? at[which] : game[which].score}` : "");
+    title.replaceChildren(el("span", { class: "a" }, game.away.tricode), `${score("away")} @ `, el("span", { class: "h" }, game.home.tricode), score("home"));
+    const last = started(game) && game.status !== "final" && game.event ? game.event.description : "";
+    play.replaceChildren(el("b", {}, at ? playTime(at) : clockText(game)), at ? at.description : last || (game.status === "final" ? result(game) : ""));
   }
 
   return {
     fill,
-    /** Put the crosshair on a moment, `elapsed` game seconds in. */
-    show(elapsed) {
-      if (game?.plays?.length) pick(nearest(game.plays, elapsed));
-    },
+    /** Go to a moment, `elapsed` game seconds in. */
+    show: moveTo,
     focus: () => button.focus({ preventScroll: true }),
   };
 }

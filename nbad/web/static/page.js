@@ -1,7 +1,8 @@
 // The page: the night's games as cards, one of them large, and the pipeline's latency.
-// The same document is /, /game/ID (one game opened) and /embed/ID (that game alone).
+// The same document is /, /game/ID (one game opened), /embed/ID (that game alone), /night/DATE (a
+// past night) and /nights (all of those).
 
-import { Night, clockText, drift, excitement, inPlay, isClose, readPlays } from "/state.js";
+import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays } from "/state.js";
 import { spark } from "/draw.js";
 import { el, fillCard, makeCard } from "/cards.js";
 import { makeOpen } from "/opened.js";
@@ -14,7 +15,10 @@ const cards = new Map();
 const latency = new Map(STAGES.map((stage) => [stage, []]));
 const dirty = new Set();
 const token = new URLSearchParams(location.search).get("token"); // where the stream wants one
-const [, view, only] = location.pathname.match(/^\/(game|embed)\/([^/]+)$/) ?? [];
+const [, view, name] = location.pathname.match(/^\/(game|embed|night|nights)(?:\/([^/]+))?$/) ?? [];
+const only = view === "game" || view === "embed" ? name : null;
+const isPast = view === "night" || view === "nights"; // nothing of it changes: no stream
+const kept = new Map(); // games of past nights that were opened by their address
 let budgets = {};
 let opened = named();
 let filter = "all";
@@ -24,19 +28,21 @@ let waiting = false;
 let moment = new URLSearchParams(location.search).get("t"); // shown once its plays are there
 
 const $ = (id) => document.getElementById(id);
-const large = makeOpen($("open"), { close, star, withToken: (path) => withToken(path), starred: (code) => favourites.has(code) });
+const large = makeOpen($("open"), { close, star, withToken: (path) => withToken(path), starred: (code) => favourites.has(code), moved: keepMoment });
 document.body.classList.toggle("embed", view === "embed");
+document.body.classList.toggle("past", isPast);
+const find = (id) => night.games.get(id) ?? kept.get(id);
 
 // What a reader likes is kept in this browser, where it lets us.
-const kept = {
+const memory = {
   get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
   set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* only for this visit then */ } },
 };
-const favourites = new Set((kept.get("nbad.teams") ?? "").split(" ").filter(Boolean));
+const favourites = new Set((memory.get("nbad.teams") ?? "").split(" ").filter(Boolean));
 const mine = (game) => favourites.has(game.home.tricode) || favourites.has(game.away.tricode);
 function star(code) {
   if (!favourites.delete(code)) favourites.add(code);
-  kept.set("nbad.teams", [...favourites].join(" "));
+  memory.set("nbad.teams", [...favourites].join(" "));
   sortedAt = 0;
   mark([opened]);
 }
@@ -50,6 +56,7 @@ function named() {
 function render() {
   waiting = false;
   for (const id of dirty) {
+    if (kept.has(id)) continue;
     const game = night.games.get(id);
     if (!game) {
       cards.get(id)?.item.remove();
@@ -83,8 +90,10 @@ function renderCount() {
   }
   $("empty").hidden = shown > 0;
   if (games.length) $("empty").textContent = "No game of this kind at the moment.";
+  else if (isPast) $("empty").hidden = true;
   else if (night.seen) $("empty").textContent = "No games tonight. Games appear here once the feed lists them.";
   $("filters").hidden = games.length < 2;
+  if (isPast) return;
   $("subtitle").textContent = games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} in play` : "";
   document.title = live ? `nbad · ${live} in play` : "nbad · tonight";
 }
@@ -139,7 +148,7 @@ function renderLatency() {
 }
 
 function renderOpen() {
-  const game = night.games.get(opened);
+  const game = find(opened);
   $("open").hidden = !game;
   if (game) large.fill(game);
 }
@@ -162,10 +171,31 @@ function close() {
   }
 }
 
+/** The address names the moment that is looked at, so that a copied one shows it. */
+function keepMoment(elapsed) {
+  if (!only) return;
+  const query = new URLSearchParams(location.search);
+  if (elapsed === null) query.delete("t");
+  else query.set("t", Math.round(elapsed));
+  const text = query.toString();
+  history.replaceState(history.state, "", location.pathname + (text && `?${text}`) + location.hash);
+}
+
+/** A game that tonight does not have may be one of a past night. */
+async function seekKept(id) {
+  if (find(id)) return;
+  const answer = await ask(`/v1/games/${encodeURIComponent(id)}`);
+  if (find(id)) return;
+  if (answer) {
+    kept.set(id, prepared(answer));
+    if (id === opened) show(id, true);
+  } else if (only) $("said").textContent = $("empty").textContent = "This game is not on tonight, and none of its id was kept.";
+}
+
 addEventListener("popstate", () => show(named()));
 
-function show(id) {
-  if (id === opened) return;
+function show(id, again = false) {
+  if (id === opened && !again) return;
   const before = opened;
   opened = id;
   for (const [other, part] of cards) part.button.setAttribute("aria-expanded", String(other === id));
@@ -175,6 +205,10 @@ function show(id) {
     return;
   }
   renderOpen();
+  if (!find(id)) {
+    if (night.seen) seekKept(id);
+    return;
+  }
   $("open").scrollIntoView({ block: "nearest" });
   large.focus();
   refresh(id);
@@ -184,7 +218,7 @@ function show(id) {
 /** Ask for a game's whole curve again, where a correction may have changed it. */
 async function refresh(id) {
   const answer = await ask(`/v1/games/${encodeURIComponent(id)}`);
-  const known = night.games.get(id);
+  const known = find(id);
   if (!answer || !known) return;
   const newest = known.series.at(-1);
   known.series = answer.series.filter((p) => !newest || p[0] < newest[0]);
@@ -205,12 +239,12 @@ const asking = new Set();
 async function fetchPlays(id) {
   if (asking.has(id)) return;
   asking.add(id);
-  const asked = night.games.get(id);
+  const asked = find(id);
   const from = (!asked?.again && asked?.plays?.length) || 0;
   if (asked) asked.again = false;
   const answer = await ask(`/v1/games/${encodeURIComponent(id)}/plays${from ? `?from=${from}` : ""}`);
   asking.delete(id);
-  const known = night.games.get(id);
+  const known = find(id);
   if (!answer && known && !from) known.again = true;
   if (!answer || !known) return;
   if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
@@ -329,7 +363,7 @@ async function address() {
   return url;
 }
 
-const stream = follow(address, {
+const handlers = {
   state: () => tell(),
   message(message) {
     heardAt = Date.now();
@@ -351,6 +385,26 @@ const stream = follow(address, {
       if (game && id === opened) fetchPlays(id);
     }
     if (ids.length || message.type === "snapshot") mark(ids);
+    if (message.type === "snapshot" && opened && view !== "embed") seekKept(opened);
     tell();
   },
-}, { token, games: view === "embed" ? [only] : [] });
+};
+const stream = isPast ? null : follow(address, handlers, { token, games: view === "embed" ? [only] : [] });
+if (isPast) showPast();
+
+async function showPast() {
+  const [past, answer, all] = await Promise.all([import("/past.js"), view === "night" ? ask(`/v1/nights/${encodeURIComponent(name)}`) : null, ask("/v1/nights")]);
+  let found = 0;
+  if (view === "night") {
+    past.showNight($("past"), name, answer, all, withToken);
+    if (answer) mark(night.take({ type: "snapshot", games: answer.games }));
+    found = answer?.games.length ?? 0;
+  } else found = past.showNights($("past"), all, withToken);
+  document.title = view === "night" ? `nbad · ${name}` : "nbad · past nights";
+  $("subtitle").textContent = view === "night" ? name : "past nights";
+  $("link").textContent = "past";
+  $("link").dataset.state = "ok";
+  $("empty").textContent = view === "night" ? `No game of ${name} was kept.` : "No past night is kept yet: [record] path in nbad.toml keeps them.";
+  $("empty").hidden = found > 0;
+  if (opened) show(opened, true);
+}

@@ -46,7 +46,8 @@ export class Night {
   }
 }
 
-function prepared(game) {
+/** A whole game, as a snapshot or /v1/games/ID has it, ready to be drawn. */
+export function prepared(game) {
   game.series = (game.series || []).slice();
   game.plays = null; // until they are asked for
   return withMoment(game, elapsed(game));

@@ -1,0 +1,222 @@
+"""Past nights on disk: each finished game with its plays and its forecasts, in one SQLite file.
+
+``nights.sqlite`` lies in ``[record] path``. All of it blocks: call it in a thread. A season takes
+some 40 MB. Nothing is deleted here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nbad.domain import Game
+from nbad.recording.format import night_of
+from nbad.stream import wire
+
+FILE = "nights.sqlite"
+
+MOMENTS = (0.0, 720.0, 1440.0, 2160.0, 2520.0, 2760.0)
+"""Game seconds at which forecasts are judged: tip-off, the quarters, 6:00 and 2:00 left."""
+
+# What a reader takes at most: three seasons with their playoffs. Older ones are in the file.
+MOST_GAMES = 4_000
+_MOST_OF_A_NIGHT = 64
+# A game of four overtimes takes a fifth of it. The file is ours, but may be anybody's copy.
+_MOST_BYTES = 4 << 20
+_LOCKED_S = 2.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS games (
+  game_id TEXT PRIMARY KEY, night TEXT NOT NULL, season TEXT NOT NULL, start_utc TEXT NOT NULL,
+  home TEXT NOT NULL, away TEXT NOT NULL, home_score INTEGER NOT NULL, away_score INTEGER NOT NULL,
+  said TEXT NOT NULL, game BLOB NOT NULL, plays BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_night ON games (night, start_utc);
+"""
+
+
+class NightsError(Exception):
+    """The file cannot be read or written, or is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGame:
+    """A finished game as it is kept. ``night`` is its date in the US, ``season`` as ``2025-26``.
+
+    ``said`` is what was forecast at each of :data:`MOMENTS` that the game reached: rows of
+    [moment, home_win, margin p10, p50, p90, total p50].
+    """
+
+    game_id: str
+    night: str
+    season: str
+    start_utc: str
+    home: str
+    away: str
+    home_score: int
+    away_score: int
+    said: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeGame:
+    """A game to keep: ``game`` (as /v1/games/ID) and ``plays`` (as /v1/games/ID/plays), JSON."""
+
+    kept: KeptGame
+    game: bytes
+    plays: bytes
+
+
+def whole_game(game: Game) -> WholeGame:
+    """A finished game with all that is known of it. Pure; works out the forecast of each play."""
+    entry = game.update.entry
+    series = wire.encode_series(game.series)
+    body = wire.with_series(wire.encode_game(game), series)
+    body = wire.with_scoring(body, wire.encode_scoring(game.update.plays))
+    rows = wire.play_rows(entry, game.swings())
+    start = entry.start_utc or wire.rfc3339(game.update.received_at)
+    night = night_of(_moment(start))
+    kept = KeptGame(
+        entry.game_id, night, _season(entry.game_id, night), start, entry.home.tricode,
+        entry.away.tricode, entry.home_score, entry.away_score,
+        said_at(wire.series_rows(game.series)),
+    )  # fmt: skip
+    return WholeGame(kept, body, wire.encode_plays(entry.game_id, rows))
+
+
+def said_at(series: list[list[Any]], moments: Iterable[float] = MOMENTS) -> list[list[float]]:
+    """The row of a forecast series that held at each of ``moments``, the moment in its place."""
+    found = []
+    for moment in moments:
+        held = [row for row in series if row[0] <= moment]
+        if held and series[-1][0] >= moment:
+            found.append([moment, *held[-1][1:]])
+    return found
+
+
+def keep(folder: Path, games: Iterable[WholeGame]) -> None:
+    """Write ``games``, each in place of what was kept of it. Raises :class:`NightsError`."""
+    rows = [
+        (
+            *(getattr(g.kept, name) for name in _COLUMNS[:-1]), orjson.dumps(g.kept.said).decode(),
+            zlib.compress(g.game), zlib.compress(g.plays),
+        )
+        for g in games
+    ]  # fmt: skip
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(folder / FILE, timeout=_LOCKED_S)) as file, file:
+            file.executescript(_SCHEMA)
+            marks = ", ".join("?" * (len(_COLUMNS) + 2))
+            file.executemany(f"INSERT OR REPLACE INTO games VALUES ({marks})", rows)
+    except (sqlite3.Error, OSError) as error:
+        raise NightsError(f"{folder / FILE}: {error}") from error
+
+
+def games(folder: Path, most: int = MOST_GAMES) -> list[KeptGame]:
+    """The newest ``most`` games, the newest night first, in order of start.
+
+    None kept: an empty list. Raises :class:`NightsError`.
+    """
+    with _reading(folder) as file:
+        if file is None:
+            return []
+        found = file.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM games"
+            " ORDER BY night DESC, start_utc, game_id LIMIT ?",
+            [most],
+        )
+        return [_kept(row) for row in found]
+
+
+def night(folder: Path, date: str) -> list[WholeGame]:
+    """The games of a night, in order of start; none kept: an empty list. Raises
+    :class:`NightsError`."""
+    return _whole(folder, "night = ? ORDER BY start_utc, game_id", date)
+
+
+def game(folder: Path, game_id: str) -> WholeGame | None:
+    """A kept game; None for an unknown one. Raises :class:`NightsError`."""
+    return next(iter(_whole(folder, "game_id = ?", game_id)), None)
+
+
+def _whole(folder: Path, which: str, value: str) -> list[WholeGame]:
+    with _reading(folder) as file:
+        if file is None:
+            return []
+        found = file.execute(
+            f"SELECT {', '.join(_COLUMNS)}, game, plays FROM games WHERE {which} LIMIT ?",
+            [value, _MOST_OF_A_NIGHT],
+        )
+        return [
+            WholeGame(
+                _kept(row),
+                _unpacked(row[-2]),
+                _unpacked(row[-1]),
+            )
+            for row in found
+        ]
+
+
+def stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes whenever the file does; None where there is none."""
+    try:
+        state = (folder / FILE).stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
+
+
+_COLUMNS = ("game_id", "night", "season", "start_utc", "home", "away", "home_score", "away_score",
+            "said")  # fmt: skip
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
+    path = folder / FILE
+    if not path.is_file():
+        yield None
+        return
+    try:
+        address = f"{path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_S)) as file:
+            yield file
+    except (sqlite3.Error, OSError, ValueError, TypeError, zlib.error) as error:
+        raise NightsError(f"{path}: {error}") from error
+
+
+def _kept(row: tuple[Any, ...]) -> KeptGame:
+    values = dict(zip(_COLUMNS, row, strict=False))
+    return KeptGame(**values | {"said": orjson.loads(values["said"])})
+
+
+def _unpacked(blob: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(blob, _MOST_BYTES)
+    if not unpacker.eof:
+        raise ValueError(f"expected at most {_MOST_BYTES} bytes of a game")
+    return content
+
+
+def _season(game_id: str, night: str) -> str:
+    """The season, as its game ids say it; of another kind of id, by the date: from August on."""
+    if len(game_id) == 10 and game_id.isdecimal() and game_id.startswith("00"):
+        first = 1900 + int(game_id[3:5]) + (100 if int(game_id[3:5]) < 46 else 0)
+    else:
+        year, month = int(night[:4]), int(night[5:7])
+        first = year if month >= 8 else year - 1
+    return f"{first}-{(first + 1) % 100:02d}"
+
+
+def _moment(start_utc: str) -> float:
+    """Seconds since the epoch of a time in RFC 3339."""
+    moment = datetime.fromisoformat(start_utc)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
