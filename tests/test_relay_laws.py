@@ -20,7 +20,7 @@ from stream_kit import make_game
 from nbad.client.messages import BY_TYPE, Snapshot
 from nbad.client.messages import Game as ClientGame
 from nbad.client.view import View
-from nbad.domain import FeedState, Game, Play, Point
+from nbad.domain import FeedState, Game, Play, Point, Swing
 from nbad.publish.backlog import Backlog
 from nbad.publish.entries import decode, encode
 from nbad.relay.follower import Change, Follower
@@ -39,7 +39,7 @@ few = st.integers(1, 6)
 
 
 def make(number: int, score: int) -> Game:
-    """A game whose series and scoring grow with the score, and are others where it falls."""
+    """A game whose story grows with the score, and is another where it falls."""
     plays = [
         Play(at, at, 1, 720.0 - at, 2 * at, 0, "2pt", "", 1, 1, f"{number} {at}", "", "")
         for at in range(score // 2)
@@ -50,7 +50,9 @@ def make(number: int, score: int) -> Game:
         Point(30.0 * at, game.forecast._replace(home_win=at / 100 if at < score else 0.5))
         for at in range(score // 10 + 1)
     )
-    return replace(game, series=series)
+    now = game.forecast
+    swings = tuple(Swing(play, 2.5 * at, 0.5, now) for at, play in enumerate(plays))
+    return replace(game, series=series, swings=lambda: swings)
 
 
 class Daemon:
@@ -81,7 +83,7 @@ class Relaying(RuleBasedStateMachine):
         self.relay = StreamJournal("relay0", ring=RING, follows=True)
         self.follower = Follower(self.relay)
         self.leader: tuple[int, str] | None = None  # the highest fence that was read, and whose
-        self.trimmed = False
+        self.trimmed = self.ever_trimmed = False
         self.at: StreamJournal | None = None
         self.cursor: Cursor | None = None
         self.wire: deque[bytes] = deque()
@@ -129,11 +131,15 @@ class Relaying(RuleBasedStateMachine):
 
     # The log.
 
-    @rule(most=few, outcome=st.sampled_from(["written", "written", "untold", "lost"]))
-    def publish(self, most: int, outcome: str) -> None:
+    @rule(
+        most=few,
+        outcome=st.sampled_from(["written", "written", "untold", "lost"]),
+        plays=st.booleans(),
+    )
+    def publish(self, most: int, outcome: str, plays: bool) -> None:
         daemon = self.daemon
         for _ in range(most):
-            piece = daemon.backlog.next(EVERY)
+            piece = daemon.backlog.next(EVERY, plays)
             if piece is None:
                 self.beat()
                 return
@@ -143,14 +149,15 @@ class Relaying(RuleBasedStateMachine):
                 return
             daemon.backlog.confirm(piece)
 
-    @rule()
-    def beat(self) -> None:
+    @rule(told=st.booleans())
+    def beat(self, told: bool = True) -> None:
         daemon = self.daemon
         epoch, seq = daemon.journal.epoch, daemon.backlog.seq
         if daemon.backlog.seq:  # a snapshot goes before all else
             body = wire.encode_heartbeat(epoch, seq, FeedState.OK, 0.5)
-            self.put(encode(daemon.fence, body))
-            daemon.backlog.count_entry()
+            self.put(encode(daemon.fence, body, daemon.backlog.news()))
+            if told:
+                daemon.backlog.confirm_heartbeat()
 
     @precondition(lambda self: len(self.daemons) > 1)
     @rule()
@@ -158,7 +165,7 @@ class Relaying(RuleBasedStateMachine):
         """By a broker's other half, say, that the leader's half is merged with."""
         daemon = self.daemons[0]
         daemon.tick({3: 50})
-        piece = daemon.backlog.next(EVERY)
+        piece = daemon.backlog.next(EVERY, True)
         if piece is not None:
             self.put(encode(daemon.fence, piece.body, piece.more))
             daemon.backlog.confirm(piece)
@@ -171,7 +178,7 @@ class Relaying(RuleBasedStateMachine):
     def trim(self, left: int) -> None:
         while len(self.log) > left:
             self.log.popleft()
-            self.trimmed = True
+            self.trimmed = self.ever_trimmed = True
 
     # The relay: what nbad.relay.reader does with a read.
 
@@ -260,7 +267,7 @@ class Relaying(RuleBasedStateMachine):
         """
         self.daemon.tick(tell)
         for score in range(2 * EVERY if self.trimmed else 1):
-            self.publish(100, "written")
+            self.publish(100, "written", False)
             self.read(1000)
             if self.follower.lost:
                 self.rewind()
@@ -275,6 +282,11 @@ class Relaying(RuleBasedStateMachine):
         assert self.relay.game_ids == truth.game_ids
         for game_id in truth.game_ids:
             assert self.relay.whole(game_id) == truth.whole(game_id)
+            rows = self.relay.play_rows(game_id)
+            if rows is None:  # no subscriber is sent them: they wait for the next snapshot
+                assert self.ever_trimmed
+                continue
+            assert list(map(tuple, rows)) == truth.play_rows(game_id)
         assert sorted(self.relay.bodies()) == sorted(truth.bodies())
         if self.at is not self.relay:
             self.connect(to_relay=True, interest=self.interest)
