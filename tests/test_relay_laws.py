@@ -20,7 +20,7 @@ from stream_kit import make_game
 from nbad.client.messages import BY_TYPE, Snapshot
 from nbad.client.messages import Game as ClientGame
 from nbad.client.view import View
-from nbad.domain import FeedState, Game, Play, Point
+from nbad.domain import FeedState, Game, Play, Point, Swing
 from nbad.publish.backlog import Backlog
 from nbad.publish.entries import SnapshotEntry, decode, encode
 from nbad.relay.follower import Change, Follower
@@ -39,7 +39,7 @@ few = st.integers(1, 6)
 
 
 def make(number: int, score: int) -> Game:
-    """A game whose series and scoring grow with the score, and are others where it falls."""
+    """A game whose story grows with the score, and is another where it falls."""
     plays = [
         Play(at, at, 1, 720.0 - at, 2 * at, 0, "2pt", "", 1, 1, f"{number} {at}", "", "")
         for at in range(score // 2)
@@ -50,7 +50,9 @@ def make(number: int, score: int) -> Game:
         Point(30.0 * at, game.forecast._replace(home_win=at / 100 if at < score else 0.5))
         for at in range(score // 10 + 1)
     )
-    return replace(game, series=series)
+    now = game.forecast
+    swings = tuple(Swing(play, 2.5 * at, 0.5, now) for at, play in enumerate(plays))
+    return replace(game, series=series, swings=lambda: swings)
 
 
 class Daemon:
@@ -81,6 +83,7 @@ class Relaying(RuleBasedStateMachine):
         self.relay = StreamJournal("relay0", ring=RING, follows=True)
         self.follower = Follower(self.relay)
         self.leader: tuple[int, str] | None = None  # the highest fence that was read, and whose
+        self.ever_trimmed = False
         self.at: StreamJournal | None = None
         self.cursor: Cursor | None = None
         self.wire: deque[bytes] = deque()
@@ -98,14 +101,7 @@ class Relaying(RuleBasedStateMachine):
     @rule(night=st.lists(scores, min_size=1, max_size=7), gone=st.none() | st.integers(0, 3))
     def play(self, night: list[dict[int, int]], gone: int | None) -> None:
         for changed in night:
-            removals = self.daemon.journal.removals
-            self.daemon.tick(changed, gone)
-            if self.cursor and self.at is self.daemon.journal:
-                if self.daemon.journal.removals != removals:
-                    self.cursor.request_snapshot()
-                else:
-                    self.cursor.wait(self.daemon.journal.seq)
-                self.flush()
+            self.tick(self.daemon, changed, gone)
 
     @rule()
     def take_over(self) -> None:
@@ -123,16 +119,31 @@ class Relaying(RuleBasedStateMachine):
         daemon = self.daemons.pop(0)
         daemon.fence = self.fences
         daemon.backlog.owe_snapshot()
-        daemon.tick({1: 44})
+        self.tick(daemon, {1: 44})
         self.daemons.append(daemon)
+
+    def tick(self, daemon: Daemon, changed: dict[int, int], gone: int | None = None) -> None:
+        """A tick of ``daemon``, told to the client where it is there: what the hub does."""
+        removals = daemon.journal.removals
+        daemon.tick(changed, gone)
+        if self.cursor and self.at is daemon.journal:
+            if daemon.journal.removals != removals:
+                self.cursor.request_snapshot()
+            else:
+                self.cursor.wait(daemon.journal.seq)
+            self.flush()
 
     # The log.
 
-    @rule(most=few, outcome=st.sampled_from(["written", "written", "untold", "lost"]))
-    def publish(self, most: int, outcome: str) -> None:
+    @rule(
+        most=few,
+        outcome=st.sampled_from(["written", "written", "untold", "lost"]),
+        plays=st.booleans(),
+    )
+    def publish(self, most: int, outcome: str, plays: bool) -> None:
         daemon = self.daemon
         for _ in range(most):
-            piece = daemon.backlog.next(EVERY)
+            piece = daemon.backlog.next(EVERY, plays)
             if piece is None:
                 self.beat()
                 return
@@ -142,22 +153,23 @@ class Relaying(RuleBasedStateMachine):
                 return
             daemon.backlog.confirm(piece)
 
-    @rule()
-    def beat(self) -> None:
+    @rule(told=st.booleans())
+    def beat(self, told: bool = True) -> None:
         daemon = self.daemon
         epoch, seq = daemon.journal.epoch, daemon.backlog.seq
         if daemon.backlog.seq:  # a snapshot goes before all else
             body = wire.encode_heartbeat(epoch, seq, FeedState.OK, 0.5)
-            self.put(encode(daemon.fence, body))
-            daemon.backlog.count_entry()
+            self.put(encode(daemon.fence, body, daemon.backlog.news()))
+            if told:
+                daemon.backlog.confirm_heartbeat()
 
     @precondition(lambda self: len(self.daemons) > 1)
     @rule()
     def publish_without_the_lease(self) -> None:
         """By a broker's other half, say, that the leader's half is merged with."""
         daemon = self.daemons[0]
-        daemon.tick({3: 50})
-        piece = daemon.backlog.next(EVERY)
+        self.tick(daemon, {3: 50})
+        piece = daemon.backlog.next(EVERY, True)
         if piece is not None:
             self.put(encode(daemon.fence, piece.body, piece.more))
             daemon.backlog.confirm(piece)
@@ -170,6 +182,7 @@ class Relaying(RuleBasedStateMachine):
     def trim(self, left: int) -> None:
         while len(self.log) > left:
             self.log.popleft()
+            self.ever_trimmed = True
 
     # The relay: what nbad.relay.reader does with a read.
 
@@ -259,22 +272,27 @@ class Relaying(RuleBasedStateMachine):
         """
         entries = [decode({n.encode(): v for n, v in fields.items()}) for _, fields in self.log]
         whole = any(isinstance(entry, SnapshotEntry) for entry in entries)
-        self.daemon.tick(tell)
+        self.tick(self.daemon, tell)
         for score in range(1 if whole or not self.written else 2 * EVERY):
-            self.publish(100, "written")
+            self.publish(100, "written", False)
             self.read(1000)
             if self.follower.lost:
                 self.rewind()
                 self.read(1000)
             if self.relay.epoch == self.daemon.journal.epoch and not self.follower.lost:
                 break
-            self.daemon.tick({0: score})
+            self.tick(self.daemon, {0: score})
         truth = self.daemon.journal
         assert not self.follower.lost
         assert (self.relay.epoch, self.relay.seq) == (truth.epoch, truth.seq)
         assert self.relay.game_ids == truth.game_ids
         for game_id in truth.game_ids:
             assert self.relay.whole(game_id) == truth.whole(game_id)
+            rows = self.relay.play_rows(game_id)
+            if rows is None:  # no subscriber is sent them: they wait for the next snapshot
+                assert self.ever_trimmed
+                continue
+            assert list(map(tuple, rows)) == truth.play_rows(game_id)
         assert sorted(self.relay.bodies()) == sorted(truth.bodies())
         if self.at is not self.relay:
             self.connect(to_relay=True, interest=self.interest)

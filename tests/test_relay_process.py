@@ -71,6 +71,15 @@ def test_a_client_that_is_moved_and_killed_around_misses_nothing(tmp_path: Path)
         told = json.loads(relay.get(f"/v1/games/{games[0]['game_id']}")[1])
         assert told["series"]
         assert told["scoring"]
+        path = f"/v1/games/{games[0]['game_id']}/plays"
+
+        def plays(service: Nbad) -> list[object]:
+            found: list[object] = json.loads(service.get(path)[1])["plays"]
+            return found
+
+        shown = until(lambda: plays(relay), "the relay knows no plays")
+        assert plays(daemon)[: len(shown)] == shown
+        until(lambda: len(plays(relay)) > len(shown), "the relay is told no more plays")
         assert b"nbad_relay_gaps_total 0.0" in relay.get("/metrics")[1]
         near.close()
         client.close()

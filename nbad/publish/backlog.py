@@ -6,7 +6,7 @@ holds is lost to the log: a snapshot takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nbad.publish.entries import More
@@ -19,13 +19,15 @@ from nbad.stream.journal import EVERYTHING, StreamJournal
 class Piece:
     """The next entry: its ``body`` and what goes ``more`` with it. The log then stands at ``seq``.
 
-    ``removals`` is set for a snapshot only, ``told`` where ``more`` says all there is to say.
+    ``removals`` is set for a snapshot only, ``told`` where ``more`` says all there is to say,
+    ``plays`` where that includes the plays.
     """
 
     body: bytes
     more: Mapping[str, More]
     seq: int
     told: bool
+    plays: bool
     removals: int | None = None
 
 
@@ -50,13 +52,20 @@ class Backlog:
         """Another may have written since: who followed it knows nothing of our batches."""
         self._owed = True
 
+    def prepare(self) -> Iterator[None]:
+        """Do what the first snapshot would take long for, step by step."""
+        return self._tails.prepare(self._journal)
+
     def begin_anew(self) -> None:
         """It is another log from now on."""
         self._seq = None
         self._owed = True
 
-    def next(self, every: int) -> Piece | None:
-        """The next piece, None where the log has all; a snapshot at least ``every`` entries."""
+    def next(self, every: int, plays: bool) -> Piece | None:
+        """The next piece, None where the log has all; a snapshot at least ``every`` entries.
+
+        ``plays``: with what is new of the games' plays, where it is the newest batch.
+        """
         journal = self._journal
         if self._seq is not None and self._seq + 1 < journal.oldest:
             self.lost += journal.seq - self._seq
@@ -64,13 +73,18 @@ class Backlog:
         batch = None if self._seq is None else next(journal.after(self._seq, EVERYTHING), None)
         if batch is not None:
             newest = batch.seq == journal.seq
-            more = self._tails.news(journal) if newest else {}
-            return Piece(wire.payload(batch.frame), more, batch.seq, newest)
+            more = self._tails.news(journal, plays) if newest else {}
+            return Piece(wire.payload(batch.frame), more, batch.seq, newest, newest and plays)
         owed = self._owed or self._seq is None or self._removals != journal.removals
         if not owed and self._entries < every:
             return None
         body = wire.payload(journal.snapshot(EVERYTHING))
-        return Piece(body, self._tails.whole(journal), journal.seq, True, journal.removals)
+        more = self._tails.whole(journal)
+        return Piece(body, more, journal.seq, True, True, journal.removals)
+
+    def news(self) -> dict[str, More]:
+        """What goes with a heartbeat, the log having all batches: the plays that it lacks."""
+        return self._tails.news(self._journal, True) if self._seq == self._journal.seq else {}
 
     def confirm(self, piece: Piece) -> None:
         """The log has ``piece``, which was asked for last."""
@@ -81,6 +95,8 @@ class Backlog:
         if piece.removals is not None:
             self._removals, self._entries, self._owed = piece.removals, 0, False
 
-    def count_entry(self) -> None:
-        """The log was given an entry that is no piece: a heartbeat."""
+    def confirm_heartbeat(self) -> None:
+        """The log has a heartbeat, with what :meth:`news` last told."""
         self._entries += 1
+        if self._seq == self._journal.seq:
+            self._tails.confirm()

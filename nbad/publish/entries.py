@@ -4,9 +4,9 @@ An entry of the Redis stream has these fields:
 
 - ``fence``: a decimal number that grows with every change of publisher.
 - ``body``: a ``snapshot``, ``batch`` or ``heartbeat`` as a subscriber gets it.
-- ``more``: what of a game is no part of its message,
-  ``{GAME_ID: {"series": [KEPT, ROWS], "scoring": [KEPT, ROWS]}}``: the first KEPT rows known so
-  far still hold, ROWS follow. A snapshot's body holds its series: there only ``scoring`` is told.
+- ``more``: what of a game is no part of its message, ``{GAME_ID: {NAME: [KEPT, ROWS]}}`` with the
+  names ``series``, ``scoring`` and ``plays``: the first KEPT rows known so far still hold, ROWS
+  follow. A snapshot's body holds its series: there only the others are told.
 
 Pure: bytes in, values out. A batch's messages are cut out of its body as they are, so what a relay
 sends is, byte for byte, what the daemon sent.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -27,6 +27,8 @@ from nbad.stream.journal import Message
 from nbad.stream.wire import Row
 
 Fields = dict[str, bytes]
+
+_NAMES = ("series", "scoring", "plays")
 
 MAX_BYTES = 32 * 1024 * 1024
 """The longest entry that is read: a whole night is under 1 MB."""
@@ -56,6 +58,7 @@ class More:
 
     series: Tail | None = None
     scoring: Tail | None = None
+    plays: Tail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class BatchEntry:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEntry:
-    """The whole night at ``seq``; ``more`` holds the series and the scoring of each game."""
+    """The whole night at ``seq``; ``more`` holds what else there is of each game, whole."""
 
     fence: int
     epoch: str
@@ -92,6 +95,7 @@ class HeartbeatEntry:
     seq: int
     feed: FeedState
     feed_age_s: float
+    more: Mapping[str, More] = field(default_factory=dict)
 
 
 Entry = BatchEntry | SnapshotEntry | HeartbeatEntry
@@ -105,8 +109,8 @@ def encode(fence: int, body: bytes, more: Mapping[str, More] | None = None) -> F
             {
                 game_id: {
                     name: [tail.kept, tail.rows]
-                    for name, tail in (("series", each.series), ("scoring", each.scoring))
-                    if tail is not None
+                    for name in _NAMES
+                    if (tail := getattr(each, name)) is not None
                 }
                 for game_id, each in more.items()
             }
@@ -129,7 +133,7 @@ def decode(fields: Mapping[bytes, bytes]) -> Entry:
             return _batch(int(fence), told, body, more)
         if isinstance(told, _Snapshot):
             return _snapshot(int(fence), told, body, more)
-        return HeartbeatEntry(int(fence), told.epoch, told.seq, told.feed, told.feed_age_s)
+        return HeartbeatEntry(int(fence), told.epoch, told.seq, told.feed, told.feed_age_s, more)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -183,6 +187,8 @@ _Kept = Annotated[int, Field(ge=0)]
 class _More(_Part):
     series: tuple[_Kept, list[list[int | float]]] | None = None
     scoring: tuple[_Kept, list[list[int | float | str]]] | None = None
+    # Up to 500 rows of 18 values for each game: what is in them is passed on as it is.
+    plays: tuple[_Kept, list[list[Any]]] | None = None
 
 
 _BODY: TypeAdapter[_Batch | _Snapshot | _Heartbeat] = TypeAdapter(
@@ -193,10 +199,7 @@ _MORE: TypeAdapter[dict[str, _More]] = TypeAdapter(dict[str, _More])
 
 def _decode_more(text: bytes) -> dict[str, More]:
     return {
-        game_id: More(
-            Tail(*each.series) if each.series else None,
-            Tail(*each.scoring) if each.scoring else None,
-        )
+        game_id: More(*(Tail(*tail) if (tail := getattr(each, name)) else None for name in _NAMES))
         for game_id, each in _MORE.validate_json(text).items()
     }
 
@@ -210,12 +213,11 @@ def _snapshot(fence: int, told: _Snapshot, body: bytes, more: Mapping[str, More]
     messages = _messages(
         told.games, [wire.without_series(text) for text in wire.split_snapshot(body)]
     )
-    whole = {
-        game.game_id: More(
-            Tail(0, list(game.series)), more.get(game.game_id, More()).scoring or Tail(0, [])
-        )
-        for game in told.games
-    }
+    whole = {}
+    for game in told.games:
+        else_ = more.get(game.game_id, More())
+        series, scoring = Tail(0, list(game.series)), else_.scoring or Tail(0, [])
+        whole[game.game_id] = More(series, scoring, else_.plays)
     return SnapshotEntry(fence, told.epoch, told.seq, messages, whole)
 
 

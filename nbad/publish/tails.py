@@ -1,21 +1,34 @@
-"""What the log was told of each game's series and scoring, and what it has to be told next."""
+"""What the log was told of each game's story, and what it has to be told next."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from nbad.domain import Play, Point
+import structlog
+
+from nbad.domain import Play, Point, Swing
 from nbad.publish.entries import More, Tail
 from nbad.stream import wire
 from nbad.stream.journal import GameStory, StreamJournal
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A story as the log knows it; ``scored`` is how many rows its scoring has."""
+    """A story as the log knows it; ``scored`` is how many rows its scoring has.
+
+    Its plays are told less often: ``swings`` are theirs, as they were at ``swings_of``.
+    """
 
     story: GameStory
-    scored: int
+    scored: int = 0
+    swings: tuple[Swing, ...] = ()
+    swings_of: GameStory | None = None
+
+
+_NOTHING = _Told(GameStory((), ()))
 
 
 class Tails:
@@ -27,35 +40,58 @@ class Tails:
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
         self._asked: dict[str, _Told] = {}
+        self._failed: set[str] = set()
+
+    def prepare(self, journal: StreamJournal) -> Iterator[None]:
+        """Work out what each play did, a game a step: the first time takes 10 ms for a whole game,
+        and later only what the plays since then take."""
+        for game_id, story in _stories(journal).items():
+            self._swings(game_id, story)
+            yield
 
     def whole(self, journal: StreamJournal) -> dict[str, More]:
-        """For a snapshot: the whole scoring of every game."""
+        """For a snapshot: the whole scoring of every game, and its plays."""
         self._asked, more = {}, {}
         for game_id, story in _stories(journal).items():
             rows = wire.scoring_rows(story.plays)
-            self._asked[game_id] = _Told(story, len(rows))
-            more[game_id] = More(scoring=Tail(0, rows))
+            swings = self._swings(game_id, story)
+            self._asked[game_id] = _Told(story, len(rows), swings, story)
+            more[game_id] = More(None, Tail(0, rows), _plays_tail((), swings, story) or Tail(0, []))
         return more
 
-    def news(self, journal: StreamJournal) -> dict[str, More]:
-        """For the newest batch: how every story goes on from what the log was told."""
+    def news(self, journal: StreamJournal, plays: bool) -> dict[str, More]:
+        """How every story goes on from what the log was told; ``plays``: its plays too."""
         self._asked, more = {}, {}
         for game_id, story in _stories(journal).items():
-            told = self._told.get(game_id, _Told(GameStory((), ()), 0))
-            if story is told.story:
-                self._asked[game_id] = told
-                continue
-            series = _series_tail(told.story.series, story.series)
-            scoring = _scoring_tail(told, story.plays)
-            scored = scoring.kept + len(scoring.rows) if scoring else told.scored
-            self._asked[game_id] = _Told(story, scored)
-            if series or scoring:
-                more[game_id] = More(series, scoring)
+            told = self._told.get(game_id, _NOTHING)
+            series = scoring = swung = None
+            if story is not told.story:
+                series = _series_tail(told.story.series, story.series)
+                scoring = _scoring_tail(told, story.plays)
+                scored = scoring.kept + len(scoring.rows) if scoring else told.scored
+                told = replace(told, story=story, scored=scored)
+            if plays and story is not told.swings_of:
+                swings = self._swings(game_id, story)
+                swung = _plays_tail(told.swings, swings, story)
+                told = replace(told, swings=swings, swings_of=story)
+            self._asked[game_id] = told
+            if series or scoring or swung:
+                more[game_id] = More(series, scoring, swung)
         return more
 
     def confirm(self) -> None:
         """The log has what was asked for last."""
         self._told = self._asked
+
+    def _swings(self, game_id: str, story: GameStory) -> tuple[Swing, ...]:
+        """A fault costs the game its plays in the log, and is said once."""
+        try:
+            return story.game.swings() if story.game else ()
+        except Exception as error:  # whatever the model raises
+            if game_id not in self._failed:
+                self._failed.add(game_id)
+                log.error("game_failed", stage="publish", game_id=game_id, exc_info=error)  # noqa: TRY400
+            return ()
 
 
 def _stories(journal: StreamJournal) -> dict[str, GameStory]:
@@ -64,13 +100,16 @@ def _stories(journal: StreamJournal) -> dict[str, GameStory]:
 
 
 def _series_tail(told: tuple[Point, ...], now: tuple[Point, ...]) -> Tail | None:
-    if now == told:
+    kept = _kept(told, now)
+    return None if kept == len(told) == len(now) else Tail(kept, wire.series_rows(now[kept:]))
+
+
+def _plays_tail(told: tuple[Swing, ...], now: tuple[Swing, ...], story: GameStory) -> Tail | None:
+    kept = _kept(told, now)
+    if story.game is None or kept == len(told) == len(now):
         return None
-    kept = len(told)
-    if now[:kept] != told:
-        pairs = zip(told, now, strict=False)
-        kept = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(told), len(now)))
-    return Tail(kept, wire.series_rows(now[kept:]))
+    rows = wire.play_rows(story.game.update.entry, now[kept:])
+    return Tail(kept, [list(row) for row in rows])
 
 
 def _scoring_tail(told: _Told, now: tuple[Play, ...]) -> Tail | None:
@@ -80,3 +119,11 @@ def _scoring_tail(told: _Told, now: tuple[Play, ...]) -> Tail | None:
     before = (known[-1].home, known[-1].away) if known else (0, 0)
     rows = wire.scoring_rows(now[len(known) :], before)
     return Tail(told.scored, rows) if rows else None
+
+
+def _kept(told: Sequence[object], now: Sequence[object]) -> int:
+    """How many of the first ones are the same."""
+    if now[: len(told)] == told:
+        return len(told)
+    pairs = zip(told, now, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(told), len(now)))

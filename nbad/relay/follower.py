@@ -7,6 +7,8 @@ noticed and never skipped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -22,7 +24,7 @@ from nbad.publish.entries import (
     SnapshotEntry,
     Tail,
 )
-from nbad.stream.journal import Batch, Story, StreamJournal
+from nbad.stream.journal import Batch, Message, Story, StreamJournal
 from nbad.stream.wire import Row
 
 
@@ -39,10 +41,11 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ToldStory:
-    """The story of a game as the log told it, row by row."""
+    """The story of a game as the log told it, row by row; ``plays`` None where some are missing."""
 
     series: list[Row]
     scoring: list[Row]
+    plays: list[Row] | None
 
     def encode_series(self) -> bytes:
         return orjson.dumps(self.series)
@@ -50,15 +53,22 @@ class ToldStory:
     def encode_scoring(self) -> bytes:
         return orjson.dumps(self.scoring)
 
-    def play_rows(self) -> None:
-        """The log tells no forecast of each play."""
+    def play_rows(self) -> list[Row] | None:
+        return self.plays
 
     def after(self, more: More) -> ToldStory:
         """How it goes on. Raises :class:`BadEntryError` where what is between is missing."""
         return ToldStory(
             more.series.after(self.series) if more.series else self.series,
             more.scoring.after(self.scoring) if more.scoring else self.scoring,
+            self._plays_after(more.plays),
         )
+
+    def _plays_after(self, tail: Tail | None) -> list[Row] | None:
+        """No subscriber is sent them, so what is missing waits for the next snapshot."""
+        if tail is None:
+            return self.plays
+        return None if tail.kept > len(self.plays or ()) else tail.after(self.plays or [])
 
 
 class Follower:
@@ -94,6 +104,9 @@ class Follower:
             return self._take_snapshot(entry)
         if isinstance(entry, HeartbeatEntry):
             self.feed, self.feed_age_s = entry.feed, entry.feed_age_s
+            if self._stands_at(entry):
+                with suppress(BadEntryError):  # of a batch that the relay has: it told the same
+                    self.journal.tell(self._stories(entry.more))
             known = self._knows(entry) or not self.journal.ready
             return Change.NOTHING if known else Change.GAP
         if self._knows(entry):
@@ -104,6 +117,9 @@ class Follower:
         journal = self.journal
         return journal.ready and entry.epoch == journal.epoch and entry.seq <= journal.seq
 
+    def _stands_at(self, entry: Entry) -> bool:
+        return self._knows(entry) and entry.seq == self.journal.seq
+
     def _take_batch(self, entry: BatchEntry) -> Change:
         journal = self.journal
         if not journal.ready:
@@ -111,7 +127,7 @@ class Follower:
         if entry.epoch != journal.epoch or entry.seq != journal.seq + 1:
             return Change.GAP
         try:
-            stories = self._stories(entry)
+            stories = self._stories(entry.more, entry.messages)
         except BadEntryError:
             return Change.GAP
         self.batch = journal.append(
@@ -119,14 +135,16 @@ class Follower:
         )
         return Change.APPENDED
 
-    def _stories(self, entry: BatchEntry) -> dict[str, Story]:
-        """The stories that ``entry`` changes, and those of the games that come with it."""
-        known = {game_id: self.journal.story(game_id) for game_id in entry.more}
-        known |= {each.game_id: self.journal.story(each.game_id) for each in entry.messages}
+    def _stories(
+        self, changed: Mapping[str, More], games: Iterable[Message] = ()
+    ) -> dict[str, Story]:
+        """The stories that are ``changed``, and those of ``games``."""
+        known = {game_id: self.journal.story(game_id) for game_id in changed}
+        known |= {game.game_id: self.journal.story(game.game_id) for game in games}
         stories: dict[str, Story] = {}
         for game_id, story in known.items():
-            before = story if isinstance(story, ToldStory) else ToldStory([], [])
-            stories[game_id] = before.after(entry.more.get(game_id, More()))
+            before = story if isinstance(story, ToldStory) else ToldStory([], [], [])
+            stories[game_id] = before.after(changed.get(game_id, More()))
         return stories
 
     def _take_snapshot(self, entry: SnapshotEntry) -> Change:
@@ -135,13 +153,14 @@ class Follower:
             if entry.seq < journal.seq:
                 return Change.NOTHING
             if entry.seq == journal.seq:
+                journal.tell(_told(entry))
                 gone = journal.game_ids - {message.game_id for message in entry.messages}
                 journal.remove(gone)
                 return Change.REMOVED if gone else Change.NOTHING
-        none = Tail(0, [])
-        stories = {
-            game_id: ToldStory((more.series or none).rows, (more.scoring or none).rows)
-            for game_id, more in entry.more.items()
-        }
-        journal.restore(entry.epoch, entry.seq, entry.messages, stories)
+        journal.restore(entry.epoch, entry.seq, entry.messages, _told(entry))
         return Change.RESTORED
+
+
+def _told(entry: SnapshotEntry) -> dict[str, Story]:
+    nothing = ToldStory([], [], None)
+    return {game_id: nothing.after(more) for game_id, more in entry.more.items()}

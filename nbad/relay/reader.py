@@ -18,7 +18,6 @@ import trio
 
 from nbad.domain import FeedState, Forecast
 from nbad.observe.timing import Tick
-from nbad.pattern.rating import Ratings
 from nbad.publish.broker import START, Broker, BrokerError, with_broker
 from nbad.publish.entries import BadEntryError, decode
 from nbad.publish.publisher import HEARTBEAT_S
@@ -26,6 +25,7 @@ from nbad.relay.follower import Change, Follower
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
+    from nbad.pattern.rating import Ratings
     from nbad.settings.current import Settings
     from nbad.settings.schema import Publish
 
@@ -48,7 +48,10 @@ class ToldModel:
 
     def __init__(self) -> None:
         self.name = "unknown"
-        self.ratings = Ratings()
+
+    @property
+    def ratings(self) -> Ratings:
+        raise NotImplementedError("a relay knows no ratings")
 
     def forecast(self, matrix: Any) -> list[Forecast]:
         raise NotImplementedError("a relay forecasts nothing")

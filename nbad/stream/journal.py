@@ -7,7 +7,7 @@ subscriber with a given interest and cursor is to be sent.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -71,7 +71,7 @@ class Story(Protocol):
     def encode_scoring(self) -> bytes:
         """The plays that changed the score, as JSON."""
 
-    def play_rows(self) -> list[tuple[Any, ...]] | None:
+    def play_rows(self) -> Sequence[Sequence[Any]] | None:
         """A row for each play (:func:`.wire.play_rows`); None where its forecasts are not known."""
 
 
@@ -177,7 +177,7 @@ class StreamJournal:
         scoring = self._stories[game_id].encode_scoring()
         return wire.with_scoring(self._whole_game(message), scoring)
 
-    def play_rows(self, game_id: str) -> list[tuple[Any, ...]] | None:
+    def play_rows(self, game_id: str) -> Sequence[Sequence[Any]] | None:
         """A row for each play of a game (:func:`.wire.play_rows`); None where nobody knows them."""
         story = self._stories.get(game_id)
         return None if story is None else story.play_rows()
@@ -254,9 +254,7 @@ class StreamJournal:
         self._snapshots.clear()
         for message in messages:
             self._games[message.game_id] = message
-        for game_id in stories.keys() & self._games.keys():
-            self._stories[game_id] = stories[game_id]
-            self._whole.pop(game_id, None)
+        self.tell(stories)
         if self._ring:
             # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
             self._ring[-1].parts.clear()
@@ -271,6 +269,12 @@ class StreamJournal:
         batch = Batch(seq, tick, messages, dict(timing_ms), wire.text_frame(payload), *names)
         self._ring.append(batch)
         return batch
+
+    def tell(self, stories: Mapping[str, Story]) -> None:
+        """Take in how games went on; of those that the night does not hold, nothing."""
+        for game_id in stories.keys() & self._games.keys():
+            self._stories[game_id] = stories[game_id]
+            self._whole.pop(game_id, None)
 
     def remove(self, game_ids: Iterable[str]) -> None:
         """Let those of ``game_ids`` go that the night holds. Whoever saw them needs a snapshot."""

@@ -6,7 +6,7 @@ framed once and the frame is shared by all its receivers, so nothing here knows 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,7 +149,7 @@ def play_rows(entry: BoardEntry, swings: Iterable[Swing]) -> list[tuple[Any, ...
     ]  # fmt: skip
 
 
-def encode_plays(game_id: str, rows: Iterable[tuple[Any, ...]]) -> bytes:
+def encode_plays(game_id: str, rows: Iterable[Sequence[Any]]) -> bytes:
     """The plays of a game as JSON: ``columns`` and, for each play, a row of them."""
     return orjson.dumps({"game_id": game_id, "columns": PLAY_COLUMNS, "plays": list(rows)})
 
