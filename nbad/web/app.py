@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs
@@ -75,7 +75,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         headers = {"content-disposition": f'attachment; filename="{game_id}.csv"'}
         return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
-    async def play_rows(game_id: str) -> list[tuple[Any, ...]] | None:
+    async def play_rows(game_id: str) -> Sequence[Sequence[Any]] | None:
         rows = live.hub.journal.play_rows(game_id)
         if rows is not None:
             return rows
