@@ -231,6 +231,7 @@ class Relaying(RuleBasedStateMachine):
         self.after = -1
         if self.at not in [daemon.journal for daemon in self.daemons]:
             self.lose()
+        self.read(10_000)  # it serves nobody before it has read all there is
 
     # The client.
 
