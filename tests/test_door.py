@@ -11,22 +11,16 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from nbad.net.door import Door, Visit
+from nbad.net.door import Door, Share, Visit
 
 HOST = "127.0.0.1"
 
 
 def make_door(
     attend: Callable[[Visit], Awaitable[None]], *, most: int = 1000, waiting: int = 1000,
-    beginning: int = 1000,
+    beginning: int = 1000, per_s: float = 1e6,
 ) -> Door:  # fmt: skip
-    return Door(
-        "stream",
-        attend,
-        most=most,
-        most_waiting=lambda: waiting,
-        most_beginning=lambda: beginning,
-    )
+    return Door("stream", attend, most=most, share=lambda: Share(waiting, beginning, per_s))
 
 
 @asynccontextmanager
@@ -97,6 +91,34 @@ async def test_a_storm_of_one_address_leaves_another_its_turn(autojump_clock: Mo
         client.close()
     # Among the first fifty, whose tasks Trio starts in any order; it came as the 141st.
     assert order.index("127.0.0.3") < 50
+
+
+async def test_an_address_has_a_rate_and_another_does_not_wait_for_it(
+    autojump_clock: MockClock,
+) -> None:
+    came: dict[str, list[float]] = {"127.0.0.2": [], "127.0.0.3": []}
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        clients = [connect(listener, "127.0.0.2") for _ in range(200)]
+        begun = trio.current_time()
+
+        async def take(visit: Visit) -> None:
+            came[visit.address].append(trio.current_time() - begun)
+            visit.settle()
+
+        door = make_door(take, per_s=100)
+        nursery.start_soon(door.accept, listener)
+        nursery.start_soon(door.run, nursery)
+        await trio.sleep(0.5)
+        clients += [connect(listener, "127.0.0.3") for _ in range(10)]
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()
+    storm, other = came.values()
+    assert len(storm) == 200
+    assert sum(moment < 0.2 for moment in storm) == pytest.approx(120, abs=2)
+    assert storm[-1] == pytest.approx(1, abs=0.02)
+    assert other[-1] == pytest.approx(0.5, abs=0.01)
 
 
 async def test_one_that_says_nothing_holds_up_its_own_address_only(
@@ -183,14 +205,17 @@ async def test_where_all_room_is_taken_a_connection_that_does_nothing_is_ended(
                 await trio.sleep_forever()
 
         door = Door(
-            "http", take, most=3, most_waiting=lambda: 9, most_beginning=lambda: 9,
+            "http", take, most=3, share=lambda: Share(9, 9, 1e6),
             make_room=lambda: scopes.pop(0).cancel(),
         )  # fmt: skip
         nursery.start_soon(door.accept, listener)
         nursery.start_soon(door.run, nursery)
         clients = [connect(listener) for _ in range(3)]
         await trio.sleep(1)
-        assert [is_reset(client) for client in clients] == [True, False, False]
+        assert [is_reset(client) for client in clients] == [False, False, False]
+        clients.append(connect(listener))
+        await trio.sleep(1)
+        assert sum(is_reset(client) for client in clients) == 1
         nursery.cancel_scope.cancel()
     for client in clients:
         client.close()

@@ -1,31 +1,54 @@
-"""Connections taken in from listening sockets, and handed on fairly: each address in its turn.
+"""Connections accepted from listening sockets and let in fairly: each address in its turn.
 
-The kernel's queue is first come, first served: behind a storm of one address everybody waits. So
-connections are accepted as fast as that is cheap and wait here, by address. The addresses take
-turns at :data:`~nbad.net.pacing.NEWCOMERS_PER_S`; one that opens connections and says nothing only
-holds up its own.
+The kernel's queue is first come, first served, and drops newcomers once it is full: behind a storm
+of one address everybody waits. So connections are taken from it as fast as they come, which is
+cheap, and wait here by address. Each address has a rate of its own, and those that may have a
+connection let in take turns at :data:`~nbad.net.pacing.NEWCOMERS_PER_S`. What one address opens
+beyond what may wait is reset; one that opens connections and says nothing holds up only its own.
 """
 
 from __future__ import annotations
 
 import errno
+import math
+import os
+import socket
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import structlog
 import trio
 
-from nbad.net.pacing import BURST_S, NEWCOMERS_PER_S, Throttle
+from nbad.net.pacing import BURST_S, NEWCOMERS_PER_S, Paces, Throttle
 from nbad.net.sockets import network_of, reset_on_close
 from nbad.observe.seldom import Seldom
 
 log = structlog.get_logger()
 
-# To accept a connection, and at worst to refuse it, costs about 60 us: a fifth of a core.
-_ACCEPTS_PER_S = 3000
+# To accept a connection costs 15 us, and 10 more to refuse it.
+_ACCEPTS_PER_S = 20_000
+# Accepted in a row before others get their turn.
+_AT_ONCE = 256
 # Out of descriptors or memory: it passes when a connection ends.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _EXHAUSTED_S = 0.1
+# What was wrong with one connection before it was accepted: see accept(2).
+_GONE = (
+    errno.ECONNABORTED, errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN,
+    errno.ENONET, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one address may have: connections that wait to be let in (more are reset), those let in
+    and not yet settled (:meth:`Visit.settle`), and how many are let in a second."""
+
+    waiting: int
+    beginning: int
+    per_s: float
 
 
 class Visit:
@@ -49,10 +72,9 @@ class Visit:
 class Door:
     """Lets connections in, each to a task of its own that runs ``attend``.
 
-    At most ``most`` are open, waiting ones included; past it the kernel's queue holds the rest. Of
-    one address at most ``most_waiting()`` wait (more are reset) and ``most_beginning()`` have begun
-    and not yet called :meth:`Visit.settle`. ``make_room`` is called where all room is taken, and
-    may end a connection that does nothing.
+    At most ``most`` are open, waiting ones included; past it the kernel's queue holds the rest.
+    Each address has its ``share``. ``make_room`` is called where all room is taken, and may end a
+    connection that does nothing.
     """
 
     def __init__(
@@ -61,50 +83,54 @@ class Door:
         attend: Callable[[Visit], Awaitable[None]],
         *,
         most: int,
-        most_waiting: Callable[[], int],
-        most_beginning: Callable[[], int],
+        share: Callable[[], Share],
         make_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
         self._attend = attend
-        self._most_waiting = most_waiting
-        self._most_beginning = most_beginning
+        self._share = share
         self._make_room = make_room
         self._room = trio.Semaphore(most)
         self._accepts = Throttle(_ACCEPTS_PER_S, BURST_S)
         self._turns = Throttle(NEWCOMERS_PER_S, BURST_S)
-        self._waiting: dict[str, deque[trio.SocketStream]] = {}
+        self._paces = Paces()
+        # An address with connections that wait is ready for its turn, or it rests because it was
+        # let in too often, or as many as may be are not settled.
+        self._waiting: dict[str, deque[socket.socket]] = {}
+        self._ready: dict[str, None] = {}
+        self._resting: set[str] = set()
+        self._rests: list[tuple[float, str]] = []  # a heap: until when, who
         self._beginning: Counter[str] = Counter()
         self._news = trio.Event()
+        self._closed = False
         self._seldom = Seldom()
 
     async def accept(self, listener: trio.SocketListener) -> None:
         """Take connections in until cancelled; those taken in go on."""
-        while True:
-            await trio.sleep(self._accepts.delay(trio.current_time()))
-            if not self._room.value:
-                self._make_room()
-            # Before accepting, so that a cancellation loses no connection.
-            await self._room.acquire()
-            try:
-                stream = await listener.accept()
-            except OSError as error:
-                self._room.release()
-                if error.errno not in _EXHAUSTED:
-                    raise
-                if (unlogged := self._seldom.due("accept")) is not None:
-                    log.warning(
-                        "accept_failed",
-                        service=self._service,
-                        error=error.strerror,
-                        unlogged=unlogged,
-                    )
-                await trio.sleep(_EXHAUSTED_S)
-                continue
-            except BaseException:
-                self._room.release()
-                raise
-            self._take(stream)
+        # A descriptor of our own for the same socket: Trio's accepts no more than one at a time.
+        with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
+            listening.setblocking(False)
+            while True:
+                await trio.lowlevel.wait_readable(listening)
+                if not self._room.value:
+                    self._make_room()
+                    await self._room.acquire()
+                    self._room.release()
+                try:
+                    taken = self._take_some(listening)
+                except OSError as error:
+                    if error.errno not in _EXHAUSTED:
+                        raise
+                    if (unlogged := self._seldom.due("accept")) is not None:
+                        log.warning(
+                            "accept_failed",
+                            service=self._service,
+                            error=error.strerror,
+                            unlogged=unlogged,
+                        )
+                    await trio.sleep(_EXHAUSTED_S)
+                    continue
+                await trio.sleep(self._accepts.delay(trio.current_time(), taken))
 
     async def run(self, connections: trio.Nursery) -> None:
         """Let in who waits, in ``connections``, until cancelled; then reset those left waiting."""
@@ -113,41 +139,90 @@ class Door:
                 delay = self._turns.delay(trio.current_time())
                 if delay:
                     await trio.sleep(delay)
-                while (visit := self._next()) is None:
-                    self._news = trio.Event()
-                    await self._news.wait()
-                connections.start_soon(self._visit, visit)
+                address = await self._next()
+                connections.start_soon(self._visit, self._let_in(address))
+                # One in each round of the loop: those that come meanwhile have their turn, too.
+                await trio.lowlevel.checkpoint()
         finally:
+            self._closed = True
             for queue in self._waiting.values():
-                for stream in queue:
-                    self._drop(stream)
+                for sock in queue:
+                    self._drop(sock)
             self._waiting.clear()
 
-    def _take(self, stream: trio.SocketStream) -> None:
-        address = network_of(stream)
-        queue = self._waiting.setdefault(address, deque())
-        if len(queue) >= self._most_waiting():
-            self._drop(stream)
+    def _take_some(self, listening: socket.socket) -> int:
+        """Take what the kernel has, but not all day; how many. Raises OSError: accept's own."""
+        for taken in range(_AT_ONCE):
+            if not self._room.value:
+                return taken
+            try:
+                sock, address = listening.accept()
+            except BlockingIOError:
+                return taken
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                raise
+            self._room.acquire_nowait()
+            self._take(sock, network_of(address[0] if address else ""))
+        return _AT_ONCE
+
+    def _take(self, sock: socket.socket, address: str) -> None:
+        if self._closed:
+            self._drop(sock)
+            return
+        share = self._share()
+        queue = self._waiting.get(address, deque())
+        # Those that may begin at once do not count as waiting.
+        if len(queue) + self._beginning[address] >= share.waiting + share.beginning:
+            self._drop(sock)
             if (unlogged := self._seldom.due("refuse")) is not None:
                 log.warning(
                     "connection_refused", service=self._service, address=address, unlogged=unlogged
                 )
             return
-        queue.append(stream)
-        self._news.set()
+        queue.append(sock)
+        self._waiting[address] = queue
+        self._consider(address)
 
-    def _next(self) -> Visit | None:
-        """The next address's oldest connection, None where nobody may go in."""
-        most = self._most_beginning()
-        for address, queue in self._waiting.items():
-            if self._beginning[address] < most:
-                stream = queue.popleft()
-                del self._waiting[address]
-                if queue:
-                    self._waiting[address] = queue  # behind the others
-                self._beginning[address] += 1
-                return Visit(self, stream, address)
-        return None
+    def _consider(self, address: str) -> None:
+        """Have ``address`` wait for its turn, where it may have one."""
+        if (
+            address in self._waiting
+            and address not in self._resting
+            and self._beginning[address] < self._share().beginning
+        ):
+            self._ready.setdefault(address)
+            self._news.set()
+
+    async def _next(self) -> str:
+        """The address whose turn it is. Waits until there is one."""
+        while True:
+            now = trio.current_time()
+            while self._rests and self._rests[0][0] <= now:
+                _, address = heappop(self._rests)
+                self._resting.remove(address)
+                self._consider(address)
+            if self._ready:
+                return next(iter(self._ready))
+            self._news = trio.Event()
+            with trio.move_on_at(self._rests[0][0] if self._rests else math.inf):
+                await self._news.wait()
+
+    def _let_in(self, address: str) -> Visit:
+        """The oldest connection of ``address``, which then is behind all others."""
+        del self._ready[address]
+        queue = self._waiting[address]
+        sock = queue.popleft()
+        if not queue:
+            del self._waiting[address]
+        self._beginning[address] += 1
+        now = trio.current_time()
+        if rest := self._paces.delay(address, self._share().per_s, now):
+            self._resting.add(address)
+            heappush(self._rests, (now + rest, address))
+        self._consider(address)
+        return Visit(self, trio.SocketStream(trio.socket.from_stdlib_socket(sock)), address)
 
     async def _visit(self, visit: Visit) -> None:
         try:
@@ -161,9 +236,9 @@ class Door:
         self._beginning[address] -= 1
         if not self._beginning[address]:
             del self._beginning[address]
-        self._news.set()
+        self._consider(address)
 
-    def _drop(self, stream: trio.SocketStream) -> None:
-        reset_on_close(stream)
-        stream.socket.close()
+    def _drop(self, sock: socket.socket) -> None:
+        reset_on_close(sock)
+        sock.close()
         self._room.release()

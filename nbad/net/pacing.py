@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import trio
+from cachetools import TTLCache
+
 # Handing on a newcomer costs 0.6 ms of a core with its handshake, so a storm of them takes no more
 # than 60 % of it.
 NEWCOMERS_PER_S = 1000
 BURST_S = 0.05
+
+# Addresses whose pace is remembered, for so long after each began.
+_MOST_ADDRESSES, _REMEMBERED_S = 4096, 60.0
 
 
 class Throttle:
@@ -22,3 +28,20 @@ class Throttle:
         """How long what came ``now`` (s) and counts as ``cost`` has to wait, in seconds."""
         self._free_at = max(self._free_at, now) + self._step_s * cost
         return max(0.0, self._free_at - now - self._burst_s)
+
+
+class Paces:
+    """A :class:`Throttle` for each address, forgotten after a minute."""
+
+    def __init__(self) -> None:
+        self._throttles: TTLCache[tuple[str, float], Throttle] = TTLCache(
+            _MOST_ADDRESSES, _REMEMBERED_S, trio.current_time
+        )
+
+    def delay(self, address: str, per_s: float, now: float) -> float:
+        """As :meth:`Throttle.delay`, of what came from ``address``, where each has ``per_s``."""
+        key = address, per_s  # another rate, after a reload, is another throttle
+        throttle = self._throttles.get(key)
+        if throttle is None:
+            throttle = self._throttles[key] = Throttle(per_s)
+        return throttle.delay(now)

@@ -36,24 +36,23 @@ def peer(transport: trio.abc.Stream) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def network_of(transport: trio.abc.Stream) -> str:
+def network_of(host: str) -> str:
     """Whom connections are counted by: the peer's IPv4 address, or the /64 of its IPv6 address,
-    which one customer has whole. Empty where it has none."""
-    host = peer(transport).rpartition(":")[0].strip("[]").partition("%")[0]
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    which one customer has whole. ``host`` itself where it is neither: empty where it has none."""
+    if ":" not in host:
         return host
-    if isinstance(address, ipaddress.IPv4Address):
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
         return host
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
-def reset_on_close(transport: trio.abc.Stream) -> None:
+def reset_on_close(connection: trio.abc.Stream | stdlib_socket.socket) -> None:
     """Have the close cut the connection: unsent bytes are dropped, the peer sees a reset."""
-    sock = _socket(transport)
+    sock = connection if isinstance(connection, stdlib_socket.socket) else _socket(connection)
     if sock is not None:
         linger = struct.pack("ii", 1, 0)
         sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)

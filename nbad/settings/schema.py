@@ -154,6 +154,11 @@ class Server(Section):
         description="connections of one address that wait for a handshake; more are reset: raise "
         "it where many subscribers come through one proxy",
     )
+    max_connects_per_s_per_address: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        200.0,
+        description="connections of one address let in a second, as many at once; more wait: raise "
+        "it where many subscribers come through one proxy",
+    )
     tls_cert: Path | None = Field(None, description="PEM chain for wss://; empty: no TLS")
     tls_key: Path | None = Field(None, description="its key; empty: in the same file")
     tokens_file: Path | None = Field(

@@ -20,7 +20,7 @@ import trio
 
 from nbad.channels import Receiver
 from nbad.domain import FeedState, Game
-from nbad.net.door import Door, Visit
+from nbad.net.door import Door, Share, Visit
 from nbad.net.listeners import share_descriptors
 from nbad.net.serving import Address, Listening
 from nbad.observe.timing import Tick, check_budget, record
@@ -33,6 +33,7 @@ from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:
     from nbad.settings.current import Settings
+    from nbad.settings.schema import Server
 
 log = structlog.get_logger()
 
@@ -76,12 +77,12 @@ async def serve_subscribers(
     """
     listening = Listening("stream", "server", settings)
     await listening.open(inherited)
+    most = share_descriptors(settings.current.config, tell=True).stream
     door = Door(
         "stream",
         partial(_attend, hub),
-        most=share_descriptors(settings.current.config, tell=True).stream,
-        most_waiting=lambda: hub.server.max_waiting_per_address,
-        most_beginning=lambda: hub.server.max_handshakes_per_address,
+        most=most,
+        share=lambda: _share(hub.server, most),
     )
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as upkeep:
@@ -228,6 +229,17 @@ def _encode(hub: Hub, forecasts: Forecasts) -> tuple[tuple[Game, ...], tuple[Mes
 
 def _since_start_ms(tick: Tick) -> float:
     return round((trio.current_time() - tick.started) * 1e3, 3)
+
+
+def _share(server: Server, most: int) -> Share:
+    """An address's share, where there is room for ``most``: of little, no more than a quarter for
+    those that wait, and another for those that have begun."""
+    part = max(1, most // 4)
+    return Share(
+        min(server.max_waiting_per_address, part),
+        min(server.max_handshakes_per_address, part),
+        server.max_connects_per_s_per_address,
+    )
 
 
 async def _attend(hub: Hub, visit: Visit) -> None:

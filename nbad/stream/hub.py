@@ -277,8 +277,13 @@ class Hub:
         self.closing = True
         for scope in self.handshakes:
             scope.cancel()
+        per_s = self.server.max_connects_per_s_per_address
+        of_host: Counter[str] = Counter()
         for index, subscriber in enumerate(self._all(), 1):
-            notice = wire.text_frame(wire.encode_reconnect(index / NEWCOMERS_PER_S))
+            of_host[subscriber.host] += 1
+            # As fast as the next daemon lets them in.
+            after_s = max(index / NEWCOMERS_PER_S, of_host[subscriber.host] / per_s)
+            notice = wire.text_frame(wire.encode_reconnect(after_s))
             subscriber.close(GOING_DOWN, "going down", drain=True, notice=notice)
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import trio
 
+from nbad.net.sockets import network_of
 from nbad.stream.cursor import Cursor
 from nbad.stream.frame_stream import FrameStream
 
@@ -64,8 +65,8 @@ class Subscriber:
 
     @property
     def host(self) -> str:
-        """The peer's address without its port."""
-        return self.address.rpartition(":")[0]
+        """Whom it is counted by: the peer's address, or its network."""
+        return network_of(self.address.rpartition(":")[0].strip("[]"))
 
     def close(
         self,

@@ -30,6 +30,8 @@ def upgrade(*headers: str) -> bytes:
     return head("GET /", "Host: h", *headers)
 
 
+UPGRADE = head("GET /v1/stream", "Host: h", *_WEBSOCKET)
+
 HOSTILE = [
     upgrade(*_WEBSOCKET),
     upgrade(*_WEBSOCKET) + masked(1, b"hello") * 5,

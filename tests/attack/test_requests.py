@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from corpus import GET, HOSTILE, masked, mutated
+from corpus import GET, HOSTILE, UPGRADE, masked, mutated
 from daemon_kit import Daemon, get, messages, serving
 from process_kit import start
 
@@ -127,6 +127,48 @@ def test_out_of_descriptors_it_serves_who_is_there_and_takes_others_in_later(
                 sock.close()
             with daemon.stream() as late:
                 assert next(messages(late))["type"] == "welcome"
+        assert daemon.end() == 0
+
+
+def test_ten_newcomers_pass_a_storm_of_completed_handshakes_of_another_address(
+    tmp_path: Path,
+) -> None:
+    """All of the storm came before them, and most of it is served after them."""
+    storm = min(3000, int(Path("/proc/sys/net/core/somaxconn").read_text()) - 100)
+    with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        daemon.wait_for("ready")
+        port = daemon.port("stream")
+        daemon.process.send_signal(signal.SIGSTOP)  # all wait in the kernel's queue meanwhile
+        for _ in range(storm):
+            with socket.create_connection(
+                ("127.0.0.1", port), source_address=("127.0.0.2", 0)
+            ) as s:
+                s.sendall(UPGRADE)
+        newcomers = [
+            socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.3", 0))
+            for _ in range(10)
+        ]
+        for sock in newcomers:
+            sock.sendall(UPGRADE)
+        daemon.process.send_signal(signal.SIGCONT)
+        for sock in newcomers:
+            got = b""
+            while b'"welcome"' not in got:
+                got += sock.recv(65_536)
+        joined: list[str] = []  # who was served, in this order
+        give_up = time.monotonic() + 60
+        # Those of the storm that wait are served, too, at its rate.
+        while joined.count("127.0.0.3") < 10 or joined.count("127.0.0.2") <= 310:
+            assert time.monotonic() < give_up
+            daemon.pause()
+            told = daemon.events("subscriber_joined")
+            joined = [event["address"].partition(":")[0] for event in told]
+        last = len(joined) - joined[::-1].index("127.0.0.3")
+        # What its rate lets in at once, and its turns while they had theirs.
+        assert joined[:last].count("127.0.0.2") <= 300
+        for sock in newcomers:
+            sock.close()
         assert daemon.end() == 0
 
 
