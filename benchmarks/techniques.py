@@ -37,7 +37,7 @@ from nbad.feed.client import FeedClient, RateLimiter
 from nbad.feed.endpoints import play_by_play_url
 from nbad.feed.incremental import read
 from nbad.feed.names import Names
-from nbad.feed.transport import decoded
+from nbad.feed.encoding import decoded
 from nbad.model.forecaster import BUNDLED, COLUMNS, TREES
 from nbad.model.table import ScoreTable
 from nbad.observe.garbage import Collector

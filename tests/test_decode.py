@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbad.feed.decode import BadData, integer
-from nbad.feed.playbyplay import UNKNOWN, completed, parse_play
+from nbad.feed.decode import BadData, epoch_s, integer, stamp
+from nbad.feed.playbyplay import UNKNOWN, _any_play, _plain_play, completed, parse_play
 from nbad.feed.scoreboard import parse_scoreboard
 
 ACTION = {
@@ -81,3 +81,43 @@ def test_what_is_read_is_in_bounds_and_all_else_is_bad_data(value: Any) -> None:
         return
     assert 0 <= read <= 999
     assert read == int(value)
+
+
+VALUES = st.one_of(
+    st.sampled_from([None, "", "0", "7", "007", "999", "1000", 0, 7, -1, 25, 26, 2**53, 2**53 + 1]),
+    st.sampled_from([True, 1.5, [], {}, " 2pt ", "x" * 401, "PT07M11.25S", "PT15M00.00S"]),
+    st.sampled_from(["2026-01-15T02:10:19.0Z", "2026-01-15T02:10:19Z", "2026-02-30T02:10:19Z"]),
+)
+FIELDS = [*ACTION, "subType", "description", "timeActual", "edited", "playerNameI"]
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4), st.sets(st.sampled_from(FIELDS))
+)
+def test_what_is_read_the_short_way_is_what_the_long_way_reads(
+    changed: dict[str, Any], left_out: set[str]
+) -> None:
+    action = {name: value for name, value in (ACTION | changed).items() if name not in left_out}
+    plain = _plain_play(action)
+    try:
+        assert plain in (None, _any_play(action))
+    except BadData:
+        assert plain is None
+
+
+def test_the_form_of_the_feed_is_read_the_short_way() -> None:
+    assert _plain_play(ACTION | {"timeActual": "2026-01-15T02:10:19.0Z"}) is not None
+
+
+@given(
+    st.text("0123456789-:TZ+. ", max_size=24) | st.datetimes().map(lambda at: f"{at:%Y-%m-%dT%XZ}")
+)
+def test_a_stamp_of_whole_seconds_is_that_moment(value: str) -> None:
+    if len(value) != 20 or not value.endswith("Z"):
+        return
+    try:
+        moment = epoch_s(value)
+    except BadData:
+        assert stamp(value) == ""
+    else:
+        assert epoch_s(stamp(value)) == moment

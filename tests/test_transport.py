@@ -13,7 +13,8 @@ import trio
 import trustme
 from http_kit import OK, Server, serving
 
-from nbad.feed.transport import LeanTransport, decoded
+from nbad.feed.encoding import decoded
+from nbad.feed.transport import LeanTransport
 
 KINDS: dict[str, Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]] = {
     "httpx": lambda context: httpx.AsyncHTTPTransport(verify=context or False),
@@ -134,7 +135,7 @@ async def test_a_silent_server_times_out(make: Make) -> None:
     server.hold = trio.Event()
     async with serving(server) as url, make() as client:
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(url, timeout=0.01)
+            await client.get(url, timeout=httpx.Timeout(5.0, read=0.01))
 
 
 async def test_nobody_there_is_an_error(make: Make) -> None:

@@ -91,7 +91,7 @@ def serve(name: str, tick: Callable[[str, set[WebSocket]], Tick]) -> None:
             began = time.perf_counter()
             stages = Stages()
             games = await once(stages)
-            say(stages.entry(games))
+            say(stages.line(games))
             await asyncio.sleep(max(0.0, args.interval - (time.perf_counter() - began)))
 
     @asynccontextmanager

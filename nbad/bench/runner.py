@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -13,22 +14,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import trio
 
-from nbad.bench.scenario import slate
-from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
+from nbad.simulator.answer import LIVE_DATA, SCHEDULE
 
-# Of the feed's own time to the wall's, and between two ticks: of every game something new is told.
-SPEED = 120.0
+# Between two ticks: of every game something new is told each time.
 INTERVAL_S = 0.5
 # The first ticks fold whole games and fill caches; what comes after is what a night is made of.
-_WARM_UP = 5
-# A slate counts while this share of its games changed: one or the other is always in a time-out.
+_WARM_UP = 3
+# A round counts while this share of its games changed.
 _SHARE = 0.8
 _PATIENCE_S = 60.0
-# A slate is in play for some 45 s of the wall's time; more ticks than this are taken in more runs.
-_MOST = 40
+# A slate has some 60 changes of each game; more ticks than this are taken in more runs.
+_MOST = 30
+_LOOK_S = 0.05
 STAGES = ("poll", "parse", "pattern", "predict", "emit", "total")
 
 Cost = dict[str, float]
@@ -40,48 +41,98 @@ class ContestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A pipeline: ``command`` gets the feed's address appended, None is nbad's own daemon."""
+    """A pipeline: ``command`` gets the feed's address appended, None is nbad's own daemon;
+    ``environment`` is set for it."""
 
     name: str
     command: tuple[str, ...] | None = None
+    environment: tuple[tuple[str, str], ...] = ()
 
 
-async def measure(contestant: Contestant, games: int, ticks: int, subscribers: int) -> list[Cost]:
-    """What ``ticks`` ticks of the pipeline cost on a slate of ``games``, in ms by stage.
+@dataclass(slots=True)
+class Run:
+    """What a run measured: each tick's ``costs`` in ms by stage; CPU of all the pipeline's threads
+    and of the feed's, in ms a tick."""
+
+    costs: list[Cost]
+    cpu_ms: float
+    feed_cpu_ms: float
+
+
+@contextlib.asynccontextmanager
+async def prepared_feed(games: int, quarter: int = 1) -> AsyncIterator[PreparedFeed]:
+    """A process that answers from prepared bytes (:mod:`nbad.bench.feed`)."""
+    command = (sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter))
+    with TemporaryDirectory(prefix="nbad-bench-") as folder:
+        async with _process("feed", command, Path(folder) / "out") as (process, lines):
+            yield PreparedFeed(process.pid, int(await anext(lines)))
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFeed:
+    """Where it is, and how it is begun anew."""
+
+    pid: int
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        """What ``[feed] base_url`` has to be."""
+        return f"http://127.0.0.1:{self.port}{LIVE_DATA}"
+
+    @property
+    def schedule_url(self) -> str:
+        """What ``[feed] schedule_url`` has to be."""
+        return f"http://127.0.0.1:{self.port}{SCHEDULE}"
+
+    async def begin(self) -> None:
+        """Go back to the first change."""
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+            await stream.send_all(b"GET /begin HTTP/1.1\r\n\r\n")
+            await stream.receive_some()
+
+
+async def measure(
+    contestant: Contestant, feed: PreparedFeed, games: int, ticks: int, subscribers: int
+) -> Run:
+    """What ``ticks`` ticks of the pipeline cost on the slate of ``games`` that ``feed`` serves.
 
     :class:`ContestError` where it cannot be run.
     """
-    taken: list[Cost] = []
-    while len(taken) < ticks:
-        more = await _run_once(contestant, games, min(ticks - len(taken), _MOST), subscribers)
-        if not more:
+    runs: list[Run] = []
+    while (taken := sum(len(run.costs) for run in runs)) < ticks:
+        run = await _run_once(contestant, feed, games, min(ticks - taken, _MOST), subscribers)
+        if not run.costs:
             raise ContestError(f"{contestant.name}: expected ticks of {games} games, was none")
-        taken += more
-    return taken
+        runs.append(run)
+    return Run(
+        [cost for run in runs for cost in run.costs],
+        statistics.mean(run.cpu_ms for run in runs),
+        statistics.mean(run.feed_cpu_ms for run in runs),
+    )
 
 
-async def _run_once(contestant: Contestant, games: int, ticks: int, subscribers: int) -> list[Cost]:
+async def _run_once(
+    contestant: Contestant, feed: PreparedFeed, games: int, ticks: int, subscribers: int
+) -> Run:
     """At most ``ticks`` ticks, by a process that is started for them."""
-    night = slate(games)
-    async with trio.open_nursery() as nursery:
-        clock = FeedClock(night.starts_at, SPEED)
-        address: FeedAddress = await nursery.start(partial(serve_feed, night, clock=clock))
+    await feed.begin()
+    async with trio.open_nursery() as crowd:
         with TemporaryDirectory(prefix="nbad-bench-") as folder:
             running = (
-                _daemon(address, Path(folder))
+                _daemon(contestant, feed, Path(folder))
                 if contestant.command is None
-                else _other(contestant, address)
+                else _other(contestant, feed, Path(folder))
             )
-            async with running as (port, costs), trio.open_nursery() as crowd:
+            async with running as (pid, port, costs):
                 joined = trio.Event()
                 if subscribers:
                     crowd.start_soon(_crowd, port, subscribers, joined)
                 else:
                     joined.set()
-                taken = await _take(costs, games, ticks, joined)
+                run = await _take(costs, games, ticks, joined, (pid, feed.pid))
                 crowd.cancel_scope.cancel()
-        nursery.cancel_scope.cancel()
-    return taken
+    return run
 
 
 async def measure_live(config: Path | None, ticks: int) -> list[Cost]:
@@ -90,8 +141,8 @@ async def measure_live(config: Path | None, ticks: int) -> list[Cost]:
     :class:`ContestError` where the feed does not let the daemon get ready.
     """
     taken: list[Cost] = []
-    with trio.move_on_after(_PATIENCE_S + ticks * 60.0):
-        async with _run(config) as (_, costs):
+    with trio.move_on_after(_PATIENCE_S + ticks * 60.0), TemporaryDirectory() as folder:
+        async with _run(Contestant("nbad"), config, Path(folder)) as (_, _, costs):
             async for cost in costs:
                 taken.append(cost)
                 if len(taken) >= ticks:
@@ -102,47 +153,73 @@ async def measure_live(config: Path | None, ticks: int) -> list[Cost]:
 
 
 async def _take(
-    costs: AsyncIterator[Cost], games: int, ticks: int, joined: trio.Event
-) -> list[Cost]:
-    """Ticks once all subscribers have joined; those before are read too, or the pipe would fill
-    and the pipeline wait for its reader."""
+    costs: AsyncIterator[Cost], games: int, ticks: int, joined: trio.Event, pids: tuple[int, int]
+) -> Run:
+    """Ticks once all subscribers have joined.
+
+    Of a tick that was asked for in parts (the board, then the plays) the parts add up.
+    """
     taken: list[Cost] = []
-    seen = 0
+    rounds = 0
+    parts: Cost = {}
+    spent = [0, 0]
     with trio.move_on_after(_PATIENCE_S):
         async for cost in costs:
-            seen += joined.is_set()
-            if seen > _WARM_UP and cost["games"] >= _SHARE * games:
-                taken.append(cost)
+            for stage in STAGES:
+                parts[stage] = parts.get(stage, 0.0) + cost.get(stage, 0.0)
+            if cost["games"] < _SHARE * games or not joined.is_set():
+                if not joined.is_set():
+                    parts = {}
+                continue
+            rounds += 1
+            if rounds > _WARM_UP:
+                taken.append(parts)
+            parts = {}
+            if rounds == _WARM_UP:
+                spent = [cpu_ns(pid) for pid in pids]
             if len(taken) >= ticks:
                 break
-    return taken
+        spent = [cpu_ns(pid) - before for pid, before in zip(pids, spent, strict=True)]
+    count = max(1, len(taken))
+    return Run(taken, spent[0] / 1e6 / count, spent[1] / 1e6 / count)
+
+
+def cpu_ns(pid: int) -> int:
+    """What all threads of a process have spent on the CPU."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 
 @contextlib.asynccontextmanager
 async def _daemon(
-    address: FeedAddress, folder: Path
-) -> AsyncIterator[tuple[int, AsyncIterator[Cost]]]:
+    contestant: Contestant, feed: PreparedFeed, folder: Path
+) -> AsyncIterator[tuple[int, int, AsyncIterator[Cost]]]:
     """``nbad run``: its costs are those of its log."""
     config = folder / "nbad.toml"
     await trio.Path(config).write_text(
-        f'[feed]\nbase_url = "{address.base_url}"\nschedule_url = "{address.schedule_url}"\n'
+        f'[feed]\nbase_url = "{feed.base_url}"\nschedule_url = "{feed.schedule_url}"\n'
         f"[poll]\nlive_interval_s = {INTERVAL_S}\nmax_requests_per_s = 1000.0\n"
+        "[server]\nmax_subscribers = 65000\n"
     )
-    async with _run(config) as running:
+    async with _run(contestant, config, folder) as running:
         yield running
 
 
 @contextlib.asynccontextmanager
-async def _run(config: Path | None) -> AsyncIterator[tuple[int, AsyncIterator[Cost]]]:
+async def _run(
+    contestant: Contestant, config: Path | None, folder: Path
+) -> AsyncIterator[tuple[int, int, AsyncIterator[Cost]]]:
     """``nbad run`` on any feed, beside one that may be running: at ports of its own, recording
-    nothing."""
+    nothing, logging to a file."""
     command = [sys.executable, "-m", "nbad", "run"]
     if config is not None:
         command += ["--config", str(config)]
-    own = {"SERVER__PORT": "0", "HTTP__PORT": "0", "LOG__FILE": "", "RECORD__PATH": ""}
+    file = folder / "log"
+    own = {"SERVER__PORT": "0", "HTTP__PORT": "0", "LOG__FILE": str(file), "RECORD__PATH": ""}
     own |= {"LOG__FORMAT": "json", "LOG__LEVEL": "info"}
     environment = os.environ | {f"NBAD_{key}": value for key, value in own.items()}
-    async with _process("nbad", tuple(command), environment) as lines:
+    environment |= dict(contestant.environment)
+    async with _process(contestant.name, tuple(command), file, environment) as (process, lines):
         port = 0
         async for line in lines:
             event = json.loads(line)
@@ -150,7 +227,7 @@ async def _run(config: Path | None) -> AsyncIterator[tuple[int, AsyncIterator[Co
                 port = event["port"]
             if event["event"] == "ready":
                 break
-        yield port, _from_log(lines)
+        yield process.pid, port, _from_log(lines)
 
 
 async def _from_log(lines: AsyncIterator[bytes]) -> AsyncIterator[Cost]:
@@ -171,12 +248,13 @@ async def _from_log(lines: AsyncIterator[bytes]) -> AsyncIterator[Cost]:
 
 @contextlib.asynccontextmanager
 async def _other(
-    contestant: Contestant, address: FeedAddress
-) -> AsyncIterator[tuple[int, AsyncIterator[Cost]]]:
+    contestant: Contestant, feed: PreparedFeed, folder: Path
+) -> AsyncIterator[tuple[int, int, AsyncIterator[Cost]]]:
     """Another pipeline: it says ``listening PORT``, then a line of JSON for each tick."""
     assert contestant.command is not None
-    command = (*contestant.command, address.base_url, "--interval", str(INTERVAL_S))
-    async with _process(contestant.name, command) as lines:
+    command = (*contestant.command, feed.base_url, "--interval", str(INTERVAL_S))
+    environment = os.environ | dict(contestant.environment)
+    async with _process(contestant.name, command, folder / "out", environment) as (process, lines):
         first = await anext(lines, b"")
         if not first.startswith(b"listening "):
             raise ContestError(f"{contestant.name}: expected `listening PORT`, was {first!r}")
@@ -185,47 +263,55 @@ async def _other(
             async for line in lines:
                 yield json.loads(line)
 
-        yield int(first.split()[1]), costs()
+        yield process.pid, int(first.split()[1]), costs()
 
 
 async def _crowd(port: int, subscribers: int, joined: trio.Event) -> None:
-    """Subscribers, until cancelled; ``joined`` once all are in."""
+    """Subscribers, until cancelled; ``joined`` once all are in. One that is cut ends it all."""
     command = (sys.executable, "-m", "nbad.bench.load", str(port), str(subscribers))
-    async with _process("subscribers", command) as lines:
-        if await anext(lines, b"") != b"ready":
-            raise ContestError(f"subscribers: expected {subscribers} to join, was none or fewer")
-        joined.set()
-        await trio.sleep_forever()
+    with TemporaryDirectory(prefix="nbad-bench-") as folder:
+        async with _process("subscribers", command, Path(folder) / "out") as (process, lines):
+            if await anext(lines, b"") != b"ready":
+                raise ContestError(
+                    f"subscribers: expected {subscribers} to join, was none or fewer"
+                )
+            joined.set()
+            await process.wait()
+            raise ContestError("subscribers: expected all to stay, was one that was closed")
 
 
 @contextlib.asynccontextmanager
 async def _process(
-    name: str, command: tuple[str, ...], environment: Mapping[str, str] = os.environ
-) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Run a process; gives the lines of its standard output."""
+    name: str, command: tuple[str, ...], file: Path, environment: Mapping[str, str] = os.environ
+) -> AsyncIterator[tuple[trio.Process, AsyncIterator[bytes]]]:
+    """Run a process; gives the lines of ``file``, where it writes its standard output or its log:
+    who measures must not be waited for."""
     async with trio.open_nursery() as nursery:
-        process: trio.Process = await nursery.start(
-            partial(
-                trio.run_process, list(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                check=False, env=environment,
-            )
-        )  # fmt: skip
-        assert process.stdout is not None
-        yield _lines(process.stdout)
-        process.send_signal(signal.SIGTERM)
-        with trio.move_on_after(5):
-            # What it still says is not kept, or it would wait for a reader for ever.
-            while await process.stdout.receive_some(65536):
-                pass
-        nursery.cancel_scope.cancel()
+        with file.open("ab") as out, file.open("rb") as reading:
+            process: trio.Process = await nursery.start(
+                partial(
+                    trio.run_process, list(command), stdout=out, stderr=subprocess.DEVNULL,
+                    check=False, env=environment,
+                )
+            )  # fmt: skip
+            yield process, _lines(reading, process)
+            process.send_signal(signal.SIGTERM)
+            with trio.move_on_after(5):
+                await process.wait()
+            nursery.cancel_scope.cancel()
 
 
-async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
+async def _lines(file: IO[bytes], process: trio.Process) -> AsyncIterator[bytes]:
+    """The lines of a growing file, until the process that writes it has ended."""
     rest = b""
-    async for chunk in stream:
-        *whole, rest = (rest + bytes(chunk)).split(b"\n")
+    while True:
+        ended = process.poll() is not None
+        *whole, rest = (rest + file.read()).split(b"\n")
         for line in whole:
             yield line
+        if ended:
+            return
+        await trio.sleep(_LOOK_S)
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

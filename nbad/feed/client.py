@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Protocol, Self
 from urllib.request import getproxies
 
@@ -18,7 +19,7 @@ import trio
 
 from nbad.feed.decode import BOM
 from nbad.feed.endpoints import HEADERS
-from nbad.feed.transport import LeanTransport
+from nbad.feed.transport import Get, LeanTransport, Reply, by_name
 from nbad.observe.troubles import Troubles
 from nbad.settings.schema import Config
 
@@ -99,7 +100,8 @@ class RateLimiter:
     async def take(self, rate: float) -> None:
         """Wait for this request's turn. Cancelled meanwhile, the turn is lost."""
         turn = self._next = self.free_at(rate)
-        await trio.sleep(max(0.0, turn - trio.current_time()))
+        if (wait_s := turn - trio.current_time()) > 0:
+            await trio.sleep(wait_s)
 
     def pause(self, seconds: float) -> None:
         """Nobody's turn comes for ``seconds``: the feed asked for it (``Retry-After``)."""
@@ -109,9 +111,8 @@ class RateLimiter:
 class FeedClient:
     """One long-lived HTTP client. ``transport`` is for tests; None is the network.
 
-    It speaks to the transport itself, with httpx's requests and responses: an ``AsyncClient`` in
-    between, whose cookies, redirects and authentication the feed has no use for, takes as long
-    again as the transport does.
+    It speaks to the transport itself: an ``AsyncClient`` in between, whose cookies, redirects and
+    authentication the feed has no use for, takes as long again as the transport does.
     """
 
     def __init__(
@@ -130,9 +131,8 @@ class FeedClient:
         self._headers = httpx.Headers(HEADERS | {"Accept-Encoding": "gzip"} | config.feed.headers)
         # How far the feed's clock is ahead of ours, where that is more than a delay.
         self.date_offset_s = 0.0
-        # What is asked next of each address: with the validators of what was accepted last.
-        self._requests: cachetools.LRUCache[str, httpx.Request] = cachetools.LRUCache(_ADDRESSES)
-        self._transport = transport or _transport(config)
+        self._addresses: cachetools.LRUCache[str, _Address] = cachetools.LRUCache(_ADDRESSES)
+        self._transport = _transport(config) if transport is None else _Httpx(transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -187,26 +187,24 @@ class FeedClient:
 
     def accept(self, answer: Answer) -> None:
         """Remember that ``answer`` was good: from now on ask only for what is newer."""
-        headers = self._headers.copy()
-        headers.update(answer.validators)
-        # The same URL object: to read one anew is most of what making a request takes.
-        url = self._request(answer.url).url
-        self._requests[answer.url] = httpx.Request("GET", url, headers=headers)
+        address = self._address(answer.url)
+        address.conditional = bool(answer.validators)
+        address.next = address.whole.and_also(answer.validators)
 
-    def _request(self, url: str) -> httpx.Request:
-        request = self._requests.get(url)
-        if request is None:
-            request = self._requests[url] = httpx.Request("GET", url, headers=self._headers)
-        return request
+    def _address(self, url: str) -> _Address:
+        address: _Address | None = self._addresses.get(url)
+        if address is None:
+            whole = Get.of(httpx.Request("GET", url, headers=self._headers))
+            address = self._addresses[url] = _Address(whole, whole)
+        return address
 
     async def _once(self, url: str, observe: HeaderObserver | None) -> Answer | None:
         await self._limiter.take(self.config.poll.max_requests_per_s)
         asked = trio.current_time()
         try:
             with trio.fail_after(self.config.feed.timeout_s):
-                response = await self._transport.handle_async_request(self._request(url))
-                body = await response.aread()
-                await response.aclose()
+                address = self._address(url)
+                status, headers, body = await self._transport.get(address.next)
         except trio.TooSlowError:
             raise _PassingError(
                 "timeout", f"{url}: no answer within {self.config.feed.timeout_s} s"
@@ -217,16 +215,14 @@ class FeedClient:
             raise FeedError("unsendable", f"{url}: {type(error).__name__}: {error}") from None
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
             raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
-        status = response.status_code
-        headers = _read_once(response.headers)
         if observe is not None and status in (200, 304):
             observe(asked, trio.current_time(), headers, changed=status == 200)
         if status == 304:
-            if not self._is_conditional(url):
+            if not address.conditional:
                 raise FeedError("unasked", f"{url}: expected a document, was 304 to no condition")
             return None
         if self._tap:
-            self._tap(Arrival(url, status, dict(response.headers), body, time.time()))
+            self._tap(Arrival(url, status, headers, body, time.time()))
         if status in _RETRIED:
             wait_s = retry_after_s(headers.get("retry-after"), time.time())
             kind, told = f"status_{status}", f"{url}: status {status}"
@@ -248,49 +244,77 @@ class FeedClient:
             raise _PassingError("truncated", f"{url}: truncated after {len(body)} bytes")
         etag, modified = headers.get("etag"), headers.get("last-modified")
         # What cannot be sent back is none.
-        validators = {"If-None-Match": etag} if etag and etag.isascii() else {}
-        if modified and modified.isascii():
+        validators = {"If-None-Match": etag} if etag and _is_sendable(etag) else {}
+        if modified and _is_sendable(modified):
             validators["If-Modified-Since"] = modified
         now = time.time()
         self.date_offset_s = _date_offset_s(headers, now)
         return Answer(url, body, now, asked, http_date_s(modified), validators)
 
-    def _is_conditional(self, url: str) -> bool:
-        headers = self._request(url).headers
-        return "if-none-match" in headers or "if-modified-since" in headers
+
+@dataclass(slots=True)
+class _Address:
+    """What is asked of an address: ``next`` is ``whole`` with the validators of what was accepted
+    last, ``conditional`` whether it has any."""
+
+    whole: Get
+    next: Get
+    conditional: bool = False
 
 
-class _Httpx(httpx.AsyncBaseTransport):
-    """All of httpx as a transport, for what ours cannot do: proxies and HTTP/2."""
+class _Transport(Protocol):
+    """What answers."""
+
+    async def get(self, get: Get) -> Reply: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _Httpx:
+    """A transport of httpx's: for what ours cannot do, proxies and HTTP/2, and for tests."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def get(self, get: Get) -> Reply:
+        request = httpx.Request(get.method, get.url, headers=get.headers)
+        response = await self._transport.handle_async_request(request)
+        body = await response.aread()
+        await response.aclose()
+        return Reply(response.status_code, by_name(response.headers.raw), body)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _HttpxClient(_Httpx):
+    """All of httpx, as it finds its proxies."""
 
     def __init__(self, *, http2: bool) -> None:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
         self._client = httpx.AsyncClient(http2=http2, timeout=None, limits=limits)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._client.send(request)
+    async def get(self, get: Get) -> Reply:
+        request = httpx.Request(get.method, get.url, headers=get.headers)
+        response = await self._client.send(request)
+        return Reply(response.status_code, by_name(response.headers.raw), response.content)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
 
-def _transport(config: Config) -> httpx.AsyncBaseTransport:
+def _transport(config: Config) -> _Transport:
     """Ours, where it can do what is asked of it."""
     if config.feed.http2 or getproxies():
-        return _Httpx(http2=config.feed.http2)
+        return _HttpxClient(http2=config.feed.http2)
     return LeanTransport()
 
 
-def _read_once(headers: httpx.Headers) -> dict[str, str]:
-    """Headers by their lower-case names: httpx looks through all for each that is asked for."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in headers.raw:
-        name, value = raw_name.lower().decode("latin-1"), raw_value.decode("latin-1")
-        # One that comes twice is a list (RFC 9110 5.3): nginx says Cache-Control so.
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+def _is_sendable(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
+@lru_cache(maxsize=64)  # the answers of a tick are mostly of the same second
 def http_date_s(value: str | None) -> float | None:
     """An HTTP date in seconds since the epoch; None where there is none that can be read."""
     try:

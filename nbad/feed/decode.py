@@ -14,7 +14,7 @@ import orjson
 
 BOM = b"\xef\xbb\xbf"
 _DIGITS = 16
-_LONGEST_LABEL = 400
+LONGEST_LABEL = 400
 _CLOCK = re.compile(r"PT(\d{1,3})M(\d{1,2}(?:\.\d+)?)S")
 
 
@@ -52,22 +52,22 @@ def field(mapping: Any, name: str) -> Any:
 # is far beyond is no basketball, and would cost memory, or be a number that nobody can read back.
 MOST_POINTS = 999
 MOST_PERIODS = 25
-_MOST = 2**53
+MOST_INTEGER = 2**53
 
 
-def integer(mapping: Any, name: str, most: int = _MOST) -> int:
+def integer(mapping: Any, name: str, most: int = MOST_INTEGER) -> int:
     """A whole number from 0 to ``most`` that may come as a string (``scoreHome``)."""
     value = mapping.get(name) if type(mapping) is dict else None
     if type(value) is str and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         value = int(value)
     if type(value) is not int or not 0 <= value <= most:  # the type, for True is an int too
         value = field(mapping, name) if value is None else value
-        within = f" up to {most}" if most < _MOST else ""
+        within = f" up to {most}" if most < MOST_INTEGER else ""
         raise BadData(f"{name}: expected a whole number{within}, was {_shown(value)}")
     return value
 
 
-def integer_or_none(mapping: Any, name: str, most: int = _MOST) -> int | None:
+def integer_or_none(mapping: Any, name: str, most: int = MOST_INTEGER) -> int | None:
     """A whole number from 0 to ``most``; None where none is said, or none that can be."""
     try:
         return integer(mapping, name, most)
@@ -83,7 +83,7 @@ def identity(mapping: Any, name: str) -> int:
 def label(mapping: Any, name: str) -> str:
     """A text to show, cut where it is longer than any that makes sense; empty where none is."""
     value = mapping.get(name)
-    return value[:_LONGEST_LABEL].strip() if type(value) is str else ""
+    return value[:LONGEST_LABEL].strip() if type(value) is str else ""
 
 
 def text(mapping: Any, name: str) -> str:
@@ -167,7 +167,18 @@ def utc_or_none(value: Any) -> str | None:
 
 def _utc(value: Any, name: str) -> str:
     epoch_s(value, name)
-    return _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _to_the_second(_moment(value))
+
+
+@lru_cache(maxsize=256)  # every board says the same tip-offs
+def _to_the_second(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# How the feed says when a play was edited. Every month has these days: others take the long way.
+_WHOLE_SECOND = re.compile(
+    r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
 
 
 def stamp(value: Any) -> str:
@@ -176,8 +187,11 @@ def stamp(value: Any) -> str:
     In that form times are in order as texts are, which costs nothing for the hundreds of plays of
     a document. Any other form is brought to it; empty where there is none that can be read.
     """
-    if type(value) is str and len(value) == 22 and value[10] == "T" and value[21] == "Z":
-        return value
+    if type(value) is str:
+        if len(value) == 22 and value[10] == "T" and value[21] == "Z":
+            return value
+        if _WHOLE_SECOND.fullmatch(value):
+            return value[:-1] + ".0Z"
     try:
         epoch_s(value)
     except BadData:

@@ -255,6 +255,7 @@ def state_of_plays(plays: tuple[Play, ...]) -> State:
     for play in reversed(plays):
         if play.period != last.period:
             break
-        clock = min(clock, play.clock_s)
+        if play.clock_s < clock:  # a call of min() takes as long as the rest of the loop
+            clock = play.clock_s
     status = Status.FINAL if last.ends_game else Status.LIVE
     return State(status, last.period, clock, last.home, last.away)

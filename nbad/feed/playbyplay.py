@@ -8,6 +8,8 @@ from typing import Any
 
 from nbad.domain import Play
 from nbad.feed.decode import (
+    LONGEST_LABEL,
+    MOST_INTEGER,
     MOST_PERIODS,
     MOST_POINTS,
     BadData,
@@ -23,6 +25,9 @@ from nbad.feed.decode import (
 # What a play leaves unsaid until :func:`completed` fills it in from those before it.
 UNKNOWN = -1
 
+# Scores come as texts, and are few.
+_POINTS = {str(points): points for points in range(MOST_POINTS + 1)}
+
 
 def parse_play(action: Any) -> Play:
     """Read one action. Its clock and score may be :data:`UNKNOWN`.
@@ -30,6 +35,59 @@ def parse_play(action: Any) -> Play:
     Raises :class:`~nbad.feed.decode.BadData`, which names it, where it cannot be placed among the
     others: without a number, an order or a period.
     """
+    plain = _plain_play(action)
+    return _any_play(action) if plain is None else plain
+
+
+def _plain_play(action: Any) -> Play | None:
+    """The play of an action that says all in the form in which the feed nearly always does, read
+    in a quarter of the time: a first tick has 8,000. None where anything is of another form."""
+    if type(action) is not dict:
+        return None
+    said = action.get
+    number, order, period = said("actionNumber"), said("orderNumber"), said("period")
+    home, away, clock = said("scoreHome"), said("scoreAway"), said("clock")
+    if not (
+        type(number) is type(order) is type(period) is int
+        and type(home) is type(away) is type(clock) is str
+        and 0 <= number <= MOST_INTEGER
+        and 0 <= order <= MOST_INTEGER
+        and 0 <= period <= MOST_PERIODS
+    ):
+        return None
+    team, possession, person = said("teamId"), said("possession"), said("personId")
+    for named in (team, possession, person):
+        if named is not None and not (type(named) is int and 0 <= named <= MOST_INTEGER):
+            return None
+    kind, subkind = said("actionType"), said("subType")
+    description, player = said("description"), said("playerNameI")
+    for shown in (kind, subkind, description, player):
+        if shown is not None and not (type(shown) is str and len(shown) <= LONGEST_LABEL):
+            return None
+    left, points, others = clock_or_none(clock, period), _POINTS.get(home), _POINTS.get(away)
+    if left is None or points is None or others is None:
+        return None
+    # By place, not by name, which takes longer.
+    return Play(
+        number,
+        order,
+        period,
+        left,
+        points,
+        others,
+        kind.strip() if kind else "",
+        subkind.strip() if subkind else "",
+        team or 0,
+        possession or 0,
+        description.strip() if description else "",
+        stamp(said("timeActual")),
+        stamp(said("edited")),
+        person or 0,
+        player.strip() if player else "",
+    )
+
+
+def _any_play(action: Any) -> Play:
     number = integer(action, "actionNumber")
     said = action.get
     try:

@@ -1,32 +1,75 @@
-"""HTTP/1.1 for httpx with little around it: Trio, h11, and a connection kept per request in flight.
+"""HTTP/1.1 with little around it: Trio, and a connection kept per request in flight.
 
 The daemon sends a few small requests a second to one host, all at once, and reads each answer
 whole. httpx's own transport is made for everything else too, which costs more than all that the
-pipeline does with the answers (docs/performance.md).
+pipeline does with the answers (docs/performance.md). A plain answer is read here; any other is
+h11's to judge, from its first byte on.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import h11
 import httpx
 import trio
-from isal import igzip_lib
 
+from nbad.feed.encoding import LARGEST_BODY, decoded
+from nbad.feed.head import MOST_BYTES, read_plain
 from nbad.net.errors import cause
+from nbad.net.sockets import plain_fileno
 
-_READ = 262_144
-# A scoreboard or a play-by-play is at most a megabyte, a season's schedule ten.
-_LARGEST_BODY = 64 * 1024 * 1024
+# A play-by-play's last quarter, gzipped, and below what the allocator takes from the system anew.
+_READ = 65_536
 _MOST_IDLE = 128
-_GZIP = b"\x1f\x8b"
+_END = b"\r\n\r\n"
 
 Origin = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """A request without a body; ``head`` is its bytes. ``method`` is GET, or HEAD, which is
+    answered without a body too."""
+
+    url: httpx.URL
+    origin: Origin
+    headers: list[tuple[bytes, bytes]]
+    head: bytes
+    method: str = "GET"
+
+    @classmethod
+    def of(cls, request: httpx.Request) -> Get:
+        """What httpx's request asks for.
+
+        Raises ``h11.LocalProtocolError`` where it cannot be sent.
+        """
+        url, headers, method = request.url, request.headers.raw, request.method
+        origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+        connection = h11.Connection(h11.CLIENT)
+        head = connection.send(h11.Request(method=method, target=url.raw_path, headers=headers))
+        return cls(url, origin, headers, head or b"", method)
+
+    def and_also(self, headers: dict[str, str]) -> Get:
+        """The same with more headers, of ASCII without control characters."""
+        more = [(name.encode(), value.encode()) for name, value in headers.items()]
+        lines = b"".join(b"%b: %b\r\n" % header for header in more)
+        head = self.head[: -len(b"\r\n")] + lines + b"\r\n"
+        return replace(self, headers=[*self.headers, *more], head=head)
+
+
+class Reply(NamedTuple):
+    """An answer: ``headers`` by their lower-case names, ``body`` decompressed."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class LeanTransport(httpx.AsyncBaseTransport):
@@ -59,78 +102,82 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 await connection.close()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and read its answer whole."""
-        url = request.url
-        secure = url.scheme == "https"
-        origin = (url.scheme, url.host, url.port or (443 if secure else 80))
-        timeouts = request.extensions.get("timeout", {})
-        kept = self._idle.setdefault(origin, [])
+        """Send httpx's request and read its answer whole."""
+        try:
+            reply = await self.get(Get.of(request), request.extensions.get("timeout", {}))
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        headers, body = reply.headers, reply.body
+        return httpx.Response(reply.status, headers=headers, content=body, request=request)
+
+    async def get(self, get: Get, timeouts: dict[str, float | None] | None = None) -> Reply:
+        """Send a request and read its answer whole. Cancelled meanwhile, its connection is closed.
+
+        Raises ``httpx.TransportError``, and ``httpx.DecodingError`` for a body that cannot be read.
+        """
+        timeouts = timeouts or {}
+        kept = self._idle.setdefault(get.origin, [])
         while kept:
             connection = kept.pop()
             if connection.closed_by_peer():
                 await connection.close()
                 continue
             try:
-                return await self._exchange(connection, request, origin, timeouts)
+                return await self._exchange(connection, get, timeouts)
             except _StaleError:
                 continue
-        connection = await self._connect(origin, timeouts)
+        connection = await self._connect(get.origin, timeouts)
         try:
-            return await self._exchange(connection, request, origin, timeouts)
+            return await self._exchange(connection, get, timeouts)
         except _StaleError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from None
+            raise httpx.RemoteProtocolError(str(error)) from None
 
     async def _exchange(
-        self,
-        connection: _Connection,
-        request: httpx.Request,
-        origin: Origin,
-        timeouts: dict[str, float | None],
-    ) -> httpx.Response:
-        reusable = False
+        self, connection: _Connection, get: Get, timeouts: dict[str, float | None]
+    ) -> Reply:
+        connection.reusable = False
         try:
-            with _within(timeouts.get("read"), httpx.ReadTimeout, request):
-                response, body = await connection.exchange(request)
-            reusable = connection.ready_for_next()
+            with _within(timeouts.get("read"), httpx.ReadTimeout):
+                status, headers, body = await connection.exchange(get)
         except h11.RemoteProtocolError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from None
+            raise httpx.RemoteProtocolError(str(error)) from None
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
-            raise httpx.ReadError(f"{error!r}", request=request) from None
+            raise httpx.ReadError(f"{error!r}") from None
         finally:
-            kept = self._idle.setdefault(origin, [])
-            if reusable and len(kept) < _MOST_IDLE:
+            kept = self._idle.setdefault(get.origin, [])
+            if connection.reusable and len(kept) < _MOST_IDLE:
                 kept.append(connection)
             else:
                 await connection.close()
-        headers = httpx.Headers(list(response.headers))
         if body and (encoding := headers.get("content-encoding")):
-            body = decoded(body, encoding, request)
+            body = decoded(body, encoding)
             del headers["content-encoding"]
             headers["content-length"] = str(len(body))
-        return httpx.Response(response.status_code, headers=headers, content=body, request=request)
+        return Reply(status, headers, body)
 
     async def _connect(self, origin: Origin, timeouts: dict[str, float | None]) -> _Connection:
         scheme, host, port = origin
-        with _within(timeouts.get("connect"), httpx.ConnectTimeout, None):
+        with _within(timeouts.get("connect"), httpx.ConnectTimeout):
             try:
-                stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
-                socket = stream.socket if isinstance(stream, trio.SocketStream) else None
+                plain = await trio.open_tcp_stream(host, port)
+                stream: trio.abc.Stream = plain
                 if scheme == "https":
                     if self._context is None:
                         # Made when first needed: reading the certificates takes 20 ms.
                         self._context = httpx.create_ssl_context()
                     secure = trio.SSLStream(
-                        stream, self._context, server_hostname=host, https_compatible=True
+                        plain, self._context, server_hostname=host, https_compatible=True
                     )
                     try:
                         await secure.do_handshake()
                     except BaseException:
-                        await trio.aclose_forcefully(stream)
+                        await trio.aclose_forcefully(plain)
                         raise
                     stream = secure
             except (OSError, trio.BrokenResourceError) as error:
                 raise httpx.ConnectError(f"{host}:{port}: {cause(error)}") from None
-        return _Connection(stream, socket)
+        return _Connection(stream, plain.socket)
 
 
 class _StaleError(Exception):
@@ -138,121 +185,129 @@ class _StaleError(Exception):
 
 
 class _Connection:
-    """One connection to a server, one request at a time."""
+    """One connection to a server, one request at a time. ``reusable``: it can take another one.
 
-    def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType | None) -> None:
+    Where there is no TLS it reads and writes the socket itself: Trio's stream asks the kernel twice
+    and the scheduler once more for each.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType) -> None:
+        self.reusable = False
         self._stream = stream
         self._socket = socket
-        self._h11 = h11.Connection(h11.CLIENT)
+        self._fileno = plain_fileno(stream)
 
     def closed_by_peer(self) -> bool:
         """Whether an idle connection has something to read: its end, as nothing was asked."""
-        return self._socket is None or self._socket.is_readable()
+        return self._socket.is_readable()
 
-    def ready_for_next(self) -> bool:
-        """Whether it can take another request now."""
-        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
-            self._h11.start_next_cycle()
-            return True
-        return False
-
-    async def exchange(self, request: httpx.Request) -> tuple[h11.Response, bytes]:
-        """Send a request without a body; read the answer's head and whole body."""
-        head = self._h11.send(
-            h11.Request(
-                method=request.method, target=request.url.raw_path, headers=request.headers.raw
-            )
-        )
+    async def exchange(self, get: Get) -> tuple[int, dict[str, str], bytes]:
+        """Send a request; read the answer's status, headers and whole body."""
         try:
-            await self._stream.send_all(head + self._h11.send(h11.EndOfMessage()))
+            await self._send(get.head)
         except (trio.BrokenResourceError, OSError):
             raise _StaleError("the connection was closed before the request was sent") from None
+        try:
+            data = await self._receive()
+        except (trio.BrokenResourceError, OSError):
+            raise _StaleError("the connection was reset before an answer came") from None
+        if not data:
+            raise _StaleError("the connection was closed before an answer came")
+        more = data
+        while (end := data.find(_END)) < 0 and len(data) < MOST_BYTES and more:
+            more = await self._receive()
+            data += more
+        head = read_plain(data[: end + len(_END)]) if end >= 0 and get.method == "GET" else None
+        if head is None or head.length > LARGEST_BODY:
+            return await self._exchange_by_h11(get, data, ended=not more)
+        chunks, missing = [data[end + len(_END) :]], end + len(_END) + head.length - len(data)
+        while missing > 0:
+            more = await self._receive()
+            if not more:
+                return await self._exchange_by_h11(get, data + b"".join(chunks[1:]), ended=True)
+            chunks.append(more)
+            missing -= len(more)
+        self.reusable = not missing
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return head.status, head.headers, body[: head.length] if missing else body
+
+    async def _exchange_by_h11(
+        self, get: Get, data: bytes, *, ended: bool
+    ) -> tuple[int, dict[str, str], bytes]:
+        """The same of an answer that is not plain, of which ``data`` has come.
+
+        Raises ``h11.RemoteProtocolError`` where it is none.
+        """
+        connection = h11.Connection(h11.CLIENT)
+        connection.send(h11.Request(method=get.method, target="/", headers=[("Host", "any")]))
+        connection.send(h11.EndOfMessage())
+        connection.receive_data(data)
+        if ended:
+            connection.receive_data(b"")
         response: h11.Response | None = None
         chunks: list[bytes] = []
         size = 0
         while True:
-            event = self._h11.next_event()
+            event = connection.next_event()
             if event is h11.NEED_DATA:
-                await self._receive(response)
+                data = await self._receive()
+                ended = not data
+                connection.receive_data(data)
             elif isinstance(event, h11.Response):
                 response = event
             elif isinstance(event, h11.Data):
-                chunks.append(event.data)
+                chunks.append(bytes(event.data))
                 size += len(event.data)
-                if size > _LARGEST_BODY:
+                if size > LARGEST_BODY:
                     raise h11.RemoteProtocolError(
-                        f"expected a body of at most {_LARGEST_BODY} bytes, was more"
+                        f"expected a body of at most {LARGEST_BODY} bytes, was more"
                     )
             elif isinstance(event, h11.EndOfMessage):
                 if response is None:
                     raise h11.RemoteProtocolError("expected a response, was its end")
-                return response, b"".join(chunks)
+                open_ = connection.our_state is h11.DONE and connection.their_state is h11.DONE
+                self.reusable = open_ and not ended and not connection.trailing_data[0]
+                return response.status_code, by_name(response.headers), b"".join(chunks)
 
-    async def _receive(self, response: h11.Response | None) -> None:
-        unanswered = response is None and not self._h11.trailing_data[0]
-        try:
-            data = await self._stream.receive_some(_READ)
-        except (trio.BrokenResourceError, OSError):
-            if unanswered:
-                raise _StaleError("the connection was reset before an answer came") from None
-            raise
-        if not data and unanswered:
-            raise _StaleError("the connection was closed before an answer came")
-        self._h11.receive_data(bytes(data))
+    async def _send(self, data: bytes) -> None:
+        written = 0
+        if self._fileno is not None:
+            with suppress(BlockingIOError):  # full: all of it is the rest
+                written = os.write(self._fileno(), data)
+        if written < len(data):
+            await self._stream.send_all(memoryview(data)[written:])
+
+    async def _receive(self) -> bytes:
+        """What comes next, empty where the peer closed."""
+        if self._fileno is None:
+            return bytes(await self._stream.receive_some(_READ))
+        while True:
+            await trio.lowlevel.wait_readable(self._fileno())
+            try:
+                return os.read(self._fileno(), _READ)
+            except BlockingIOError:
+                continue  # it is not readable after all
 
     async def close(self) -> None:
-        """Close it without a try_send_close: nobody waits for one."""
+        """Close it without a goodbye: nobody waits for one."""
         await trio.aclose_forcefully(self._stream)
 
 
-def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) -> bytes:
-    """The body without its content encoding, of at most 64 MB.
-
-    Raises ``httpx.DecodingError`` where it is not so encoded, cut, or more.
-    """
-    encoding = encoding.strip().lower()
-    if encoding in ("identity", ""):
-        return body
-    if encoding not in ("gzip", "x-gzip"):
-        raise httpx.DecodingError(f"expected gzip, was {encoding[:40]}", request=request)
-    plain = b""
-    try:
-        while True:
-            part, rest = _gzip_member(body, _LARGEST_BODY - len(plain))
-            plain = plain + part if plain else part
-            # Several members are one text (RFC 1952, 2.2); padding behind the last is passed over.
-            if not rest.startswith(_GZIP):
-                return plain
-            body = rest
-    except (igzip_lib.IsalError, ValueError) as error:  # type: ignore[misc] # its stub calls it an instance
-        raise httpx.DecodingError(f"expected gzip, was {error}", request=request) from None
-
-
-def _gzip_member(body: bytes, most: int) -> tuple[bytes, bytes]:
-    """The first member of a gzip, and what follows it. Raises ``ValueError`` where it is cut or
-    more than ``most`` bytes, ``IsalError`` where it is none."""
-    decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    # gzip ends with its plain size: a buffer of just that takes a third of the time of the largest.
-    size = min(int.from_bytes(body[-4:], "little") + 1, most)
-    plain: bytes = decoder.decompress(body, size)
-    if not decoder.eof and len(plain) < most:
-        # Not its end after all: padding may follow, or another member.
-        plain += decoder.decompress(b"", most - len(plain))
-    if not decoder.eof:
-        raise ValueError(f"cut or more than {_LARGEST_BODY} bytes")
-    return plain, decoder.unused_data
+def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their lower-case names; one that comes twice is a list."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.lower().decode("latin-1"), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 @contextmanager
-def _within(
-    seconds: float | None,
-    error: type[httpx.TimeoutException],
-    request: httpx.Request | None,
-) -> Iterator[None]:
+def _within(seconds: float | None, error: type[httpx.TimeoutException]) -> Iterator[None]:
     if seconds is None:
         yield
         return
     with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
-        raise error(f"nothing within {seconds:g} s", request=request)
+        raise error(f"nothing within {seconds:g} s")

@@ -60,12 +60,14 @@ class GameHistory:
             while self._next_point < elapsed:
                 points.append((self._next_point, self.row(self._next_point)))
                 self._next_point += SERIES_STEP_S
-            self._advance(elapsed)
-            scored = (play.home, play.away) != (self._home, self._away)
-            self._score(play.home, play.away)
+            if elapsed > self._elapsed:
+                self._advance(elapsed)
+            scored = play.home != self._home or play.away != self._away
+            if scored:
+                self._score(play.home, play.away)
             side = self._side(play.team_id)
             self._possession = possession_after(play, side, scored, self._possession)
-            self._over = self._over or play.ends_game
+            self._over = self._over or (play.kind == "game" and play.ends_game)
             self.folded += 1
             if self.folded == self._turn_after:
                 self._expectation = self._turn_to

@@ -1,0 +1,122 @@
+"""The pipeline of somebody who knows the trade: uvloop, aiohttp with ETags, orjson, only new
+actions read, one prediction a tick for all games, and one ``websockets`` broadcast at once."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import time
+from functools import partial
+from typing import Any
+
+import aiohttp
+import numpy as np
+import orjson
+import uvloop
+from common import Stages, forecaster_through, message, new_history, say
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+
+from nbad.feed.playbyplay import parse_play
+from nbad.pattern.history import GameHistory
+
+
+class Pipeline:
+    """Documents and histories by address and game, kept from tick to tick."""
+
+    def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
+        self._base_url = base_url
+        self._session = session
+        self._tags: dict[str, str] = {}
+        self._lines: list[Any] = []
+        self._histories: dict[str, GameHistory] = {}
+        self._known: dict[str, int] = {}  # the newest action's number: corrections pass it by
+        self._forecaster = forecaster_through(
+            lambda booster: partial(booster.predict, raw_score=True, num_threads=1)
+        )
+        self.subscribers: set[ServerConnection] = set()
+
+    async def _fetch(self, path: str) -> bytes | None:
+        """The document, None where it is the last one."""
+        headers = {"If-None-Match": self._tags[path]} if path in self._tags else {}
+        async with self._session.get(f"{self._base_url}/{path}", headers=headers) as response:
+            if response.status == 304:
+                return None
+            response.raise_for_status()
+            self._tags[path] = response.headers.get("ETag", "")
+            return await response.read()
+
+    async def tick(self, stages: Stages) -> int:
+        now = time.perf_counter()
+        board = await self._fetch("scoreboard/todaysScoreboard_00.json")
+        now = stages.done("poll", now)
+        if board is not None:
+            games = orjson.loads(board)["scoreboard"]["games"]
+            self._lines = [game for game in games if game["gameStatus"] == 2]
+        now = stages.done("parse", now)
+        paths = [f"playbyplay/playbyplay_{line['gameId']}.json" for line in self._lines]
+        bodies = await asyncio.gather(*map(self._fetch, paths))
+        now = stages.done("poll", now)
+        changed = []
+        for line, body in zip(self._lines, bodies, strict=True):
+            if body is not None:
+                changed.append((line, orjson.loads(body)["game"]["actions"]))
+        news = []
+        for line, actions in changed:
+            known = self._known.get(line["gameId"], 0)
+            new = [action for action in actions if action["actionNumber"] > known]
+            self._known[line["gameId"]] = max(
+                known, max((action["actionNumber"] for action in new), default=0)
+            )
+            plays = [parse_play(action) for action in new]
+            plays.sort(key=lambda play: play.order)
+            news.append((line, plays, len(actions)))
+        now = stages.done("parse", now)
+        rows = []
+        for line, plays, _ in news:
+            history = self._histories.get(line["gameId"])
+            if history is None:
+                history = self._histories[line["gameId"]] = new_history(line)
+            history.fold(plays)
+            rows.append(history.current())
+        now = stages.done("pattern", now)
+        forecasts = self._forecaster.forecast(np.array(rows)) if rows else []
+        now = stages.done("predict", now)
+        told = [
+            message(line, self._histories[line["gameId"]], forecast, count)
+            for (line, _, count), forecast in zip(news, forecasts, strict=True)
+        ]
+        if told:
+            broadcast(self.subscribers, orjson.dumps({"messages": told}).decode())
+        stages.done("emit", now)
+        return len(told)
+
+    async def attend(self, socket: ServerConnection) -> None:
+        self.subscribers.add(socket)
+        try:
+            await socket.wait_closed()
+        finally:
+            self.subscribers.discard(socket)
+
+
+async def main(base_url: str, interval: float) -> None:
+    connector = aiohttp.TCPConnector(limit=64)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        pipeline = Pipeline(base_url, session)
+        async with serve(pipeline.attend, "127.0.0.1", 0, compression=None, backlog=4096) as server:
+            say(f"listening {next(iter(server.sockets)).getsockname()[1]}")
+            while True:
+                began = time.perf_counter()
+                stages = Stages()
+                say(stages.line(await pipeline.tick(stages)))
+                await asyncio.sleep(max(0.0, interval - (time.perf_counter() - began)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="The expert pipeline.")
+    parser.add_argument("base_url")
+    parser.add_argument("--interval", type=float, default=0.5)
+    arguments = parser.parse_args()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+    uvloop.run(main(arguments.base_url, arguments.interval))
