@@ -34,10 +34,10 @@ from nba_api.stats.static import players
 from nbad.bench.scenario import slate
 from nbad.domain import Play
 from nbad.feed.client import FeedClient, RateLimiter
+from nbad.feed.encoding import decoded
 from nbad.feed.endpoints import play_by_play_url
 from nbad.feed.incremental import read
 from nbad.feed.names import Names
-from nbad.feed.encoding import decoded
 from nbad.model.forecaster import BUNDLED, COLUMNS, TREES
 from nbad.model.table import ScoreTable
 from nbad.observe.garbage import Collector
