@@ -10,7 +10,7 @@ import pytest
 import trio
 from feed_kit import ONE, action, entry, plays_of
 from prometheus_client.parser import text_string_to_metric_families
-from test_web_access import FakeSettings
+from stream_kit import FakeSettings
 
 from nbad.feed.decode import stamp_of
 from nbad.model.forecaster import Forecaster
