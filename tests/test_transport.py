@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import ssl
 from collections.abc import Callable
 from functools import partial
@@ -43,6 +44,20 @@ async def test_a_connection_is_kept(make: Make) -> None:
     assert server.connections == 1
     assert server.requests[0].startswith(b"GET /x?y=1 HTTP/1.1\r\n")
     assert b'"a"' in server.requests[0]
+
+
+async def test_what_a_new_connection_takes_is_known_and_the_fastest_counts() -> None:
+    server = Server(SHORT, SHORT)
+    async with serving(server) as url, LeanTransport() as transport:
+        assert transport.connect_s == math.inf
+        client = httpx.AsyncClient(transport=transport)
+        await client.get(url)
+        assert 0 < transport.connect_s < 5
+        transport.connect_s = 1e-9
+        await transport.aclose()
+        await client.get(url)
+        assert transport.connect_s == 1e-9
+    assert server.connections == 2
 
 
 async def test_requests_at_once_have_a_connection_each(make: Make) -> None:

@@ -134,6 +134,12 @@ class FeedClient:
         self._addresses: cachetools.LRUCache[str, _Address] = cachetools.LRUCache(_ADDRESSES)
         self._transport = _transport(config) if transport is None else _Httpx(transport)
 
+    @property
+    def connect_s(self) -> float:
+        """What a new connection to the feed takes, in s; 0 where the transport does not know."""
+        known = self._transport.connect_s if isinstance(self._transport, LeanTransport) else 0.0
+        return known if math.isfinite(known) else 0.0  # none was made yet
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -258,6 +258,7 @@ async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
             state.health.failed(asked)
     else:
         due.took(trio.current_time() - asked)
+        state.turns.connect_s = client.connect_s
         if answer is not None:
             state.clock_offset_s = client.date_offset_s
             accept = partial(state.accept, client, place, answer)
