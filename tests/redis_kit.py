@@ -6,10 +6,16 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import trio
 from process_kit import start
+
+from nbad.publish.broker import START, Broker, with_broker
+from nbad.publish.entries import BatchEntry, Entry, SnapshotEntry, decode
+from nbad.settings.schema import Publish
 
 needs_redis = pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
 
@@ -17,14 +23,18 @@ needs_redis = pytest.mark.skipif(not shutil.which("redis-server"), reason="no re
 class Redis:
     """``url`` is its address; it writes all down (AOF), so that a killed one forgets nothing."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(
+        self, folder: Path, *options: str, host: str = "127.0.0.1", within: Sequence[str] = ()
+    ) -> None:
+        """``host`` is its address, ``within`` goes before the command where it is elsewhere."""
+        self.host = host
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             self.port = taken.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = f"redis://{host}:{self.port}/0"
         self._command = [
-            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder),
-            "--save", "", "--appendonly", "yes", *options,
+            *within, "redis-server", "--port", str(self.port), "--bind", host, "--dir", str(folder),
+            "--save", "", "--appendonly", "yes", "--protected-mode", "no", *options,
         ]  # fmt: skip
         self.start()
 
@@ -33,7 +43,7 @@ class Redis:
         deadline = time.monotonic() + 10
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as line:
+                with socket.create_connection((self.host, self.port), 1) as line:
                     line.sendall(b"PING\r\n")
                     if line.recv(64).startswith((b"+PONG", b"-NOAUTH")):
                         return
@@ -46,3 +56,30 @@ class Redis:
         """End it as a power cut does."""
         self.process.kill()
         self.process.wait()
+
+    def log(self) -> list[Entry]:
+        """All that is in the log."""
+
+        async def read(broker: Broker) -> list[Entry]:
+            return [decode(fields) for _, fields in await broker.read(START, 100_000, 0.1)]
+
+        return trio.run(with_broker, Publish(url=self.url), read)
+
+
+def check_log(entries: list[Entry]) -> list[str]:
+    """See that no two publishers' entries are mixed and no batch is missing; the epochs in turn.
+
+    One that is there twice does no harm: the broker had taken it, and its answer was lost.
+    """
+    epochs: list[str] = []
+    fence, seq = 0, 0
+    for entry in entries:
+        if entry.fence > fence:
+            assert isinstance(entry, SnapshotEntry) or not epochs, "begins without a snapshot"
+            fence, seq = entry.fence, entry.seq
+            epochs.append(entry.epoch)
+        assert (entry.fence, entry.epoch) == (fence, epochs[-1]), "two publishers are mixed"
+        if isinstance(entry, BatchEntry):
+            assert entry.seq <= seq + 1, f"{entry.seq} after {seq}"
+            seq = max(seq, entry.seq)
+    return epochs

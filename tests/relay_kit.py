@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,20 @@ def night(*options: str) -> Iterator[str]:
 class Nbad:
     """``nbad run`` or ``nbad relay`` with a configuration and a log of its own."""
 
-    def __init__(self, folder: Path, name: str, text: str, *command: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, text: str, *command: str, within: Sequence[str] = ()
+    ) -> None:
+        """``within`` goes before the command where it runs elsewhere."""
         self.config, self.log = folder / f"{name}.toml", folder / f"{name}.log"
         self.config.write_text(f'{text}[log]\nfile = "{self.log}"\n')
         self.command = command or (name,)
+        self.within = within
+        self.host = "127.0.0.1"
         self.start()
 
     def start(self) -> None:
         self.log.unlink(missing_ok=True)
-        self.process = start([*NBAD, *self.command, "--config", str(self.config)])
+        self.process = start([*self.within, *NBAD, *self.command, "--config", str(self.config)])
 
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = self.log.read_bytes().splitlines() if self.log.exists() else []
@@ -87,7 +92,7 @@ class Nbad:
         return [event["port"] for event in self.events("listening") if event["service"] == service]
 
     def get(self, path: str) -> tuple[int, bytes]:
-        request = f"http://127.0.0.1:{self.ports('http')[-1]}{path}"
+        request = f"http://{self.host}:{self.ports('http')[-1]}{path}"
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read()
@@ -106,6 +111,33 @@ class Nbad:
         return self.process.wait(10)
 
 
+def compare(one: Nbad, other: Nbad) -> int:
+    """See that both forecast the same once they know the same of a game; points compared."""
+
+    def known(game: Any) -> tuple[Any, ...]:
+        state = [game[key] for key in ("status", "period", "clock_s", "source_time", "corrected")]
+        return state, game["event"], game["home"]["score"], game["away"]["score"]
+
+    left = [game["game_id"] for game in json.loads(one.get("/v1/games")[1])["games"]]
+    points = 0
+
+    def same() -> bool:
+        nonlocal points
+        for game_id in list(left):
+            ours, theirs = (
+                json.loads(each.get(f"/v1/games/{game_id}")[1]) for each in (one, other)
+            )
+            if known(ours) == known(theirs) and not ours["corrected"]:
+                for key in ("pattern", "forecast", "series"):
+                    assert ours[key] == theirs[key], (game_id, key)
+                points += len(ours["series"])
+                left.remove(game_id)
+        return not left
+
+    until(same, "they never knew the same")
+    return points
+
+
 class Follower:
     """A client that takes a batch that is lost or comes twice for a fault, and keeps what came."""
 
@@ -117,11 +149,11 @@ class Follower:
         self.stream: ClientConnection | None = None
         self._open = contextlib.ExitStack()
 
-    def connect(self, port: int) -> None:
+    def connect(self, port: int, host: str = "127.0.0.1") -> None:
         """Go on at ``port`` from what was seen."""
         self.close()
         since = f"?since={self.view.since}" if self.view.since else ""
-        url = f"ws://127.0.0.1:{port}/v1/stream{since}"
+        url = f"ws://{host}:{port}/v1/stream{since}"
         self.stream = self._open.enter_context(connect(url, max_size=None))
 
     def close(self) -> None:

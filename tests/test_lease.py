@@ -12,7 +12,7 @@ import pytest
 import trio
 from redis_kit import Redis, needs_redis
 
-from nbad.publish.broker import START, Broker, BrokerError, FencedError, with_broker
+from nbad.publish.broker import START, Broker, BrokerError, FencedError, Lease, with_broker
 from nbad.publish.entries import encode
 from nbad.settings.schema import Publish
 
@@ -48,17 +48,17 @@ def test_one_of_two_gets_the_lease_and_only_he_writes(redis: Redis) -> None:
         assert await broker.acquire("one") == first
         assert await broker.acquire("two") is None
         with pytest.raises(FencedError):
-            await broker.write("two", first, ENTRY)
+            await broker.write("two", first.fence, ENTRY)
         await broker.release("two")
-        await broker.write("one", first, ENTRY)
+        await broker.write("one", first.fence, ENTRY)
         await broker.release("one")
         with pytest.raises(FencedError):
-            await broker.write("one", first, ENTRY)
+            await broker.write("one", first.fence, ENTRY)
         second = await broker.acquire("two")
         assert second is not None
-        assert second > first
+        assert second.fence > first.fence == second.before
         with pytest.raises(FencedError):
-            await broker.write("one", first, ENTRY)
+            await broker.write("one", first.fence, ENTRY)
         again = await broker.read(START, 10, 0.1)
         assert [fields for _, fields in again] == [{b"fence": b"7", b"body": b"{}"}]
         assert await broker.read(again[-1][0], 10, 0.01) == []
@@ -72,35 +72,36 @@ def test_a_lease_runs_out_and_a_pause_does_not_bring_it_back(redis: Redis) -> No
         assert first is not None
         await trio.sleep(0.7)
         with pytest.raises(FencedError):
-            await broker.write("one", first, ENTRY)
+            await broker.write("one", first.fence, ENTRY)
         second = await broker.acquire("one")
         assert second is not None
-        assert second > first
+        assert second.fence > first.fence == second.before
 
     work(redis, task, lease_s=0.5)
 
 
 def test_a_broker_that_forgot_everything_still_gives_a_higher_fence(redis: Redis) -> None:
     async def task(broker: Broker) -> None:
-        fences.append(await broker.acquire("one"))
+        leases.append(await broker.acquire("one"))
         await broker._client.flushall()
         await trio.sleep(0.002)  # the fence is the time in ms
-        fences.append(await broker.acquire("two"))
+        leases.append(await broker.acquire("two"))
 
-    fences: list[int | None] = []
+    leases: list[Lease | None] = []
     work(redis, task)
-    first, second = fences
+    first, second = leases
     assert first is not None
     assert second is not None
-    assert second > first
+    assert second.fence > first.fence
+    assert second.before == 0
 
 
 def test_the_log_keeps_about_as_many_entries_as_it_should(redis: Redis) -> None:
     async def task(broker: Broker) -> None:
-        fence = await broker.acquire("one")
-        assert fence is not None
+        lease = await broker.acquire("one")
+        assert lease is not None
         for _ in range(60):
-            await broker.write("one", fence, encode(fence, bytes(5000)))
+            await broker.write("one", lease.fence, encode(lease.fence, bytes(5000)))
         assert 16 <= len(await broker.read(START, 1000, 0.1)) <= 20
 
     work(redis, task)
@@ -116,10 +117,10 @@ def test_what_goes_wrong_with_the_broker_is_one_error_with_its_cause(tmp_path: P
         await broker.ping()
 
     async def fill(broker: Broker) -> None:
-        fence = await broker.acquire("one")
-        assert fence is not None
-        await broker.write("one", fence, encode(fence, bytes(4_000_000)))
-        await broker.write("one", fence, ENTRY)
+        lease = await broker.acquire("one")
+        assert lease is not None
+        await broker.write("one", lease.fence, encode(lease.fence, bytes(4_000_000)))
+        await broker.write("one", lease.fence, ENTRY)
 
     def fails(task: Callable[[Broker], Awaitable[None]], **more: object) -> str:
         publish = Publish.model_validate({"url": redis.url, **more})

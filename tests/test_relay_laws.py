@@ -118,7 +118,7 @@ class Relaying(RuleBasedStateMachine):
         self.fences += 1
         daemon = self.daemons.pop(0)
         daemon.fence = self.fences
-        daemon.backlog.owe_snapshot()
+        daemon.backlog.begin_anew()
         self.tick(daemon, {1: 44})
         self.daemons.append(daemon)
 

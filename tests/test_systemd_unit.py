@@ -118,3 +118,19 @@ def test_no_restart_refuses_anybody_who_comes_by_the_socket(installed: Path) -> 
     assert "refused" not in seen
     assert seen["epochs"] == 4  # the first who came started it; three restarts
     assert seen["served"] >= 15
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
+def test_the_unit_of_relays_lives_as_promised(installed: Path) -> None:
+    facts = run_in_box(installed, "relay.sh")
+    assert facts["verify"] == "0"
+    assert float(facts["security"].removesuffix(" OK")) <= 1.5
+    assert facts["started"] == facts["after_kill"] == "active"
+    assert facts["user"].startswith("nbad")
+    assert facts["kept_its_process"] == "yes"
+    assert facts["stopped"] == "success 0"
+    assert facts["left"] == "0"
+    lines = (installed / "journal").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
+    assert events.count("worker_ended") == 1
+    assert "crashed" not in events

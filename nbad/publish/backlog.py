@@ -49,7 +49,7 @@ class Backlog:
         return self._seq or 0
 
     def owe_snapshot(self) -> None:
-        """Another may have written since: who followed it knows nothing of our batches."""
+        """The log may lack what it was given: once it has the rest, it gets the whole night."""
         self._owed = True
 
     def prepare(self) -> Iterator[None]:
@@ -57,7 +57,8 @@ class Backlog:
         return self._tails.prepare(self._journal)
 
     def begin_anew(self) -> None:
-        """It is another log from now on."""
+        """It is another log from now on, or another has written to it: whoever reads it knows
+        nothing of our batches, and the whole night goes first."""
         self._seq = None
         self._owed = True
 

@@ -10,7 +10,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import trio
 
@@ -39,13 +39,13 @@ end
 if not owner then
   local now = redis.call('TIME')
   local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-  local last = tonumber(redis.call('GET', KEYS[2]) or '0')
-  local fence = string.format('%.0f', math.max(last + 1, ms))
+  local last = redis.call('GET', KEYS[2]) or '0'
+  local fence = string.format('%.0f', math.max(tonumber(last) + 1, ms))
   redis.call('SET', KEYS[2], fence)
-  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence)
+  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence, 'before', last)
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('HGET', KEYS[1], 'fence')
+return redis.call('HMGET', KEYS[1], 'fence', 'before')
 """
 _RELEASE = """
 if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then
@@ -59,6 +59,13 @@ if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then
 end
 return redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 4))
 """
+
+
+class Lease(NamedTuple):
+    """``fence`` grows with each that is given; ``before`` is that of the one before, 0 for none."""
+
+    fence: int
+    before: int
 
 
 class BrokerError(Exception):
@@ -90,11 +97,11 @@ class Broker:
         with _in_time(self._answer_s):
             await self._client.ping()
 
-    async def acquire(self, owner: str) -> int | None:
-        """Take the lease, or renew it; its fence, or None where it is another's."""
+    async def acquire(self, owner: str) -> Lease | None:
+        """Take the lease, or renew it; None where it is another's."""
         with _in_time(self._answer_s):
-            fence: Any = await self._acquire([self._lease, self._fence], [owner, self._lease_ms])
-        return None if fence is None else int(fence)
+            told: Any = await self._acquire([self._lease, self._fence], [owner, self._lease_ms])
+        return None if told is None else Lease(*map(int, told))
 
     async def release(self, owner: str) -> None:
         """Give the lease up, where it is ``owner``'s."""

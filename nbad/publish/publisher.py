@@ -23,7 +23,7 @@ import trio
 from nbad.domain import FeedState
 from nbad.observe.timing import Tick
 from nbad.publish.backlog import Backlog
-from nbad.publish.broker import Broker, BrokerError, FencedError, with_broker
+from nbad.publish.broker import Broker, BrokerError, FencedError, Lease, with_broker
 from nbad.publish.entries import More, encode
 from nbad.stream import wire
 from nbad.stream.journal import StreamJournal
@@ -186,32 +186,35 @@ class Publisher:
         while True:
             if self._sees_feed() and not self._ending:
                 asked_at = trio.current_time()
-                fence = await broker.acquire(self._owner)
+                lease = await broker.acquire(self._owner)
                 self._went_well()
-                self._stand_by(fence is None)
-                if fence is not None:
+                self._stand_by(lease is None)
+                if lease is not None:
                     try:
-                        await self._lead(broker, fence, asked_at + lease_s / 3)
+                        await self._lead(broker, lease, asked_at + lease_s / 3)
                     except FencedError:
-                        log.warning("lease_lost", fence=fence)
+                        log.warning("lease_lost", fence=lease.fence)
                     self._stop_leading()
                     continue
                 await trio.sleep(uniform(lease_s / 5, lease_s / 4))
             else:
                 await self._wait_for_news(lease_s / 4)
 
-    async def _lead(self, broker: Broker, fence: int, renew_at: float) -> None:
+    async def _lead(self, broker: Broker, lease: Lease, renew_at: float) -> None:
         """Write the log until the feed is lost or the process ends. Raises FencedError."""
         lease_s = self._settings.current.config.publish.lease_s
-        log.info("leading", fence=fence)
-        self.leading, self._fence = True, fence
-        self.backlog.owe_snapshot()
+        log.info("leading", fence=lease.fence)
+        if self._fence in lease:
+            self.backlog.owe_snapshot()  # the broker may have lost what it had taken
+        else:
+            self.backlog.begin_anew()  # another wrote since
+        self.leading, self._fence = True, lease.fence
         for _ in self.backlog.prepare():
             await trio.lowlevel.checkpoint()
         while True:
             now = trio.current_time()
             if now >= renew_at:
-                if await broker.acquire(self._owner) != fence:
+                if await broker.acquire(self._owner) != lease:
                     raise FencedError
                 renew_at = now + lease_s / 3
             tick = self._tick

@@ -90,7 +90,7 @@ class Tails:
         except Exception as error:  # whatever the model raises
             if game_id not in self._failed:
                 self._failed.add(game_id)
-                log.error("game_failed", stage="publish", game_id=game_id, exc_info=error)  # noqa: TRY400
+                log.warning("game_failed", stage="publish", game_id=game_id, exc_info=error)
             return ()
 
 

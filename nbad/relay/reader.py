@@ -82,6 +82,7 @@ class Reader:
         self._settings = settings
         self._follower = Follower(hub.journal)
         self._after = START
+        self._newest = _order(START)
         self._rewound_at = trio.current_time()
         self._heard_at = trio.current_time()
         self._fresh_at = trio.current_time()
@@ -192,7 +193,12 @@ class Reader:
         if change is Change.STALE:
             self.counts.stale += 1
             return change
-        self._heard_at = trio.current_time()
+        if change is not Change.NOTHING or _order(entry_id) > self._newest:
+            # What is read again is no sign of life.
+            self._heard_at = trio.current_time()
+            if follower.feed is FeedState.OK:
+                self._fresh_at = self._heard_at - follower.feed_age_s
+        self._newest = max(self._newest, _order(entry_id))
         if change is Change.GAP and not lost:
             self.counts.gaps += 1
             known = f"{follower.journal.epoch}.{follower.journal.seq}"
@@ -204,8 +210,6 @@ class Reader:
         if change is Change.APPENDED and follower.batch is not None:
             self._tick = follower.batch.tick
             self._note_model(follower.batch.messages[-1].body)
-        if follower.feed is FeedState.OK:
-            self._fresh_at = trio.current_time() - follower.feed_age_s
         return change
 
     def _note_model(self, body: bytes) -> None:
@@ -233,3 +237,8 @@ class Reader:
         if self._follower.lost or self.silent_s > SILENT_S:
             self._rewound_at = now
             self._after = START
+
+
+def _order(entry_id: str) -> tuple[int, ...]:
+    """The id of an entry, to be compared: MS-NUMBER."""
+    return tuple(map(int, entry_id.split("-")))

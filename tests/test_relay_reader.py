@@ -1,0 +1,250 @@
+"""The reader: gaps are read again, silence is told, a broker that fails costs nobody a batch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from stream_kit import FakeSettings, make_game
+from trio.testing import MockClock
+
+import nbad.relay.reader
+from nbad.domain import FeedState
+from nbad.observe.timing import Tick
+from nbad.publish.backlog import Backlog
+from nbad.publish.broker import BrokerError
+from nbad.publish.entries import encode
+from nbad.relay.reader import SILENT_S, Reader
+from nbad.settings.schema import Config, Publish
+from nbad.stream import wire
+from nbad.stream.hub import Hub
+from nbad.stream.journal import StreamJournal
+
+TIMING = {"total": 1.0}
+EVERY = 1000
+
+Fields = dict[bytes, bytes]
+
+
+class FakeBroker:
+    """A log as a list, which a test cuts and mends; ``fault`` is what each command raises."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, Fields]] = []
+        self.written = 0
+        self.fault = ""
+        self.news = trio.Event()
+
+    def put(self, fields: dict[str, bytes]) -> None:
+        self.written += 1
+        entry = {name.encode(): value for name, value in fields.items()}
+        self.entries.append((self.written, entry))
+        self.news.set()
+
+    async def read(self, after: str, count: int, wait_s: float) -> list[tuple[str, Fields]]:
+        at = int(after.partition("-")[0])
+        with trio.move_on_after(wait_s):
+            while not (found := [each for each in self.entries if each[0] > at]):
+                if self.fault:
+                    break
+                self.news = trio.Event()
+                await self.news.wait()
+        if self.fault:
+            raise BrokerError(self.fault)
+        return [(f"{number}-0", fields) for number, fields in found[:count]]
+
+
+class Night:
+    """A publisher's side: batches into the broker's log."""
+
+    def __init__(self, broker: FakeBroker, epoch: str = "d0", fence: int = 1) -> None:
+        self.broker, self.fence = broker, fence
+        self.journal = StreamJournal(epoch)
+        self.backlog = Backlog(self.journal)
+
+    def play(self, batches: int) -> None:
+        for _ in range(batches):
+            games = (make_game(0, self.journal.seq),)
+            messages = self.journal.encode(games)
+            self.journal.apply(self.journal.seq + 1, games, messages, TIMING)
+            self.publish()
+
+    def publish(self) -> None:
+        while (piece := self.backlog.next(EVERY, False)) is not None:
+            self.broker.put(encode(self.fence, piece.body, piece.more))
+            self.backlog.confirm(piece)
+
+    def snapshot(self) -> None:
+        self.backlog.owe_snapshot()
+        self.publish()
+
+    def beat(self) -> None:
+        body = wire.encode_heartbeat(self.journal.epoch, self.journal.seq, FeedState.OK, 0.0)
+        self.broker.put(encode(self.fence, body))
+
+
+class Relay:
+    """A reader on its hub, and what it told of each read."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        settings = FakeSettings(Config(publish=Publish(url="redis://broker:1/0")))
+        self.hub = Hub(StreamJournal("relay", follows=True), settings)
+        self.reader = Reader(self.hub, settings)
+        self.ticks: list[Tick] = []
+        self.reader.on_read = self.ticks.append
+        self.broker = broker
+
+    @property
+    def at(self) -> str:
+        return f"{self.hub.journal.epoch}.{self.hub.journal.seq}"
+
+    def feed(self) -> FeedState:
+        return self.hub.feed
+
+    def trouble(self) -> str | None:
+        return self.reader.trouble
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.reader.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def relay(monkeypatch: pytest.MonkeyPatch) -> Relay:
+    broker = FakeBroker()
+
+    async def with_broker(_: Publish, work: Callable[[FakeBroker], Awaitable[None]]) -> None:
+        if broker.fault:
+            raise BrokerError(broker.fault)
+        await work(broker)
+
+    monkeypatch.setattr(nbad.relay.reader, "with_broker", with_broker)
+    return Relay(broker)
+
+
+async def test_it_starts_once_all_was_read_and_goes_on(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(450)  # more than one read
+    async with relay.reading():
+        assert relay.at == "d0.450"
+        assert relay.feed() is FeedState.DOWN  # nobody has said yet how it is
+        night.play(3)
+        night.beat()
+        await trio.sleep(0.1)
+        assert relay.at == "d0.453"
+        assert relay.feed() is FeedState.OK
+        assert not relay.reader.unready()
+        assert relay.ticks[-1].number == 453
+
+
+async def test_a_gap_that_the_log_can_fill_is_read_again(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(3)
+    async with relay.reading():
+        await trio.sleep(10.0)
+        night.play(3)
+        # As after a failover to a replica that has the rest a little later.
+        hidden = relay.broker.entries.pop(-2)
+        await trio.sleep(0.1)
+        assert relay.at == "d0.4"
+        assert "the log lacks batches" in relay.reader.unready()[-1]
+        relay.broker.entries.insert(-1, hidden)
+        await trio.sleep(6.0)
+        assert relay.at == "d0.6"
+        assert not relay.reader.unready()
+        assert relay.reader.counts.gaps == 1
+
+
+async def test_a_gap_that_it_cannot_fill_waits_for_the_next_snapshot(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(3)
+    async with relay.reading():
+        night.play(3)
+        del relay.broker.entries[:-1]
+        night.beat()
+        await trio.sleep(20.0)
+        assert relay.at == "d0.3"
+        assert relay.feed() is FeedState.DOWN
+        assert relay.reader.counts.gaps == 1  # said once
+        night.play(1)
+        night.snapshot()
+        night.beat()
+        await trio.sleep(6.0)
+        assert relay.at == "d0.7"
+        assert relay.feed() is FeedState.OK
+        assert not relay.reader.unready()
+
+
+async def test_silence_is_told_and_an_older_publisher_is_no_sign_of_life(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    late = Night(relay.broker)
+    late.play(2)
+    night = Night(relay.broker, "d1", 2)
+    night.play(3)
+    night.beat()
+    async with relay.reading():
+        assert relay.at == "d1.3"
+        await trio.sleep(SILENT_S - 2)
+        assert relay.feed() is FeedState.OK
+        late.play(1)
+        await trio.sleep(4.0)
+        assert relay.reader.counts.stale > 0
+        assert relay.feed() is FeedState.DOWN
+        assert "the log is silent for 10 s" in relay.reader.unready()[0]
+        await trio.sleep(60.0)  # and read again, which is no sign of life either
+        assert relay.feed() is FeedState.DOWN
+        assert "the log is silent for 70 s" in relay.reader.unready()[0]
+        night.beat()
+        await trio.sleep(0.1)
+        assert (relay.at, relay.feed()) == ("d1.3", FeedState.OK)
+        assert not relay.reader.unready()
+
+
+async def test_a_broker_that_fails_is_tried_again_and_nothing_is_missed(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(3)
+    async with relay.reading():
+        relay.broker.fault = "it is away"
+        await trio.sleep(30.0)
+        assert relay.reader.unready()[0] == "the broker cannot be read: it is away"
+        assert 10 < relay.reader.counts.failures < 60
+        night.play(4)
+        relay.broker.fault = ""
+        await trio.sleep(2.5)
+        assert relay.at == "d0.7"
+        assert relay.trouble() is None
+
+
+async def test_one_that_is_away_at_the_start_ends_it(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    relay.broker.fault = "it is away"
+    with pytest.RaisesGroup(BrokerError, flatten_subgroups=True):
+        async with relay.reading():
+            pass
+
+
+async def test_an_entry_that_cannot_be_read_is_passed_over(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(3)
+    relay.broker.put({"fence": b"1", "body": b"{}"})
+    night.play(1)
+    async with relay.reading():
+        assert relay.at == "d0.4"
+        assert relay.reader.counts.bad == 1
