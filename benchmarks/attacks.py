@@ -1,30 +1,35 @@
 """What attacks cost: a real daemon, its healthy subscribers, and strangers of every kind.
 
-    python benchmarks/attacks.py [--only NAME …] [--seconds 10] [--healthy 50]
+    python benchmarks/attacks.py [--only NAME …] [--seconds 5] [--healthy 50]
+    python benchmarks/attacks.py --mutated 1000000
 
-For each attack a daemon of its own follows a simulated night. Its healthy subscribers are measured
-for some seconds in quiet, and then under the attack, which comes from another address; then the
-daemon is sent SIGTERM in the midst of it. The latency of a message is from the feed's answer
-(`received_at`) to the subscriber, all on this machine, which attackers and healthy share: with
-two cores that is also how the kernel shares them out. Gaps are batches that a healthy subscriber
-did not get.
+For each attack a daemon of its own follows a simulated night of its own. Its healthy subscribers
+are measured for some seconds in quiet, and then under the attack, which comes from other addresses;
+then the daemon is sent SIGTERM in the midst of it. The latency is from the feed's answer
+(`received_at`) to the subscriber. Gaps are batches that a healthy subscriber did not get. Where the
+strangers share the daemon's processors, they run at `nice 19`, as real ones have machines of their
+own; daemon, feed and healthy subscribers run ahead of all else where that is allowed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
+import json
+import math
 import multiprocessing
 import os
-import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,92 +38,35 @@ from typing import Any
 
 import orjson
 import trio
-import trio.lowlevel
+from strangers import ATTACKS, HOST, LEFT, Attack, Frames, send_mutated, strangers, subscribe
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "attack"))
-from corpus import GET, HOSTILE, KEY, masked, mutated, upgrade
-
-RANDOM = random.Random()  # other requests in each run
-HOST, ATTACKER = "127.0.0.1", "127.0.0.2"
 NBAD = [sys.executable, "-m", "nbad"]
-HEAD = (
-    "GET /v1/stream{} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + KEY + "\r\n\r\n"
-)
+BUNDLED = Path(__file__).parents[1] / "nbad" / "model" / "bundled"
+ALL_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-async def connect(port: int, source: str = ATTACKER) -> trio.SocketStream:
-    sock = trio.socket.socket()
-    try:
-        await sock.bind((source, 0))
-        await sock.connect((HOST, port))
-    except BaseException:
-        sock.close()
-        raise
-    return trio.SocketStream(sock)
-
-
-async def subscribe(port: int, query: str = "", source: str = ATTACKER) -> trio.SocketStream:
-    stream = await connect(port, source)
-    await stream.send_all(HEAD.format(query).encode())
-    return stream
-
-
-class Frames:
-    """The text messages that a server sends."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
-        self._bytes = bytearray()
-
-    async def upgraded(self) -> None:
-        while (end := self._bytes.find(b"\r\n\r\n")) < 0:
-            await self._more()
-        del self._bytes[: end + 4]
-
-    async def next(self) -> bytes:
-        while True:
-            head = await self._take(2)
-            size = head[1]
-            if size > 125:
-                size = int.from_bytes(await self._take(2 if size == 126 else 8), "big")
-            payload = await self._take(size)
-            if head[0] == 0x89:
-                await self.stream.send_all(masked(0xA, payload))
-            elif head[0] == 0x88:
-                await self.stream.send_all(masked(0x8, payload[:2]))
-            elif head[0] == 0x81:
-                return payload
-
-    async def _take(self, size: int) -> bytes:
-        while len(self._bytes) < size:
-            await self._more()
-        taken = bytes(self._bytes[:size])
-        del self._bytes[:size]
-        return taken
-
-    async def _more(self) -> None:
-        data = await self.stream.receive_some(65_536)
-        if not data:
-            raise trio.BrokenResourceError
-        self._bytes += data
+def ahead() -> None:
+    """Before the command of a child: what is measured goes before whatever else runs here."""
+    with contextlib.suppress(PermissionError):
+        os.nice(-10)
 
 
 # ---- the healthy
 
 
-def watch(port: int, count: int, pipe: Connection) -> None:
+def watch(port: int, count: int, tls: bool, pipe: Connection) -> None:
     """``count`` subscribers; each word by ``pipe`` is answered by what was seen since the last."""
-    trio.run(_watch, port, count, pipe)
+    ahead()
+    trio.run(_watch, port, count, tls, pipe)
 
 
-async def _watch(port: int, count: int, pipe: Connection) -> None:
+async def _watch(port: int, count: int, tls: bool, pipe: Connection) -> None:
     latencies: list[float] = []
     gaps = left = 0
 
     async def one() -> None:
         nonlocal gaps, left
-        frames = Frames(await subscribe(port, source=HOST))
+        frames = Frames(await subscribe(port, source=HOST, tls=tls))
         seq: int | None = None
         try:
             await frames.upgraded()
@@ -134,7 +82,7 @@ async def _watch(port: int, count: int, pipe: Connection) -> None:
                     newest = max(datetime.fromisoformat(g["received_at"]).timestamp()
                                  for g in message["messages"])  # fmt: skip
                     latencies.append((now - newest) * 1e3)
-        except trio.BrokenResourceError:
+        except LEFT:
             left += 1
 
     async with trio.open_nursery() as nursery:
@@ -150,204 +98,82 @@ async def _watch(port: int, count: int, pipe: Connection) -> None:
             latencies.clear()
 
 
-# ---- the strangers
-
-Ports = tuple[int, int]
-Attack = Callable[[Ports], Awaitable[None]]
-ATTACKS: dict[str, tuple[Attack, int]] = {}
-
-
-def attack(name: str, tasks: int = 1) -> Callable[[Attack], Attack]:
-    def register(run: Attack) -> Attack:
-        ATTACKS[name] = (run, tasks)
-        return run
-
-    return register
-
-
-async def _send(port: int, data: bytes) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError), trio.move_on_after(0.3):
-        async with await connect(port) as stream:
-            await stream.send_all(data)
-            while await stream.receive_some():
-                pass
-
-
-@attack("hostile HTTP requests", 4)
-async def hostile(ports: Ports) -> None:
-    for data in HOSTILE:
-        await _send(ports[1], data)
-
-
-@attack("mutated HTTP requests", 8)
-async def mutated_http(ports: Ports) -> None:
-    await _send(ports[1], mutated(RANDOM))
-
-
-@attack("mutated stream requests", 8)
-async def mutated_stream(ports: Ports) -> None:
-    await _send(ports[0], mutated(RANDOM).replace(b"GET / ", b"GET /v1/stream "))
-
-
-async def _hold(port: int, data: bytes, *, drip: bool = False) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-        async with await connect(port) as stream:
-            await stream.send_all(data)
-            while drip:
-                await trio.sleep(1)
-                await stream.send_all(b"x")
-            while await stream.receive_some(1):  # noqa: ASYNC110 - reads, but hardly
-                await trio.sleep(1)
-    await trio.sleep(0.2)
-
-
-@attack("1,000 idle HTTP connections", 1000)
-async def idle(ports: Ports) -> None:
-    await _hold(ports[1], b"")
-
-
-@attack("1,000 slow heads", 1000)
-async def slow_head(ports: Ports) -> None:
-    await _hold(ports[1], b"GET / HTTP/1.1\r\nA: ", drip=True)
-
-
-@attack("1,000 slow bodies", 1000)
-async def slow_body(ports: Ports) -> None:
-    await _hold(ports[1], upgrade("Content-Length: 9999"), drip=True)
-
-
-@attack("1,000 HTTP answers not read", 1000)
-async def slow_read(ports: Ports) -> None:
-    await _hold(ports[1], GET * 50)
-
-
-@attack("HTTP flood", 64)
-async def http_flood(ports: Ports) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError):
-        async with await connect(ports[1]) as stream:
-            while True:
-                await stream.send_all(GET)
-                await stream.receive_some(100_000)
-
-
-async def _flood(port: int, made: Callable[[str], bytes]) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-        async with await subscribe(port) as stream, trio.open_nursery() as nursery:
-            frames = Frames(stream)
-            await frames.upgraded()
-            frame = made(orjson.loads(await frames.next())["epoch"])
-
-            async def drain() -> None:
-                while await stream.receive_some(65_536):
-                    pass
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(drain)
-            while True:
-                await stream.send_all(frame * 100)
-    await trio.sleep(0.2)
-
-
-def said(message: dict[str, Any]) -> Callable[[str], bytes]:
-    def made(epoch: str) -> bytes:
-        return masked(1, orjson.dumps(message | {"op": "subscribe", "since": f"{epoch}.1"}))
-
-    return made
-
-
-FLOODS: dict[str, tuple[Callable[[str], bytes], tuple[int, ...]]] = {
-    "pongs": (lambda _: masked(0xA), (1, 10, 50, 200)),
-    "pings": (lambda _: masked(0x9), (50, 200)),
-    "tiny messages": (lambda _: masked(1, b"{}"), (50, 200)),
-    "subscribes that match nothing": (said({"games": ["0"]}), (50,)),
-    "replays of one team": (said({"teams": ["BOS"]}), (50,)),
-    "long unknown keys": (lambda _: masked(1, b'{"op":"ping","' + b"g" * 3000 + b'":1}'), (50,)),
-}
-for _kind, (_made, _counts) in FLOODS.items():
-    for _count in _counts:
-
-        @attack(f"{_count} flooders of {_kind}", _count)
-        async def flooders(ports: Ports, made: Callable[[str], bytes] = _made) -> None:
-            await _flood(ports[0], made)
-
-
-@attack("connect storm of one address", 200)
-async def storm(ports: Ports) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError):
-        async with await subscribe(ports[0]):
-            pass
-
-
-@attack("1,000 silent connections", 1000)
-async def silent(ports: Ports) -> None:
-    await _hold(ports[0], b"")
-
-
-@attack("2,000 stalled readers", 2000)
-async def stalled(ports: Ports) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError):
-        async with await subscribe(ports[0]):
-            await trio.sleep(60)
-
-
-@attack("1,000 filters, all leaving and coming back", 1000)
-async def filters(ports: Ports) -> None:
-    with contextlib.suppress(OSError, trio.BrokenResourceError):
-        query = f"?games={random.randrange(10**9)}&teams=BOS"
-        async with await subscribe(ports[0], query) as stream:
-            await stream.receive_some()
-            await trio.sleep(4 - trio.current_time() % 4)
-
-
-def strangers(name: str, ports: Ports) -> None:
-    trio.run(_strangers, name, ports)
-
-
-async def _strangers(name: str, ports: Ports) -> None:
-    run, tasks = ATTACKS[name]
-
-    async def again() -> None:
-        while True:
-            try:
-                await run(ports)
-            except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-                pass  # cut, as it should be
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(tasks):
-            nursery.start_soon(again)
-            await trio.sleep(0.0005)
-
-
 # ---- the daemon
 
 
 class Daemon:
-    """A daemon following ``urls``; ``change`` edits its configuration's text before the start."""
+    """A daemon following ``urls`` in ``folder``; ``server`` is more of its configuration."""
 
-    def __init__(self, folder: Path, urls: list[str], **options: Any) -> None:
-        self.log, self.config = folder / "nbad.log", folder / "nbad.toml"
-        self.config.write_text(
+    command = NBAD
+
+    def __init__(
+        self, folder: Path, urls: list[str], server: str = "", *, few: int = 0, piped: bool = False
+    ) -> None:
+        self.folder, self.log, self.config = folder, folder / "nbad.log", folder / "nbad.toml"
+        self.text = (
             f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
             "[poll]\nlive_interval_s = 0.2\nidle_interval_s = 0.2\nmax_requests_per_s = 500.0\n"
-            f'[server]\nport = 0\n[http]\nport = 0\n[log]\nlevel = "info"\nfile = "{self.log}"\n'
+            f'[record]\npath = "{folder / "kept"}"\n[http]\nport = 0\n'
+            + ("" if piped else f'[log]\nfile = "{self.log}"\n')
+            + f"[server]\nport = 0\n{server}"
         )
-        self.process = subprocess.Popen([*NBAD, "run", "--config", str(self.config)], **options)
-        while not self.log.exists() or b'"ready"' not in self.log.read_bytes():
-            if self.process.poll() is not None:
-                raise SystemExit("the daemon ended")
-            time.sleep(0.1)
+        self.config.write_text(self.text)
+        self.few, self.reading = few, True
+        self.start(subprocess.PIPE if piped else subprocess.DEVNULL)
+
+    def start(self, stdout: int = subprocess.DEVNULL) -> None:
+        def limits() -> None:
+            ahead()
+            most = self.few or ALL_FILES
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+        self.log.unlink(missing_ok=True)
+        command = [*self.command, "run", "--config", str(self.config)]
+        self.process = subprocess.Popen(
+            command, preexec_fn=limits, stdout=stdout, stderr=subprocess.DEVNULL
+        )
+        if self.process.stdout:
+            threading.Thread(target=self._read, daemon=True).start()
+        self.wait_for("ready")
         found = re.findall(rb'"service":"(\w+)".*?"port":(\d+)', self.log.read_bytes())
         ports = {name.decode(): int(port) for name, port in found}
         self.ports = ports["stream"], ports["http"]
 
-    def rss_mb(self) -> float:
+    def wait_for(self, event: str, more: int = 1) -> None:
+        begun = time.monotonic()
+        while self.told(event) < more:
+            if self.process.poll() is not None or time.monotonic() > begun + 60:
+                raise SystemExit(f"no event {event}")
+            time.sleep(0.05)
+
+    def told(self, event: str) -> int:
+        text = self.log.read_bytes() if self.log.exists() else b""
+        return text.count(b'"event":"%b"' % event.encode())
+
+    def _read(self) -> None:
+        """Its standard output into the file, as long as that is read."""
+        assert self.process.stdout
+        fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        with self.log.open("wb", buffering=0) as out:
+            while self.reading:
+                out.write(os.read(self.process.stdout.fileno(), 65_536))
+
+    def reload(self, text: str) -> None:
+        self.config.write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+
+    def status(self, name: str) -> int:
+        """``VmRSS`` or ``VmSize`` in bytes."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) / 1024
+        return int(re.findall(name + r":\s+(\d+)", text)[0]) * 1024
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))  # noqa: PTH208
+
+    def cpu_s(self) -> float:
+        """Its own processor time, all its threads, no children."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end_s(self) -> tuple[float, int | None]:
         begun = time.perf_counter()
@@ -360,94 +186,289 @@ class Daemon:
         return time.perf_counter() - begun, code
 
 
-def newcomers(port: int, count: int = 10) -> float:
-    """The longest time (s) from connecting to the welcome, of ``count`` at once."""
+def newcomers(port: int, tls: bool) -> float:
+    """The longest time (s) from connecting to the welcome, of ten at once."""
 
     async def come() -> float:
         async def one() -> None:
-            stream = await subscribe(port, source="127.0.0.3")
+            stream = await subscribe(port, source="127.0.0.3", tls=tls)
             frames = Frames(stream)
             await frames.upgraded()
             await frames.next()
-            await stream.aclose()
+            await trio.aclose_forcefully(stream)
 
         begun = time.perf_counter()
-        with trio.move_on_after(30):
-            async with trio.open_nursery() as nursery:
-                for _ in range(count):
-                    nursery.start_soon(one)
-        return time.perf_counter() - begun
+        cut = False
+        try:
+            with trio.move_on_after(30):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(10):
+                        nursery.start_soon(one)
+        except* LEFT:
+            cut = True
+        return math.inf if cut else time.perf_counter() - begun
 
     return trio.run(come)
 
 
+# ---- what fails around it
+
+Fault = Callable[[Daemon], Callable[[], None]]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(name: str) -> Callable[[Fault], Fault]:
+    def register(act: Fault) -> Fault:
+        FAULTS[name] = act
+        return act
+
+    return register
+
+
+@fault("standard output stopped")
+def stop_reading(daemon: Daemon) -> Callable[[], None]:
+    daemon.reading = False
+    return lambda: None
+
+
+@fault("disk full, log and recording on it")
+def fill(daemon: Daemon) -> Callable[[], None]:
+    with contextlib.suppress(OSError), (daemon.folder / "filler").open("wb", buffering=0) as out:
+        while out.write(bytes(4096)):
+            pass
+    return lambda: None
+
+
+@fault("reload hangs in a pipe")
+def hang(daemon: Daemon) -> Callable[[], None]:
+    pipe = daemon.folder / "pipe"
+    os.mkfifo(pipe)
+    daemon.reload(daemon.text + f'tokens_file = "{pipe}"\n')
+    return lambda: None
+
+
+@fault("model cut at every 500 bytes")
+def cut(daemon: Daemon) -> Callable[[], None]:
+    """Each cut in the file of trees is tried by a child, as there is no digest in its way."""
+    folder = daemon.folder / "model"
+    shutil.copytree(BUNDLED, folder)
+    told = json.loads((folder / "model.json").read_text())
+    told.pop("files", None)
+    (folder / "model.json").write_text(json.dumps(told))
+    whole = {file: file.read_bytes() for file in folder.iterdir() if file.suffix != ".md"}
+    text = f'{daemon.text}[model]\npath = "{folder}"\n'
+
+    def go_on() -> None:
+        tried = 0
+        for file, content in whole.items():
+            for size in range(0, len(content), 500):
+                file.write_bytes(content[:size])
+                before = daemon.told("reload_rejected") + daemon.told("reloaded")
+                daemon.reload(text)
+                begun = time.monotonic()
+                while daemon.told("reload_rejected") + daemon.told("reloaded") == before:
+                    if daemon.process.poll() is not None or time.monotonic() > begun + 60:
+                        raise SystemExit(f"{file.name} cut at {size}: the daemon ended or hangs")
+                    time.sleep(0.02)
+                tried += 1
+            file.write_bytes(content)
+        rejected = daemon.told("reload_rejected")
+        print(f"<!-- {tried} cuts: {rejected} rejected, {tried - rejected} whole -->")  # noqa: T201
+
+    return go_on
+
+
+@fault("memory at its limit (RLIMIT_AS)")
+def starve(daemon: Daemon) -> Callable[[], None]:
+    most = daemon.status("VmSize") + 1_000_000
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_AS, (most, most))
+    return lambda: None
+
+
+# ---- the table
+
 COLUMNS = (
-    "attack", "quiet p50/p99 ms", "attacked p50/p99 ms", "gaps", "cut off", "ten newcomers s",
-    "MB quiet/attacked", "descriptors", "SIGTERM s, exit",
+    "attack", "quiet p50/p99 ms", "attacked p50/p99 ms", "p50 ×", "gaps", "cut off",
+    "ten newcomers s", "daemon's CPU %", "MB", "descriptors", "SIGTERM s, exit",
 )  # fmt: skip
 
 
-def ms(seen: Any) -> str:
-    return f"{seen[0]:.1f} / {seen[1]:.1f}"
+class Measured:
+    """What the healthy and the daemon's figures say of a span of time."""
+
+    def __init__(self, daemon: Daemon, pipe: Any, during: Callable[[], None]) -> None:
+        self._ask(pipe)
+        begun, cpu_s = time.monotonic(), daemon.cpu_s()
+        during()
+        self.cpu = (daemon.cpu_s() - cpu_s) / (time.monotonic() - begun) * 100
+        self.p50, self.p99, self.gaps, self.left, self.seen = self._ask(pipe)
+        self.mb, self.descriptors = daemon.status("VmRSS") / 1e6, daemon.descriptors()
+
+    @staticmethod
+    def _ask(pipe: Any) -> Any:
+        pipe.send("seen")
+        return pipe.recv()
+
+
+def row(name: str, quiet: Measured, under: Measured, came_s: float | None, ended: str) -> None:
+    cells = (
+        name, f"{quiet.p50:.1f} / {quiet.p99:.1f}", f"{under.p50:.1f} / {under.p99:.1f}",
+        f"{under.p50 / quiet.p50:.2f}", under.gaps, under.left,
+        "" if came_s is None else f"{came_s:.2f}", f"{quiet.cpu:.0f} → {under.cpu:.0f}",
+        f"{quiet.mb:.0f} → {under.mb:.0f}", f"{quiet.descriptors} → {under.descriptors}", ended,
+    )  # fmt: skip
+    print("|", " | ".join(map(str, cells)), "|", flush=True)  # noqa: T201
+
+
+def measure(name: str, urls: list[str], folder: Path, seconds: float, healthy: int) -> None:
+    attack = ATTACKS.get(name, Attack(run=None, tasks=0))  # type: ignore[arg-type]
+    server = attack.server + (tls_files(folder) if attack.tls else "")
+    piped = FAULTS.get(name) is stop_reading
+    daemon = Daemon(folder, urls, server, few=attack.descriptors, piped=piped)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    watching = context.Process(
+        target=watch, args=(daemon.ports[0], healthy, attack.tls, theirs), daemon=True
+    )
+    watching.start()
+    attackers = None
+    try:
+        time.sleep(3)
+        quiet = Measured(daemon, ours, lambda: time.sleep(seconds))
+        more: Callable[[], None] | None = None
+        if name in FAULTS:
+            more = FAULTS[name](daemon)
+        else:
+            attackers = context.Process(target=strangers, args=(name, daemon.ports), daemon=True)
+            attackers.start()
+            time.sleep(1.5)
+            begun = time.monotonic()
+            while daemon.told("subscriber_joined") < healthy + attack.joined:
+                if time.monotonic() > begun + 90:
+                    raise SystemExit(f"{daemon.told('subscriber_joined')} have joined only")
+                time.sleep(0.2)
+
+        def during() -> None:
+            if more is not None:
+                more()
+            time.sleep(seconds)
+
+        under = Measured(daemon, ours, during)
+        leaving = None
+        if attack.leaving and attackers:
+
+            def leave() -> None:
+                attackers.kill()
+                time.sleep(seconds)
+
+            leaving = Measured(daemon, ours, leave)
+        came_s = newcomers(daemon.ports[0], attack.tls)
+        end_s, code = daemon.end_s()
+        row(name, quiet, under, came_s, "" if leaving else f"{end_s:.1f}, {code}")
+        if leaving:
+            row(f"{name}: all leave at once", quiet, leaving, None, f"{end_s:.1f}, {code}")
+    finally:
+        if attackers:
+            attackers.kill()
+        watching.kill()
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+def tls_files(folder: Path) -> str:
+    import trustme
+
+    made = trustme.CA().issue_cert("localhost")
+    made.private_key_and_cert_chain_pem.write_to_path(folder / "tls.pem")
+    return f'tls_cert = "{folder / "tls.pem"}"\n'
+
+
+@contextlib.contextmanager
+def serving() -> Any:
+    """A night of its own for each daemon, which then has not ended yet."""
+    feed = subprocess.Popen(
+        [*NBAD, "feed", "--games", "10", "--speed", "20"],
+        stdout=subprocess.PIPE, text=True, preexec_fn=ahead,
+    )  # fmt: skip
+    assert feed.stdout
+    try:
+        yield [feed.stdout.readline().split()[1] for _ in range(2)]
+    finally:
+        feed.kill()
+        feed.wait()
+
+
+@contextlib.contextmanager
+def folder_for(name: str) -> Any:
+    """A folder; where a disk is to be full, on one of its own of 4 MB."""
+    with tempfile.TemporaryDirectory() as made:
+        small = FAULTS.get(name) is fill
+        if small:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", made], check=True)
+        try:
+            yield Path(made)
+        finally:
+            if small:
+                subprocess.run(["umount", "-l", made], check=True)
+
+
+def mutated(requests: int, healthy: int) -> None:
+    """That many mutated requests at both doors, in parts with a seed each."""
+    wide = (
+        "max_connects_per_s_per_address = 100000.0\n[http]\nport = 0\nmax_connections = 4096\n"
+        "max_connections_per_address = 4096\nmax_requests_per_s = 100000.0\n"
+    )
+    context, sent, begun = multiprocessing.get_context("spawn"), 0, time.monotonic()
+    while sent < requests:
+        with serving() as urls, folder_for("") as folder:
+            daemon = Daemon.__new__(Daemon)
+            Daemon.__init__(daemon, folder, urls)
+            daemon.end_s()
+            daemon.config.write_text(daemon.text.replace("[http]\nport = 0\n", "") + wide)
+            daemon.start()
+            ours, theirs = context.Pipe()
+            watching = context.Process(
+                target=watch, args=(daemon.ports[0], healthy, False, theirs), daemon=True
+            )
+            watching.start()
+            seed, part = time.time_ns(), min(50_000, requests - sent)
+            sent += send_mutated(daemon.ports, part, seed)
+            alive = daemon.process.poll() is None
+            ours.send("seen")
+            seen = ours.recv() if alive else None
+            failed = daemon.told("http_failed") + daemon.told("subscriber_failed")
+            print(  # noqa: T201
+                f"{sent} requests, {sent / (time.monotonic() - begun):.0f}/s; seed {seed}: "
+                f"alive {alive}, failed connections {failed}, healthy (p50 ms, p99 ms, gaps, cut "
+                f"off, messages) {seen}, MB {daemon.status('VmRSS') / 1e6:.0f}, "
+                f"descriptors {daemon.descriptors()}, SIGTERM {daemon.end_s()}",
+                flush=True,
+            )
+            watching.kill()
+            if not alive or failed:
+                raise SystemExit(f"seed {seed}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=list(ATTACKS), help="attacks, by their names")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of quiet, and of each attack")
+    names = [*ATTACKS, *FAULTS]
+    parser.add_argument("--only", nargs="*", default=names, help="attacks, by their names")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of quiet, and of each attack")
     parser.add_argument("--healthy", type=int, default=50)
-    parser.add_argument("--descriptors", type=int, default=0, help="all that the daemon may open")
+    parser.add_argument("--mutated", type=int, default=0, help="so many requests, and no table")
+    parser.add_argument("--list", action="store_true", help="the names of the attacks")
     arguments = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    context = multiprocessing.get_context("spawn")
-    feed = subprocess.Popen(
-        [*NBAD, "feed", "--games", "10", "--speed", "20"], stdout=subprocess.PIPE, text=True
-    )
-    assert feed.stdout
-    urls = [feed.stdout.readline().split()[1] for _ in range(2)]
-    options = {}
-    if arguments.descriptors:
-        few = arguments.descriptors
-        options["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (few, few))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (ALL_FILES, ALL_FILES))
+    if arguments.list:
+        print("\n".join(names))  # noqa: T201
+        return
+    if arguments.mutated:
+        mutated(arguments.mutated, arguments.healthy)
+        return
     print("|", " | ".join(COLUMNS), "|\n|" + "---|" * len(COLUMNS))  # noqa: T201
     for name in arguments.only:
-        with tempfile.TemporaryDirectory() as folder:
-            daemon = Daemon(Path(folder), urls, **options)
-            ours, theirs = context.Pipe()
-            healthy = context.Process(
-                target=watch, args=(daemon.ports[0], arguments.healthy, theirs), daemon=True
-            )
-            healthy.start()
-            time.sleep(4)
-
-            def seen(pipe: Any = ours) -> Any:
-                pipe.send("seen")
-                return pipe.recv()
-
-            seen()
-            time.sleep(arguments.seconds)
-            quiet, quiet_mb = seen(), daemon.rss_mb()
-            bad = context.Process(target=strangers, args=(name, daemon.ports), daemon=True)
-            bad.start()
-            time.sleep(2)
-            seen()
-            time.sleep(arguments.seconds)
-            attacked = seen()
-            waited = newcomers(daemon.ports[0])
-            alive = daemon.process.poll() is None
-            mb, descriptors = (daemon.rss_mb(), daemon.descriptors()) if alive else (0.0, 0)
-            took, code = daemon.end_s()
-            ours.send("end")
-            for process in (bad, healthy):
-                process.kill()
-                process.join()
-            cells = [
-                name, ms(quiet), ms(attacked), attacked[2], attacked[3], f"{waited:.2f}",
-                f"{quiet_mb:.0f} / {mb:.0f}", descriptors, f"{took:.2f}, {code}",
-            ]  # fmt: skip
-            print("|", " | ".join(map(str, cells)), "|", flush=True)  # noqa: T201
-    feed.terminate()
-    feed.wait()
+        with serving() as urls, folder_for(name) as folder:
+            measure(name, urls, folder, arguments.seconds, arguments.healthy)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import structlog
 import trio
@@ -24,9 +23,10 @@ from nbad.observe.timing import Tick
 from nbad.publish.publisher import Publisher
 from nbad.recording.keeper import NightKeeper
 from nbad.recording.recorder import Recorder
-from nbad.reloading import Reloads, load
+from nbad.reloading import Reloads
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError
+from nbad.settings.runtime import read
 from nbad.signals import Signals
 from nbad.stages.server import open_hub, serve_stream
 from nbad.state.keeper import Keeper, read_knowledge, state_folder
@@ -37,9 +37,6 @@ from nbad.web.status import Live
 from nbad.wiring import run_stages
 
 log = structlog.get_logger()
-
-# How long an output that hangs may hold up the end.
-_LAST_LINES_S = 0.3
 
 
 def run_daemon(path: Path | None, signals: Signals) -> int:
@@ -52,9 +49,7 @@ def run_daemon(path: Path | None, signals: Signals) -> int:
     except ActivationError as error:
         return end("run", CONFIG, str(error))
     except ConfigError as error:
-        for problem in error.problems[:-1]:
-            end("run", CONFIG, problem)
-        return end("run", CONFIG, error.problems[-1])
+        return end("run", CONFIG, *error.problems)
     except BaseExceptionGroup as group:
         cause = first_error(group)
         if isinstance(cause, AddressError):
@@ -64,7 +59,7 @@ def run_daemon(path: Path | None, signals: Signals) -> int:
         log.critical("crashed", exc_info=group)
         return end("run", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
     finally:
-        output.drain(_LAST_LINES_S)
+        output.drain()
     return OK
 
 
@@ -73,32 +68,19 @@ async def _main(
 ) -> None:
     """Start, and run. Signals are heard from the beginning: what is read may hang."""
     notifier = Notifier()
-    starting, source = trio.CancelScope(), trio.CancelScope()
-    reloads = Reloads(path, notifier, metrics, output)
+    source = trio.CancelScope()
+    reloads = Reloads(path, read, notifier, output, metrics.reloaded)
 
     def stop(signal_name: str) -> None:
         if structlog.is_configured():
             log.info("stopping", signal=signal_name)
         notifier.stopping()
-        for scope in (starting, reloads.scope, source):
-            scope.cancel()
+        reloads.cancel()
+        source.cancel()
 
-    def tell_cut(event: str, reason: str) -> None:  # in another thread, and the very last
-        if not structlog.is_configured():
-            return
-        if event == "aborted":
-            log.warning("aborted", reason=reason)
-        else:
-            log.error("drain_cut", service="daemon", reason=reason)
-        output.drain(_LAST_LINES_S)
-
-    signals.forward_to(end=stop, reload=reloads.ask, cut=tell_cut)
-    loaded: tuple[Runtime, BinaryIO] | None = None
-    with starting:
-        loaded = await trio.to_thread.run_sync(load, path, abandon_on_cancel=True)
-    if loaded is not None:
-        runtime, out = loaded
-        output.use(runtime.config.log, out)
+    signals.forward_to(end=stop, reload=reloads.ask, cut=output.last_words("daemon"))
+    runtime = await reloads.start()
+    if runtime is not None:
         await _run(runtime, inherited, metrics, notifier, reloads, source)
 
 

@@ -1,4 +1,5 @@
-"""Reloads: what the file now says put in force, whole; or nothing, and every error logged."""
+"""What the file says put in force, whole, at the start and at each reload; or nothing, and every
+error told."""
 
 from __future__ import annotations
 
@@ -10,10 +11,8 @@ import structlog
 import trio
 
 from nbad.observe.logs import Output, open_output
-from nbad.observe.metrics import Metrics
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError, differences
-from nbad.settings.runtime import read
 from nbad.systemd.notify import Notifier
 
 log = structlog.get_logger()
@@ -26,17 +25,32 @@ _SUPERSEDED_S = 2.0
 _MOST_HANGING = 4
 
 
+Read = Callable[[Path | None], Runtime]
+"""Reads the configuration at a path, and loads and tries what it names. Raises ConfigError."""
+
+
 class Reloads:
-    """Reloads one at a time, beside everything else; the newest wins. ``scope`` cancels them."""
+    """Reads the file once, and anew when asked: one at a time, beside everything else; the newest
+    wins.
+
+    ``read`` makes of it what can be put in force. ``done`` is told of each reload whether it was.
+    """
 
     def __init__(
-        self, path: Path | None, notifier: Notifier, metrics: Metrics, output: Output
+        self,
+        path: Path | None,
+        read: Read,
+        notifier: Notifier,
+        output: Output,
+        done: Callable[[bool], object] = lambda _: None,
     ) -> None:
-        self.scope = trio.CancelScope()
+        self._starting = trio.CancelScope()
+        self._scope = trio.CancelScope()
         self._path = path
+        self._read = read
         self._notifier = notifier
-        self._metrics = metrics
         self._output = output
+        self._done = done
         self._asked = trio.Event()
         self._running: trio.CancelScope | None = None
         self._threads = trio.CapacityLimiter(_MOST_HANGING)
@@ -48,23 +62,44 @@ class Reloads:
             soon = trio.current_time() + _SUPERSEDED_S
             self._running.deadline = min(self._running.deadline, soon)
 
+    def cancel(self) -> None:
+        """End what is under way, the start too, and reload no more."""
+        self._starting.cancel()
+        self._scope.cancel()
+
+    async def start(self) -> Runtime | None:
+        """What the file says, for the first time, and log as it says; None where cancelled.
+
+        Raises :class:`ConfigError`.
+        """
+        loaded: tuple[Runtime, BinaryIO] | None = None
+        with self._starting:
+            loaded = await trio.to_thread.run_sync(
+                load, self._path, self._read, abandon_on_cancel=True
+            )
+        if loaded is None:
+            return None
+        runtime, out = loaded
+        self._output.use(runtime.config.log, out)
+        return runtime
+
     async def run(self, settings: Settings, ready: Callable[[], bool]) -> None:
-        """Reload ``settings`` when asked, until ``scope`` is cancelled.
+        """Reload ``settings`` when asked, until cancelled.
 
         The service manager is told where ``ready`` says that it knows of a daemon that serves.
         """
-        with self.scope:
+        with self._scope:
             while True:
                 await self._asked.wait()
                 self._asked = trio.Event()
                 if ready():
                     self._notifier.reloading()
                 with trio.move_on_after(_PATIENCE_S) as self._running:
-                    self._metrics.reloaded(ok=await self._reload(settings))
+                    self._done(await self._reload(settings))
                 if self._running.cancelled_caught:
                     problem = f"{self._path}: expected to be read in time, was not: what it names"
                     log.error("reload_rejected", errors=[f"{problem} may be a pipe or a dead disk"])
-                    self._metrics.reloaded(ok=False)
+                    self._done(False)
                 self._running = None
                 if ready():
                     self._notifier.ready(f"reloaded, {settings.current.forecaster.name}")
@@ -74,7 +109,7 @@ class Reloads:
         try:
             # In a thread: the stages go on while files are read and a model is tried.
             new, out = await trio.to_thread.run_sync(
-                load, self._path, abandon_on_cancel=True, limiter=self._threads
+                load, self._path, self._read, abandon_on_cancel=True, limiter=self._threads
             )
         except ConfigError as error:
             log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - they say it all
@@ -88,7 +123,7 @@ class Reloads:
         return True
 
 
-def load(path: Path | None) -> tuple[Runtime, BinaryIO]:
+def load(path: Path | None, read: Read) -> tuple[Runtime, BinaryIO]:
     """What the file says, loaded and tried, and the log that it names, opened. Blocks.
 
     Raises :class:`ConfigError` with all that is wrong.

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import trio
 
 # Of the 5 s that SIGTERM may take to the end; what is left is margin.
-END_S = 4.5
+END_S = 4.3
 
 _ENDING = {signal.SIGTERM, signal.SIGINT}
 _HEARD = _ENDING | {signal.SIGHUP}

@@ -85,7 +85,7 @@ async def test_a_storm_of_one_address_leaves_another_its_turn(autojump_clock: Mo
 
         door = make_door(take)
         nursery.start_soon(door.accept, listener)
-        await trio.sleep(0.01)
+        await trio.sleep(0.1)
         await door.run(nursery)
     for client in clients:
         client.close()
@@ -98,7 +98,7 @@ async def test_an_address_has_a_rate_and_another_does_not_wait_for_it(
 ) -> None:
     came: dict[str, list[float]] = {"127.0.0.2": [], "127.0.0.3": []}
     async with listening() as (listener,), trio.open_nursery() as nursery:
-        clients = [connect(listener, "127.0.0.2") for _ in range(200)]
+        clients = [connect(listener, "127.0.0.2") for _ in range(300)]
         begun = trio.current_time()
 
         async def take(visit: Visit) -> None:
@@ -115,10 +115,11 @@ async def test_an_address_has_a_rate_and_another_does_not_wait_for_it(
     for client in clients:
         client.close()
     storm, other = came.values()
-    assert len(storm) == 200
-    assert sum(moment < 0.2 for moment in storm) == pytest.approx(120, abs=2)
+    assert len(storm) == 300
+    # What is due in two seconds at once, and then at its pace.
+    assert sum(moment < 0.5 for moment in storm) == pytest.approx(250, abs=3)
     assert storm[-1] == pytest.approx(1, abs=0.02)
-    assert other[-1] == pytest.approx(0.5, abs=0.01)
+    assert other[-1] == pytest.approx(0.5, abs=0.02)
 
 
 async def test_one_that_says_nothing_holds_up_its_own_address_only(

@@ -243,8 +243,8 @@ async def test_draining_sends_the_tick_in_flight_and_1001(clock: MockClock) -> N
             for each in (client, other):
                 assert (await each.expect("batch"))["seq"] == 2
             # When to come back is another time for each.
-            assert (await client.expect("reconnect"))["after_s"] == 0.001
-            assert (await other.expect("reconnect"))["after_s"] == 0.002
+            assert (await client.expect("reconnect"))["after_s"] == 0.01
+            assert (await other.expect("reconnect"))["after_s"] == 0.02
             for each in (client, other):
                 assert await closed_code(each) == 1001
             assert await silent.rest() == b""

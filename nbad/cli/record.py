@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import signal
+import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
 from nbad.cli.run import add_config
-from nbad.exit_codes import CONFIG, OK, USAGE, end
-from nbad.settings.load import ConfigError, find
+from nbad.exit_codes import CONFIG, OK, USAGE, end, leave
+from nbad.settings.load import ConfigError, find, load
+
+if TYPE_CHECKING:
+    from nbad.observe.logs import Output
+    from nbad.settings.current import Runtime
+    from nbad.signals import Signals
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "record",
         help="keep every payload the feed sends, byte for byte",
         description="Polls the feed as the daemon would, predicts nothing, and keeps every "
-        "payload, compressed, with its headers and its arrival time, until SIGTERM or SIGINT.",
+        "payload, compressed, with its headers and its arrival time, until SIGTERM or SIGINT. "
+        "SIGHUP reloads.",
     )
     add_config(parser)
     parser.add_argument(
@@ -31,27 +39,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Exit codes: 0 ended as asked, 64 no folder to write to, 78 wrong configuration."""
-    from nbad.observe import logs
-    from nbad.settings.runtime import read
+    from nbad.signals import Signals
 
+    signals = Signals()  # heard from now on: what is imported below takes a while
+    from nbad.observe.logs import Output
+
+    output = Output()
+    path = find(args.config)
+    out: Path | None = args.out
     try:
-        runtime = read(find(args.config))
-        logs.configure(runtime.config.log)
+        folder = out or load(path, os.environ).config.record.path
+        if folder is None:
+            return end("record", USAGE, "--out: expected a folder, as [record] path names none")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"{folder}: expected a folder to write to, was: {error}"
+            return end("record", USAGE, problem)
+        trio.run(_main, path, out, signals, output)
     except ConfigError as error:
-        for problem in error.problems[:-1]:
-            end("record", CONFIG, problem)
-        return end("record", CONFIG, error.problems[-1])
-    folder: Path | None = args.out or runtime.config.record.path
-    if folder is None:
-        return end("record", USAGE, "--out: expected a folder, as [record] path names none")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return end("record", USAGE, f"{folder}: expected a folder to write to, was: {error}")
-    record = runtime.config.record.model_copy(update={"path": folder, "payloads": True})
-    config = runtime.config.model_copy(update={"record": record})
-    trio.run(_record, type(runtime)(config, runtime.forecaster))
-    return OK
+        return end("record", CONFIG, *error.problems)
+    finally:
+        output.drain()
+    return leave(OK)
 
 
 @dataclass(slots=True)
@@ -71,23 +81,51 @@ class _Nowhere:
         pass
 
 
-async def _record(runtime: object) -> None:
+def _read(path: Path | None, out: Path | None) -> Runtime:
+    """What is configured, with ``out`` in place of its folder, and no model: nothing is predicted.
+
+    Raises :class:`ConfigError`.
+    """
+    from nbad.settings.current import Runtime, ToldModel
+
+    config = load(path, os.environ).config
+    folder = out or config.record.path
+    if folder is None:
+        raise ConfigError([f"{path or 'default'}: record.path: expected a folder, was empty"])
+    record = config.record.model_copy(update={"path": folder, "payloads": True})
+    return Runtime(config.model_copy(update={"record": record}), ToldModel())
+
+
+async def _main(path: Path | None, out: Path | None, signals: Signals, output: Output) -> None:
+    import structlog
+
     from nbad.recording.recorder import Recorder
-    from nbad.settings.current import Runtime, Settings
+    from nbad.reloading import Reloads
+    from nbad.settings.current import Settings
+    from nbad.systemd.notify import Notifier
     from nbad.wiring import follow_feed
 
-    assert isinstance(runtime, Runtime)
+    log = structlog.get_logger()
+    polling = trio.CancelScope()
+    reloads = Reloads(path, partial(_read, out=out), Notifier(), output)
+
+    def stop(signal_name: str) -> None:
+        if structlog.is_configured():
+            log.info("stopping", signal=signal_name)
+        reloads.cancel()
+        polling.cancel()
+
+    signals.forward_to(end=stop, reload=reloads.ask, cut=output.last_words("record"))
+    runtime = await reloads.start()
+    if runtime is None:
+        return
     settings = Settings(runtime)
     recorder = Recorder(settings)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            finish = await nursery.start(recorder.run)
-            async with trio.open_nursery() as polling:
-
-                async def obey() -> None:
-                    async for _ in signals:
-                        polling.cancel_scope.cancel()
-
-                polling.start_soon(obey)
-                await follow_feed(settings, _Nowhere(), tap=recorder.put)
-            finish.set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reloads.run, settings, lambda: False)
+        finish = await nursery.start(recorder.run)
+        with polling:
+            await follow_feed(settings, _Nowhere(), tap=recorder.put)
+        finish.set()
+        await recorder.ended.wait()
+        nursery.cancel_scope.cancel()

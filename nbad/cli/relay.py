@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from nbad.cli.run import add_config
-from nbad.exit_codes import CONFIG, USAGE, end
+from nbad.exit_codes import CONFIG, USAGE, end, leave
 from nbad.settings.load import find
 from nbad.systemd.activation import ActivationError, Inherited, take_inherited
 
@@ -33,18 +33,21 @@ def run_relay(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     if not 1 <= args.workers <= _MOST_WORKERS:
         return end("relay", USAGE, f"workers: expected 1 to {_MOST_WORKERS}, was {args.workers}")
+    from nbad.signals import Signals
+
+    signals = Signals()  # heard from now on: what is imported below takes a while
     path: Path | None = find(args.config)
     if args.workers > 1:
         from nbad.relay.workers import run_workers
 
-        return run_workers(path, args.workers)
+        return leave(run_workers(path, args.workers, signals))
     from nbad.relay.process import run_relay as run
 
     try:
         inherited = _given(args.sockets) if args.sockets else take_inherited()
     except ActivationError as error:
         return end("relay", CONFIG, str(error))
-    return run(path, inherited, watched=bool(args.sockets))
+    return leave(run(path, inherited, signals, watched=bool(args.sockets)))
 
 
 def _given(numbers: str) -> Inherited:

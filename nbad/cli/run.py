@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
+from nbad.exit_codes import leave
 from nbad.settings.load import find
 
 
@@ -36,8 +35,4 @@ def run_daemon(args: argparse.Namespace) -> int:
     with without_unused():
         from nbad.daemon import run_daemon as run
 
-    code = run(find(args.config), signals)
-    # Not by the interpreter's own end: that waits for, or stumbles over, a thread that hangs.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(run(find(args.config), signals))

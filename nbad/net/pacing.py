@@ -10,6 +10,8 @@ from cachetools import TTLCache
 NEWCOMERS_PER_S = 1000
 BURST_S = 0.05
 
+# What an address may do at once, in seconds of its pace.
+_ADDRESS_BURST_S = 2.0
 # Addresses whose pace is remembered, for so long after each began.
 _MOST_ADDRESSES, _REMEMBERED_S = 4096, 60.0
 
@@ -43,5 +45,5 @@ class Paces:
         key = address, per_s  # another rate, after a reload, is another throttle
         throttle = self._throttles.get(key)
         if throttle is None:
-            throttle = self._throttles[key] = Throttle(per_s)
+            throttle = self._throttles[key] = Throttle(per_s, _ADDRESS_BURST_S)
         return throttle.delay(now)

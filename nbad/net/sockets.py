@@ -10,6 +10,7 @@ from collections.abc import Callable
 import trio
 
 LINGER_S = 1.0
+_AT_ONCE = struct.pack("ii", 1, 0)  # a linger of no time: the close is a reset
 _READ_BYTES = 4096
 # What a peer that goes on talking is listened to: it must not cost more than one that leaves.
 _MOST_LINGERING = 256 * 1024
@@ -54,8 +55,7 @@ def reset_on_close(connection: trio.abc.Stream | stdlib_socket.socket) -> None:
     """Have the close cut the connection: unsent bytes are dropped, the peer sees a reset."""
     sock = connection if isinstance(connection, stdlib_socket.socket) else _socket(connection)
     if sock is not None:
-        linger = struct.pack("ii", 1, 0)
-        sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)
+        sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _AT_ONCE)
 
 
 async def linger(transport: trio.abc.Stream) -> None:

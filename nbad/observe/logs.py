@@ -17,6 +17,9 @@ import structlog
 from nbad.observe.sink import Sink
 from nbad.settings.schema import Log
 
+# How long an output that hangs may hold up the end.
+LAST_LINES_S = 0.3
+
 Count = Callable[[Mapping[str, Any]], None]
 
 # Unbuffered: what is in the buffer of sys.stdout would be waited for at the end.
@@ -46,7 +49,22 @@ class Output:
         assert self._sink is not None
         _configure(log, self._sink, self._count)
 
-    def drain(self, seconds: float) -> None:
+    def last_words(self, service: str) -> Callable[[str, str], None]:
+        """What tells, in another thread and as the very last, that ``service`` was cut, and why."""
+
+        def tell(event: str, reason: str) -> None:
+            if self._sink is None:
+                return
+            log = structlog.get_logger()
+            if event == "aborted":
+                log.warning("aborted", reason=reason)
+            else:
+                log.error("drain_cut", service=service, reason=reason)
+            self._sink.drain(LAST_LINES_S)
+
+        return tell
+
+    def drain(self, seconds: float = LAST_LINES_S) -> None:
         """Wait until all is written, for ``seconds`` at most: right before an end."""
         if self._sink is not None:
             self._sink.drain(seconds)

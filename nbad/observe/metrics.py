@@ -137,7 +137,7 @@ class Metrics:
         )
         for level, event in _ALERTED:
             self._events.labels(level, event)
-        self.reloaded(ok=True)
+        self.reloaded(True)
 
     def count(self, event: Mapping[str, Any]) -> None:
         """Take in an event of the log."""
@@ -146,7 +146,7 @@ class Metrics:
             return
         self._events.labels(event["level"], name).inc()
 
-    def reloaded(self, *, ok: bool) -> None:
+    def reloaded(self, ok: bool) -> None:
         """Take in a reload."""
         self._reload_ok.set(ok)
         if ok:

@@ -18,15 +18,17 @@ from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
 from nbad.observe.garbage import Collector
-from nbad.observe.logs import Output, open_output
+from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
 from nbad.publish.broker import BrokerError
-from nbad.relay.reader import Reader, ToldModel
+from nbad.relay.reader import Reader
+from nbad.reloading import Reloads
 from nbad.settings.access import load_access, load_password
-from nbad.settings.current import Runtime, Settings
-from nbad.settings.load import ConfigError, differences, load
+from nbad.settings.current import Runtime, Settings, ToldModel
+from nbad.settings.load import ConfigError, load
+from nbad.signals import Signals
 from nbad.stages.server import serve_subscribers
 from nbad.stream.hub import Hub
 from nbad.stream.journal import StreamJournal
@@ -36,11 +38,6 @@ from nbad.web.serve import serve_http
 from nbad.web.status import Live
 
 log = structlog.get_logger()
-
-# SIGTERM to the end: 2.5 s for the subscribers; what is left is margin.
-_DRAIN_S = 4.0
-# Lines of the log that are not written yet at the end have so long.
-_LAST_LINES_S = 0.3
 
 
 def read_runtime(path: Path | None, model: ToldModel) -> Runtime:
@@ -56,7 +53,9 @@ def read_runtime(path: Path | None, model: ToldModel) -> Runtime:
     return Runtime(config, model, access)
 
 
-def run_relay(path: Path | None, inherited: Inherited, *, watched: bool = False) -> int:
+def run_relay(
+    path: Path | None, inherited: Inherited, signals: Signals, *, watched: bool = False
+) -> int:
     """Relay until told to end; return the exit code, the reason for any but 0 on standard error.
 
     ``watched``: also end where standard input does, as it comes from who watches this process.
@@ -64,71 +63,98 @@ def run_relay(path: Path | None, inherited: Inherited, *, watched: bool = False)
     metrics = Metrics()
     output = Output(metrics.count)
     try:
-        runtime = read_runtime(path, ToldModel())
-        output.use(runtime.config.log, open_output(runtime.config.log))
-    except ConfigError as error:
-        for problem in error.problems[:-1]:
-            end("relay", CONFIG, problem)
-        return end("relay", CONFIG, error.problems[-1])
-    except OSError as error:
-        return end("relay", CONFIG, f"log.file: expected a file to write, was: {error}")
-    try:
-        trio.run(_run, path, runtime, metrics, output, inherited, watched)
+        trio.run(_main, path, inherited, metrics, output, signals, watched)
     except BaseExceptionGroup as group:
         cause = first_error(group)
+        if isinstance(cause, ConfigError):
+            return end("relay", CONFIG, *cause.problems)
         if isinstance(cause, AddressError):
             what = f"{cause.host}:{cause.port} cannot be had ({cause})"
             hint = f"set another [{cause.section}] host or port, or 0 for a free one"
             return end("relay", UNAVAILABLE, f"{what}; {hint}")
         if isinstance(cause, BrokerError):
-            url = runtime.config.publish.url
-            what = f"the broker {url} cannot be had ({cause})"
-            return end("relay", UNAVAILABLE, f"{what}; start it, or set another [publish] url")
+            return end("relay", UNAVAILABLE, f"{cause}; start it, or set another [publish] url")
         log.critical("crashed", exc_info=group)
         return end("relay", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
     finally:
-        output.drain(_LAST_LINES_S)
+        output.drain()
     return OK
 
 
-async def _run(
+async def _main(
     path: Path | None,
-    runtime: Runtime,
+    inherited: Inherited,
     metrics: Metrics,
     output: Output,
-    inherited: Inherited,
+    signals: Signals,
     watched: bool,
+) -> None:
+    """Start, and run. Signals are heard from the beginning: what is read may hang."""
+    notifier = Notifier()
+    ended = trio.Event()
+    reading = partial(read_runtime, model=ToldModel())  # one model, whatever is reloaded
+    reloads = Reloads(path, reading, notifier, output, metrics.reloaded)
+
+    def stop(signal_name: str) -> None:
+        if structlog.is_configured():
+            log.info("stopping", signal=signal_name)
+        notifier.stopping()
+        reloads.cancel()
+        ended.set()
+
+    signals.forward_to(end=stop, reload=reloads.ask, cut=output.last_words("relay"))
+    async with trio.open_nursery() as nursery:
+        if watched:
+            nursery.start_soon(_end_with_watcher)
+        runtime = await reloads.start()
+        if runtime is not None:
+            await _run(runtime, inherited, metrics, notifier, reloads, ended)
+        nursery.cancel_scope.cancel()
+
+
+async def _run(
+    runtime: Runtime,
+    inherited: Inherited,
+    metrics: Metrics,
+    notifier: Notifier,
+    reloads: Reloads,
+    ended: trio.Event,
 ) -> None:
     settings = Settings(runtime)
     # An epoch of its own until the log says whose night it is.
     hub = Hub(StreamJournal(secrets.token_hex(6), follows=True), settings)
     reader = Reader(hub, settings)
     live = Live(hub, Statistics(), metrics, unready_too=reader.unready)
-    notifier = Notifier()
     reader.on_read = _on_read(notifier, live, Collector(), reader)
-    ended = trio.Event()
     log.info("starting", version=__version__, pid=os.getpid(), model=None)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async with trio.open_nursery() as nursery:
+    ready = False
 
-            async def serve_until_ended() -> None:
-                notifier.ready(_status(live))
-                log.info(
-                    "ready", tick=live.tick.number if live.tick else 0, games=hub.journal.games
-                )
-                await ended.wait()
-                nursery.start_soon(_end_in_time)
+    async def serve_until_ended() -> None:
+        nonlocal ready
+        ready = True
+        notifier.ready(_status(live))
+        log.info("ready", tick=live.tick.number if live.tick else 0, games=hub.journal.games)
+        await ended.wait()
 
-            nursery.start_soon(
-                _handle_signals, signals, path, settings, ended, notifier, metrics, output
-            )
-            if watched:
-                nursery.start_soon(_end_with_watcher, ended)
-            await nursery.start(reader.run)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reloads.run, settings, lambda: ready)
+        with trio.CancelScope() as starting:
+            nursery.start_soon(_cancel_at, ended, starting)
+            try:
+                await nursery.start(reader.run)
+            except* BrokerError as group:
+                what = f"the broker {runtime.config.publish.url} cannot be had"
+                raise BrokerError(f"{what} ({first_error(group)})") from None
             await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
+        if not ended.is_set():
             await serve_subscribers(hub, settings, serve_until_ended, inherited=inherited.stream)
-            nursery.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
     log.info("stopped")
+
+
+async def _cancel_at(ended: trio.Event, scope: trio.CancelScope) -> None:
+    await ended.wait()
+    scope.cancel()
 
 
 def _status(live: Live) -> str:
@@ -153,63 +179,13 @@ def _on_read(
             feed = tick.feed
         notifier.status(_status(live))
         notifier.watchdog()
-        collector.rest(idle=tick.idle)
+        collector.rest(idle=tick.idle, subscribers=live.hub.count)
 
     return served
 
 
-async def _handle_signals(
-    signals: object,
-    path: Path | None,
-    settings: Settings,
-    ended: trio.Event,
-    notifier: Notifier,
-    metrics: Metrics,
-    output: Output,
-) -> None:
-    async for number in signals:  # type: ignore[attr-defined]
-        name = signal.Signals(number).name
-        if number == signal.SIGHUP:
-            notifier.reloading()
-            metrics.reloaded(ok=await _reload(path, settings, output))
-            notifier.ready("reloaded")
-        elif ended.is_set():
-            log.warning("aborted", reason=f"a second signal, {name}")
-            os._exit(FAILED)
-        else:
-            log.info("stopping", signal=name)
-            notifier.stopping()
-            ended.set()
-
-
-async def _end_with_watcher(ended: trio.Event) -> None:
+async def _end_with_watcher() -> None:
     async with trio.lowlevel.FdStream(os.dup(0)) as watcher:
         while await watcher.receive_some():
             pass
-    log.info("stopping", signal=None)
-    ended.set()
-
-
-async def _end_in_time() -> None:
-    await trio.sleep(_DRAIN_S)
-    log.error("drain_cut", service="relay", reason=f"not ended after {_DRAIN_S:g} s")
-    os._exit(OK)
-
-
-async def _reload(path: Path | None, settings: Settings, output: Output) -> bool:
-    """Put the file's new content in force, whole, or change nothing and log every error."""
-    old = settings.current
-    model = old.forecaster
-    assert isinstance(model, ToldModel)
-    try:
-        new = await trio.to_thread.run_sync(read_runtime, path, model)
-        output.use(new.config.log, open_output(new.config.log))
-    except ConfigError as error:
-        log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - the errors say it all
-        return False
-    except OSError as error:
-        log.error("reload_rejected", errors=[f"{path}: log.file: {error}"])  # noqa: TRY400
-        return False
-    settings.replace(new)
-    log.info("reloaded", changes=differences(old.config, new.config))
-    return True
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 import trio
 
-from nbad.domain import FeedState, Forecast
+from nbad.domain import FeedState
 from nbad.observe.timing import Tick
 from nbad.publish.broker import START, Broker, BrokerError, with_broker
 from nbad.publish.entries import BadEntryError, decode
 from nbad.publish.publisher import HEARTBEAT_S
 from nbad.relay.follower import Change, Follower
+from nbad.settings.current import ToldModel
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
@@ -41,20 +42,6 @@ _RETRY_S = (0.1, 2.0)
 _REWIND_S = 5.0
 
 _MODEL = re.compile(rb'"model":"([^"]*)"')
-
-
-class ToldModel:
-    """The model of the daemon, by its name: a relay forecasts nothing."""
-
-    def __init__(self) -> None:
-        self.name = "unknown"
-
-    @property
-    def ratings(self) -> Ratings:
-        raise NotImplementedError("a relay knows no ratings")
-
-    def forecast(self, matrix: Any) -> list[Forecast]:
-        raise NotImplementedError("a relay forecasts nothing")
 
 
 @dataclass(slots=True)

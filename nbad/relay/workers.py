@@ -26,9 +26,10 @@ from nbad import __version__
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.observe.logs import Output, open_output
 from nbad.relay.process import read_runtime
-from nbad.relay.reader import ToldModel
+from nbad.settings.current import ToldModel
 from nbad.settings.load import ConfigError
 from nbad.settings.schema import Config, Http, Server
+from nbad.signals import Signals
 from nbad.systemd.notify import Notifier
 
 log = structlog.get_logger()
@@ -41,8 +42,6 @@ _RESTART_S = (0.2, 10.0)
 # What does not mend by itself ends all of them.
 _LASTING = (USAGE, CONFIG)
 _BACKLOG = 65_535
-# Lines of the log that are not written yet at the end have so long.
-_LAST_LINES_S = 0.3
 
 
 @dataclass(slots=True)
@@ -66,16 +65,14 @@ class _EndedError(Exception):
         self.code = code
 
 
-def run_workers(path: Path | None, count: int) -> int:
+def run_workers(path: Path | None, count: int, signals: Signals) -> int:
     """Watch ``count`` workers until told to end; return the exit code."""
     output = Output()
     try:
         config = read_runtime(path, ToldModel()).config
         output.use(config.log, open_output(config.log))
     except ConfigError as error:
-        for problem in error.problems[:-1]:
-            end("relay", CONFIG, problem)
-        return end("relay", CONFIG, error.problems[-1])
+        return end("relay", CONFIG, *error.problems)
     except OSError as error:
         return end("relay", CONFIG, f"log.file: expected a file to write, was: {error}")
     opened: list[socket.socket] = []
@@ -86,9 +83,9 @@ def run_workers(path: Path | None, count: int) -> int:
         what += f"{config.http.host}:{config.http.port} and the {count - 1} after it"
         return end("relay", UNAVAILABLE, f"{what} cannot be had ({error}); set others, or port 0")
     try:
-        return trio.run(_watch, path, workers, output)
+        return trio.run(_watch, path, workers, output, signals)
     finally:
-        output.drain(_LAST_LINES_S)
+        output.drain()
         for sock in opened:
             sock.close()
 
@@ -127,24 +124,61 @@ def _listen(server: Server | Http, *, share: bool) -> list[socket.socket]:
     return sockets
 
 
-async def _watch(path: Path | None, workers: list[_Worker], output: Output) -> int:
+async def _watch(
+    path: Path | None, workers: list[_Worker], output: Output, signals: Signals
+) -> int:
     notifier = Notifier()
     ending = trio.Event()
     code = OK
     log.info("starting", version=__version__, pid=os.getpid(), model=None)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(
-                    _handle_signals, signals, path, workers, ending, notifier, output
-                )
-                async with trio.open_nursery() as running:
-                    for worker in workers:
-                        keep = partial(_keep, path, worker, workers, ending, notifier)
-                        running.start_soon(keep)
-                nursery.cancel_scope.cancel()
-        except* _EndedError as group:
-            code = _code(group)
+
+    def send(number: int) -> None:
+        for worker in workers:
+            if worker.process is not None:
+                worker.process.send_signal(number)
+
+    def stop(signal_name: str) -> None:
+        log.info("stopping", signal=signal_name)
+        notifier.stopping()
+        ending.set()
+        send(signal.SIGTERM)
+
+    asked = trio.Event()
+
+    async def reload() -> None:
+        """Pass each on to every worker, and tell the service manager once all have reloaded."""
+        nonlocal asked
+        while True:
+            await asked.wait()
+            asked = trio.Event()
+            notifier.reloading()
+            with suppress(ConfigError, OSError), trio.move_on_after(_START_S):  # each tells of it
+                config = (
+                    await trio.to_thread.run_sync(
+                        read_runtime, path, ToldModel(), abandon_on_cancel=True
+                    )
+                ).config
+                output.use(config.log, open_output(config.log))
+            for worker in workers:
+                worker.reloaded = trio.Event()
+            send(signal.SIGHUP)
+            with trio.move_on_after(_START_S):
+                for worker in workers:
+                    await worker.reloaded.wait()
+            notifier.ready("reloaded")
+
+    # A second signal ends this process at once, and the workers with it: their input ends.
+    signals.forward_to(end=stop, reload=lambda: asked.set(), cut=output.last_words("relay"))
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reload)
+            async with trio.open_nursery() as running:
+                for worker in workers:
+                    keep = partial(_keep, path, worker, workers, ending, notifier)
+                    running.start_soon(keep)
+            nursery.cancel_scope.cancel()
+    except* _EndedError as group:
+        code = _code(group)
     log.info("stopped")
     return code
 
@@ -154,45 +188,6 @@ def _code(group: BaseExceptionGroup[_EndedError]) -> int:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first.code if isinstance(first, _EndedError) else FAILED
-
-
-async def _handle_signals(
-    signals: object,
-    path: Path | None,
-    workers: list[_Worker],
-    ending: trio.Event,
-    notifier: Notifier,
-    output: Output,
-) -> None:
-    """Pass each on to every worker."""
-    async with trio.open_nursery() as nursery:
-        async for number in signals:  # type: ignore[attr-defined]
-            name = signal.Signals(number).name
-            if number == signal.SIGHUP:
-                notifier.reloading()
-                with suppress(ConfigError, OSError):  # each worker tells of it
-                    config = read_runtime(path, ToldModel()).config
-                    output.use(config.log, open_output(config.log))
-                for worker in workers:
-                    worker.reloaded = trio.Event()
-                nursery.start_soon(_end_reload, workers, notifier)
-            elif ending.is_set():
-                log.warning("aborted", reason=f"a second signal, {name}")
-            else:
-                log.info("stopping", signal=name)
-                notifier.stopping()
-                ending.set()
-            for worker in workers:
-                if worker.process is not None:
-                    worker.process.send_signal(number)
-
-
-async def _end_reload(workers: list[_Worker], notifier: Notifier) -> None:
-    """Tell the service manager once all of them have reloaded, or one took too long."""
-    with trio.move_on_after(_START_S):
-        for worker in workers:
-            await worker.reloaded.wait()
-    notifier.ready("reloaded")
 
 
 async def _keep(

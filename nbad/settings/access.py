@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbad.settings.files import read_text
+
 if TYPE_CHECKING:
     from nbad.settings.schema import Publish, Server
 
@@ -82,13 +84,16 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
     if path is None:
         return None
     try:
-        lines = [line.strip() for line in path.read_text().splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.strip() for line in read_text(path).splitlines()]
+    except OSError as error:
         problems.append(f"server.tokens_file: expected a readable file, was: {error}")
         return frozenset()
-    tokens = [line for line in lines if line and not line.startswith("#")]
+    tokens = []
     for number, token in enumerate(lines, 1):
-        if token in tokens and not (token.isascii() and token.isprintable() and " " not in token):
+        if not token or token.startswith("#"):
+            continue
+        tokens.append(token)
+        if not (token.isascii() and token.isprintable() and " " not in token):
             # Which token it is stays out of the log.
             problems.append(f"server.tokens_file: line {number}: expected printable ASCII")
     if not tokens:
@@ -101,8 +106,8 @@ def load_password(publish: Publish, problems: list[str]) -> str | None:
     if publish.password_file is None:
         return None
     try:
-        password = publish.password_file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        password = read_text(publish.password_file).strip()
+    except OSError as error:
         problems.append(f"publish.password_file: expected a readable file, was: {error}")
         return None
     if not password or len(password.splitlines()) > 1:

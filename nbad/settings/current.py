@@ -34,6 +34,23 @@ class Model(Protocol):
         """The forecasts of ``matrix``, shape (rows, features), one a row."""
 
 
+class ToldModel:
+    """A model of which no more is known than what it is called: a relay and a recorder forecast
+    nothing."""
+
+    def __init__(self) -> None:
+        self.name = "unknown"
+
+    @property
+    def ratings(self) -> Ratings:
+        """None: raises NotImplementedError."""
+        raise NotImplementedError("what forecasts nothing has no ratings")
+
+    def forecast(self, matrix: NDArray[np.float64]) -> list[Forecast]:
+        """None: raises NotImplementedError."""
+        raise NotImplementedError("this forecasts nothing")
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What a tick is computed with, fixed at its start: a reload takes force between two ticks."""

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from nbad.settings.files import read_text
 from nbad.settings.schema import Config
 
 DEFAULT_PATHS = (Path("nbad.toml"), Path("/etc/nbad/nbad.toml"))
@@ -29,6 +30,10 @@ _NEARLY = {
     for section, values in Config()
     for key in type(values).model_fields
 }
+
+
+# Numbers too long to read are ValueError, and lists too deep RecursionError.
+_NO_TOML = (tomllib.TOMLDecodeError, ValueError, RecursionError)
 
 
 class ConfigError(Exception):
@@ -63,10 +68,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     origin: dict[str, str] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
+            values = tomllib.loads(read_text(path))
+        except OSError as error:
             raise ConfigError([f"{path}: expected a readable file, was: {error}"]) from None
-        except tomllib.TOMLDecodeError as error:
+        except _NO_TOML as error:
             raise ConfigError([f"{path}: expected TOML, was: {error}"]) from None
     for section, keys in values.items():
         origin |= {
@@ -97,7 +102,7 @@ def _from_environment(value: str) -> Any:
     """What TOML reads it as (a number, a truth, a table), else the text itself."""
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except _NO_TOML:
         return value
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import h11
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -70,6 +70,13 @@ class Section(BaseModel):
     """A section of the file: frozen, and strict (a string is not a number)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _no_nul(cls, value: object) -> object:
+        if isinstance(value, Path) and "\0" in str(value):
+            raise PydanticCustomError("path", "a path without NUL")
+        return value
 
 
 class Feed(Section):
@@ -155,9 +162,9 @@ class Server(Section):
         "it where many subscribers come through one proxy",
     )
     max_connects_per_s_per_address: Annotated[float, Field(gt=0, le=100_000)] = Field(
-        200.0,
-        description="connections of one address let in a second, as many at once; more wait: raise "
-        "it where many subscribers come through one proxy",
+        100.0,
+        description="connections of one address let in a second, twice as many at once; more "
+        "wait: raise it where many subscribers come through one proxy",
     )
     tls_cert: Path | None = Field(None, description="PEM chain for wss://; empty: no TLS")
     tls_key: Path | None = Field(None, description="its key; empty: in the same file")

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+# To cut a subscriber takes so long, and all must be cut within the time that an end may take.
+_CUT_S = 0.0005
+_LEAST_S = 0.5
+
 
 async def serve_stream(
     forecasts: Receiver[Forecasts],
@@ -93,10 +97,11 @@ async def serve_subscribers(
             task_status.started(address)
             await emit()
             upkeep.cancel_scope.cancel()
-        connections.cancel_scope.deadline = trio.current_time() + CLOSE_S
+        patience_s = max(_LEAST_S, CLOSE_S - _CUT_S * hub.count)
+        connections.cancel_scope.deadline = trio.current_time() + patience_s
         await hub.shut()
     if connections.cancel_scope.cancelled_caught:
-        log.warning("drain_cut", service="stream", after_s=CLOSE_S)
+        log.warning("drain_cut", service="stream", after_s=round(patience_s, 1))
 
 
 def open_hub(settings: Settings) -> Hub:

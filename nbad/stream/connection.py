@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -112,6 +113,7 @@ async def _run_websocket(hub: Hub, transport: trio.abc.Stream, head: Head, addre
                 head.token,
             )
             stream.source = subscriber.pull
+            stream.leaving = partial(hub.gone, subscriber)
             try:
                 await _serve(hub, nursery, subscriber, head)
             except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as gone:

@@ -34,7 +34,7 @@ PIECE_BYTES = 16_000
 
 # What is read of a peer at once: at most 85 frames of it, so that they do not hold up the others.
 _READ_BYTES = 512
-# A read costs as much as half a frame: a peer may send its bytes one by one.
+# A full read costs as much as a frame, and any as half of one: bytes may be sent one by one.
 _READ_COST = 0.5
 # One that goes on sending more than it may is waited for so long.
 MOST_BEHIND_S = 60.0
@@ -60,11 +60,18 @@ def _nothing() -> None:
     """A source that has no frame to send."""
 
 
+def _at_once() -> float:
+    """Whose end holds up nobody."""
+    return 0.0
+
+
 @dataclass(slots=True, eq=False, repr=False)  # there are ten thousand: no dictionary each
 class FrameStream(trio.abc.Stream):
     """See the module. ``source`` gives the next data frame to send, None where there is none.
 
     ``nursery`` is the connection's: the flush task runs in it, and a broken socket cancels it.
+    ``leaving`` is called once the peer is gone, and says in how many seconds its tasks may end: the
+    ends of many at once would hold up the others.
     ``broken`` says why nothing more can be sent, ``heard_at`` when the peer last was heard (Trio's
     clock), ``lingers`` that it was told of a fault of its own, which it should get to read.
     """
@@ -74,6 +81,7 @@ class FrameStream(trio.abc.Stream):
     _head: bytes
     _early: bytes = b""
     source: Callable[[], bytes | None] = _nothing
+    leaving: Callable[[], float] = _at_once
     heard_at: float = field(default_factory=trio.current_time, init=False)
     broken: str = field(default="", init=False)
     lingers: bool = field(default=False, init=False)
@@ -184,11 +192,22 @@ class FrameStream(trio.abc.Stream):
         if self._early:
             data, self._early = self._early[:_READ_BYTES], self._early[_READ_BYTES:]
         else:
-            data = bytes(await self._transport.receive_some(_READ_BYTES))
+            data = await self._receive()
         before = self._fragments.frames
         if not self._fragments.allow(data):
             self._refuse(1009, "too many fragments")
-        await self._pay(self._fragments.frames - before)
+        await self._pay(max(self._fragments.frames - before, len(data) / _READ_BYTES))
+        return data
+
+    async def _receive(self) -> bytes:
+        """What the peer sent, empty where it left: its end, or its error, comes in its turn."""
+        try:
+            data = bytes(await self._transport.receive_some(_READ_BYTES))
+        except trio.BrokenResourceError:
+            await trio.sleep(self.leaving())
+            raise
+        if not data:
+            await trio.sleep(self.leaving())
         return data
 
     async def _pay(self, frames: float) -> None:
@@ -237,6 +256,7 @@ class FrameStream(trio.abc.Stream):
         self._fileno = None
         # The subscriber holds us: who left is freed at once, not when garbage is next collected.
         self.source = _nothing
+        self.leaving = _at_once
 
     def abort(self, why: str) -> None:
         """Cut the TCP connection: unsent bytes are dropped, the peer sees a reset."""
@@ -339,4 +359,5 @@ class FrameStream(trio.abc.Stream):
             self.broken = why
             self._rest = None
             self._urgent.clear()
-            self._nursery.cancel_scope.cancel()
+            scope = self._nursery.cancel_scope
+            scope.deadline = min(scope.deadline, trio.current_time() + self.leaving())

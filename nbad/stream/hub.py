@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from nbad.domain import FeedState
-from nbad.net.pacing import NEWCOMERS_PER_S
+from nbad.net.pacing import BURST_S, NEWCOMERS_PER_S, Throttle
 from nbad.observe.seldom import Seldom
 from nbad.observe.timing import Tick
 from nbad.observe.troubles import Troubles
@@ -40,6 +40,9 @@ SENDS_PER_TURN = 512
 # Different filters at once. Each adds 3 to 7 us to a batch, besides sending it: at most 29 ms for
 # a batch of 15 games.
 MAX_FILTERS = 4096
+
+# Ended a second, of those whose peer left: a third of a core.
+_LEAVERS_PER_S = 500
 
 # Period of the task that sends heartbeats and pings; a heartbeat is at most this late.
 KEEP_S = 0.25
@@ -73,6 +76,7 @@ class Hub:
         self._hosts: Counter[str] = Counter()
         self._numbers = 0
         self._ping = wire.ping_frame()
+        self._leavers = Throttle(_LEAVERS_PER_S, BURST_S)
         self.feed = FeedState.DOWN
         self._fresh_at = trio.current_time()
 
@@ -140,11 +144,20 @@ class Hub:
         self.subscribe(subscriber, interest, since)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber that joined."""
-        self._remove(subscriber)
+        """Forget a subscriber that joined, where that was not done yet."""
+        if not self._remove(subscriber):
+            return
         self._hosts[subscriber.host] -= 1
         if not self._hosts[subscriber.host]:
             del self._hosts[subscriber.host]
+
+    def gone(self, subscriber: Subscriber) -> float:
+        """Forget one whose peer has left; in how many seconds its tasks may end.
+
+        To end them takes 0.6 ms each: where thousands leave at once, they would stop all others.
+        """
+        self.leave(subscriber)
+        return 0.0 if self.closing else self._leavers.delay(trio.current_time())
 
     def subscribe(self, subscriber: Subscriber, interest: Interest, since: Since | None) -> None:
         """Change what ``subscriber`` wants, and send it the replay or snapshot it is owed.
@@ -153,7 +166,8 @@ class Hub:
         """
         if interest not in self._groups and len(self._groups) > MAX_FILTERS:
             raise TooManyFiltersError
-        self._remove(subscriber)
+        if not self._remove(subscriber):
+            return  # gone meanwhile: what it still said is heard for nothing
         self._groups.setdefault(interest, {})[subscriber] = None
         subscriber.cursor.subscribe(interest, since)
         subscriber.stream.kick()
@@ -292,9 +306,13 @@ class Hub:
         """Everyone there now, safe against who comes and goes meanwhile."""
         return iter([member for members in self._groups.values() for member in members])
 
-    def _remove(self, subscriber: Subscriber) -> None:
+    def _remove(self, subscriber: Subscriber) -> bool:
+        """Whether it was there."""
         interest = subscriber.cursor.interest
         members = self._groups.get(interest, {})
-        members.pop(subscriber, None)
+        if subscriber not in members:
+            return False
+        del members[subscriber]
         if not members and interest:
             self._groups.pop(interest, None)
+        return True

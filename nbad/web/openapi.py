@@ -40,7 +40,7 @@ _WHOLE = {
                     "description": "the plays that scored: [elapsed_s, home, away, description]",
                     "items": {
                         "type": "array",
-                        "prefixItems": [_NUMBER, _SCORE, _SCORE, _TEXT],
+                        "items": {"type": ["number", "string"]},
                         "minItems": 4,
                         "maxItems": 4,
                     },
@@ -230,7 +230,7 @@ DOCUMENT: dict[str, Any] = {
                     "name": "from",
                     "in": "query",
                     "description": "leave out so many plays: those that are known",
-                    "schema": {"type": "integer", "minimum": 0},
+                    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999},
                 },
             ],
         },

@@ -16,9 +16,9 @@ _WEBSOCKET = [
 
 def masked(opcode: int, payload: bytes = b"") -> bytes:
     """A client's frame, with the mask of all zeros."""
-    size = bytes([0x80 | len(payload)])
+    size = bytes([0x80 | min(len(payload), 126)])
     if len(payload) > 125:
-        size = b"\xfe" + len(payload).to_bytes(2, "big")
+        size += len(payload).to_bytes(2, "big")
     return bytes([0x80 | opcode]) + size + b"\0\0\0\0" + payload
 
 

@@ -35,10 +35,15 @@ def until_it_hears(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "wait_s"), [("config", 0.0), ("config", 2.0), ("tokens", 2.0), ("model", 2.0)]
-)
+    ("command", "what", "wait_s"),
+    [
+        ("run", "config", 0.0), ("run", "config", 2.0), ("run", "tokens", 2.0),
+        ("run", "model", 2.0), ("relay", "config", 0.0), ("relay", "config", 2.0),
+        ("relay --workers 2", "config", 2.0), ("record --out .", "config", 2.0),
+    ],
+)  # fmt: skip
 def test_a_start_that_hangs_in_a_pipe_ends_as_asked(
-    tmp_path: Path, what: str, wait_s: float
+    tmp_path: Path, command: str, what: str, wait_s: float
 ) -> None:
     pipe = tmp_path / "pipe"
     config = tmp_path / "nbad.toml"
@@ -50,7 +55,8 @@ def test_a_start_that_hangs_in_a_pipe_ends_as_asked(
         "config": "", "tokens": f'[server]\ntokens_file = "{pipe}"\n',
         "model": f'[model]\npath = "{pipe.parent}"\n',
     }[what])  # fmt: skip
-    process = start([*NBAD, "run", "--config", str(pipe if what == "config" else config)])
+    read = pipe if what == "config" else config
+    process = start([*NBAD, *command.split(), "--config", str(read)])
     until_it_hears(process)
     signal.sigtimedwait([], wait_s)  # in the midst of its imports, and in the midst of the pipe
     process.send_signal(signal.SIGHUP)  # says nothing yet
