@@ -76,6 +76,11 @@ def read_cdn(body: bytes) -> RecordedGame:
     return RecordedGame(said.game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
 
 
+def is_recording(data: Path) -> bool:
+    """Whether ``data`` is a folder made by `nbad record`."""
+    return data.is_dir() and any(data.glob("*.rec"))
+
+
 def _dated(game: _Game, days: Days) -> _Game:
     day = days.get(game.game_id)
     return game if day is None else replace(game, day=day)
@@ -130,7 +135,7 @@ def _bodies(data: Path, days: Days) -> Iterator[Body]:
 
     Dates that are told beside the games are put into ``days``, by game.
     """
-    if data.is_dir() and any(data.glob("*.rec")):
+    if is_recording(data):
         yield from _recorded(data)
     elif data.is_dir():
         for path in sorted(data.rglob("*")):
