@@ -42,7 +42,7 @@ _WORTH_A_WORKER = 64
 def read_games(data: Path) -> Iterator[Read]:
     """The games of a folder, a ``.tar.xz``, a file or a recording, in the order of their names.
 
-    Games are CSVs of stats.nba.com or of a flattened cdn.nba.com, and cdn.nba.com
+    A folder's archives are read with it. Games are CSVs of stats.nba.com or of a flattened cdn.nba.com, and cdn.nba.com
     ``playbyplay_*.json``; of a recording made by `nbad record`, each game as it was told last.
     A ``game_info/ID.json`` beside them tells a game's date. Each comes with its name; a broken
     game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
@@ -143,17 +143,23 @@ def _bodies(data: Path, days: Days) -> Iterator[Body]:
                 yield path.name, path.read_bytes
             elif _is_info(path):
                 days.update(_date(path.read_bytes()))
+            elif path.name.endswith(".tar.xz"):
+                yield from _archived(path, days)
     elif data.suffix in (".csv", ".json"):
         yield data.name, data.read_bytes
     else:
-        with tarfile.open(data) as archive:
-            for member in archive:
-                path = Path(member.name)
-                file = archive.extractfile(member) if _is_game(path) or _is_info(path) else None
-                if file is not None and _is_info(path):
-                    days.update(_date(file.read()))
-                elif file is not None:
-                    yield path.name, partial(bytes, file.read())  # CSVs, and cheap to hold
+        yield from _archived(data, days)
+
+
+def _archived(data: Path, days: Days) -> Iterator[Body]:
+    with tarfile.open(data) as archive:
+        for member in archive:
+            path = Path(member.name)
+            file = archive.extractfile(member) if _is_game(path) or _is_info(path) else None
+            if file is not None and _is_info(path):
+                days.update(_date(file.read()))
+            elif file is not None:
+                yield path.name, partial(bytes, file.read())  # CSVs, and cheap to hold
 
 
 def _recorded(folder: Path) -> Iterator[Body]:
