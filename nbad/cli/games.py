@@ -21,8 +21,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--data", type=Path, action="append", required=True, metavar="PATH",
-        help="a folder (with its .tar.xz), a .tar.xz or a file of stats.nba.com CSVs, of flattened cdn.nba.com CSVs or of"
-        " cdn.nba.com play-by-play JSON, or a folder made by `nbad record`, whose schedule and"
+        help="a folder (with its .tar.xz), a .tar.xz or a file of stats.nba.com CSVs, of flattened"
+        " cdn.nba.com CSVs or of cdn.nba.com play-by-play JSON, or a folder made by `nbad record`, whose schedule and"
         " odds count too; repeatable",
     )  # fmt: skip
     parser.add_argument(
