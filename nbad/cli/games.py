@@ -22,8 +22,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, action="append", required=True, metavar="PATH",
         help="a folder (with its .tar.xz), a .tar.xz or a file of stats.nba.com CSVs, of flattened"
-        " cdn.nba.com CSVs or of cdn.nba.com play-by-play JSON, or a folder made by `nbad record`, whose schedule and"
-        " odds count too; repeatable",
+        " cdn.nba.com CSVs or of cdn.nba.com play-by-play JSON, or a folder made by"
+        " `nbad record`, whose schedule and odds count too; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--results", type=Path, action="append", default=[], metavar="FILE.csv",

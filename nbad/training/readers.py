@@ -44,9 +44,9 @@ def read_games(data: Path) -> Iterator[Read]:
 
     A folder's archives are read with it. Games are CSVs of stats.nba.com or of a flattened
     cdn.nba.com, and cdn.nba.com ``playbyplay_*.json``; of a recording made by `nbad record`, each
-    game as it was told last. A ``game_info/ID.json`` beside them tells a game's date. Each comes with its name; a broken
-    game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
-    ``tarfile.TarError`` where ``data`` cannot be read at all.
+    game as it was told last. A ``game_info/ID.json`` beside them tells a game's date. Each comes
+    with its name; a broken game is a :class:`ValueError` that says what is wrong with it.
+    ``OSError`` and ``tarfile.TarError`` where ``data`` cannot be read at all.
     """
     days: Days = {}
     for name, load in sorted(_bodies(data, days), key=itemgetter(0)):
