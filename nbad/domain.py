@@ -219,6 +219,13 @@ class Forecast(NamedTuple):
     basis: str = "rating"
 
 
+class Market(NamedTuple):
+    """What the market expects: by how many points the home side wins, and P(it wins)."""
+
+    margin: float
+    home_win: float
+
+
 class Point(NamedTuple):
     """One moment of a game's forecast series, ``elapsed_s`` of game clock after tip-off."""
 
@@ -245,7 +252,8 @@ class Game:
     ``forecast`` is None where there is nothing to forecast: a postponed game, and one that is
     played to a target score. ``series`` is the
     whole forecast series so far, a pure function of the plays, the ratings and the model.
-    ``swings`` works out the forecast after every play, when it is asked for.
+    ``swings`` works out the forecast after every play, when it is asked for; ``market`` is what the
+    market said before it began, None where it said nothing or is not to be shown.
     """
 
     update: Update
@@ -253,3 +261,4 @@ class Game:
     forecast: Forecast | None
     series: tuple[Point, ...]
     swings: Callable[[], tuple[Swing, ...]] = tuple
+    market: Market | None = None

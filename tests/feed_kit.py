@@ -90,6 +90,8 @@ class FakeFeed(httpx.AsyncBaseTransport):
                 return given
         if "scoreboard" in path:
             said: Any = {"scoreboard": {"gameDate": "2026-01-14", "games": self.games}}
+        elif "/odds/" in path:
+            return httpx.Response(403, content=b"<Error/>")
         elif "playbyplay" in path:
             said = {"game": {"gameId": path[-15:-5], "actions": self.plays.get(path[-15:-5], [])}}
         else:

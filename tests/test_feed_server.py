@@ -164,6 +164,7 @@ def test_a_change_within_the_second_is_a_change(night: GamesNight) -> None:
     class Fractional:
         game_ids, starts_at, ends_at = night.game_ids, night.starts_at, night.ends_at
         play_by_play, box_score, schedule = night.play_by_play, night.box_score, night.schedule
+        odds = night.odds
 
         def scoreboard(self, t: float) -> Any:
             return type(resource)(resource.chunks, 1000.7, "tag")

@@ -29,6 +29,7 @@ from nbad.training.readers import read_cdn, read_games
 from nbad.training.recorded import RecordedGame
 from nbad.training.replay import WINDOW_S, Expected, Rows, fold_game, rate, with_market
 from nbad.training.replay import replay as replay_folded
+from nbad.training.results import PlayedGame
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = DATA / "live" / "playbyplay_0022000001.json"
@@ -183,6 +184,21 @@ def test_preseason_and_all_star_games_rate_nobody() -> None:
     for kind in ("001", "003"):
         first = replace(ended(games[0], 200, 50), game_id=f"{kind}{games[0].game_id[3:]}")
         assert expectations([first, *games[1:]])[3].margin == expectations(games[1:])[2].margin
+
+
+def test_results_that_the_model_is_made_of_count_once() -> None:
+    """Whoever hands over the results of all seasons rates as who hands over those since."""
+    games = [fold_game(replace(game, day=739_200 + number)) for number, game in enumerate(season())]
+    base = Forecaster.load().ratings
+    old = {
+        f"00{year:03}{number:05}": PlayedGame(
+            Result(f"00{year:03}{number:05}", "", games[0].home_id, games[0].away_id, 150, 90),
+            700_000 + 365 * year + number,
+        )
+        for year in (206, 217, 223)
+        for number in range(5)
+    }
+    assert rate(games, old, base).expected == rate(games, {}, base).expected
 
 
 def test_its_own_end_touches_no_row_before_it() -> None:

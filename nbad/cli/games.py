@@ -21,8 +21,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--data", type=Path, action="append", required=True, metavar="PATH",
-        help="a folder, .tar.xz or file of stats.nba.com CSVs, of flattened cdn.nba.com CSVs or of"
-        " cdn.nba.com play-by-play JSON, or a folder made by `nbad record`; repeatable",
+        help="a folder (with its .tar.xz), a .tar.xz or a file of stats.nba.com CSVs, of flattened"
+        " cdn.nba.com CSVs or of cdn.nba.com play-by-play JSON, or a folder made by"
+        " `nbad record`, whose schedule and odds count too; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--results", type=Path, action="append", default=[], metavar="FILE.csv",
@@ -41,8 +42,9 @@ def read_all(command: str, args: argparse.Namespace) -> Known | int:
 
     A broken game is named on standard error and left out.
     """
-    from nbad.training.readers import fold_games
+    from nbad.training.readers import fold_games, is_recording
     from nbad.training.recorded import FoldedGame
+    from nbad.training.recordings import recorded_lines, recorded_results
     from nbad.training.results import read_lines, read_results
     from nbad.training.train import Known
 
@@ -57,6 +59,9 @@ def read_all(command: str, args: argparse.Namespace) -> Known | int:
         except (OSError, tarfile.TarError) as error:
             return end(command, USAGE, f"--data {path}: expected readable games, was: {error}")
     known = Known([games[game_id] for game_id in sorted(games)])
+    for path in filter(is_recording, args.data):
+        known.results.update(recorded_results(path))
+        known.lines.update(recorded_lines(path))
     for option, paths, read, into in (
         ("--results", args.results, read_results, known.results),
         ("--lines", args.lines, read_lines, known.lines),

@@ -50,6 +50,13 @@ class Forecast(_Message):
     basis: Literal["rating", "market", "both"]
 
 
+class Market(_Message):
+    """What the market said before the game began: the home side's margin, and P(it wins)."""
+
+    margin: float
+    home_win: Probability
+
+
 class Event(_Message):
     """The last play. ``home`` and ``away`` is the score after it; an id of 0 is nobody's.
 
@@ -83,6 +90,9 @@ class Game(_Message):
     differential: int = Field(description="home - away")
     pattern: tuple[float, ...] = Field(description="the differential on the model's grid")
     forecast: Forecast | None
+    market: Market | None = Field(
+        None, description="where `[odds] show` is on and the market said something"
+    )
     event: Event | None
     corrected: bool = Field(description="the feed took back or changed what was sent before")
     source_time: str | None = Field(description="of the newest play, RFC 3339 in UTC")

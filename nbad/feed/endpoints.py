@@ -8,6 +8,7 @@ from __future__ import annotations
 from nbad.settings.schema import Feed
 
 SCOREBOARD = "scoreboard/todaysScoreboard_00.json"
+ODDS = "odds/odds_todaysGames.json"
 PLAY_BY_PLAY = "playbyplay/playbyplay_{game_id}.json"
 
 # Without Host, which follows the URL, and Accept-Encoding, which follows what can be decoded here.
@@ -25,6 +26,10 @@ HEADERS = {
 
 def scoreboard_url(feed: Feed) -> str:
     return f"{feed.base_url}/{SCOREBOARD}"
+
+
+def odds_url(feed: Feed) -> str:
+    return f"{feed.base_url}/{ODDS}"
 
 
 def play_by_play_url(feed: Feed, game_id: str) -> str:

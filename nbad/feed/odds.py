@@ -15,10 +15,8 @@ import numpy as np
 
 from nbad.feed.decode import BadData, document, game_id, items
 from nbad.model.normal import normal_quantile
-from nbad.pattern.market import Line
+from nbad.pattern.market import GAME_SD, Line
 
-# A game's margin about a closing line, in points: what makes a margin of a probability.
-_MARGIN_SD = 12.9
 # No document has more games, no market more books; a price outside of these is none.
 _MOST = 200
 _PRICES, _SPREADS = (1.001, 1000.0), (-60.0, 60.0)
@@ -82,7 +80,7 @@ def _margin(book: Any, *, spread: bool) -> float | None:
     if home is None or away is None:
         return None
     likely = (1 / home) / (1 / home + 1 / away)
-    beyond = _MARGIN_SD * float(normal_quantile(np.array([likely]))[0])
+    beyond = GAME_SD * float(normal_quantile(np.array([likely]))[0])
     if not spread:
         return beyond
     # The home side's handicap: a favourite's is negative.

@@ -20,6 +20,12 @@ _END_WITHIN_S = 300.0
 # The schedule's games to come are those of when it was fetched: by now this one is on, or moved.
 _SCHEDULE_HOLDS_S = 3 * 3600.0
 
+# Prices move slowly, but for the last minutes before a game, when it is known who plays. A game
+# that has not begun so long after its time is not about to.
+_ODDS_BEFORE_S, _ODDS_SELDOM_S = 12 * 3600.0, 600.0
+_ODDS_OFTEN_BEFORE_S, _ODDS_OFTEN_S = 1800.0, 60.0
+_LATE_S = 3 * 3600.0
+
 
 class TrackedGame(NamedTuple):
     """A game that is followed, by its id, until it is over and has left the board.
@@ -70,6 +76,20 @@ def board_interval_s(
     if soonest <= _BEFORE_TIP_OFF_S:
         return min(poll.idle_interval_s, max(poll.live_interval_s, soonest))
     return max(poll.idle_interval_s, min(soonest - _BEFORE_TIP_OFF_S, _LONGEST_SLEEP_S))
+
+
+def odds_interval_s(games: Iterable[TrackedGame], now: float) -> float | None:
+    """How long from one request for the odds to the next; None where no game is about to begin:
+    prices made during a game are not asked for. ``now`` in s since the epoch."""
+    waits = [
+        0.0 if game.start is None else game.start - now
+        for game in games
+        if game.status is Status.SCHEDULED and game.listed
+    ]
+    soon = [wait for wait in waits if -_LATE_S < wait <= _ODDS_BEFORE_S]
+    if not soon:
+        return None
+    return _ODDS_OFTEN_S if min(soon) <= _ODDS_OFTEN_BEFORE_S else _ODDS_SELDOM_S
 
 
 def plays_interval_s(game: TrackedGame, now: float, poll: Poll) -> float | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from nbad.domain import Market
 from nbad.pattern.rating import Expectation
 
 # Of 11,000 closing lines and ratings with starting fives, 2015-16 to 2023-24: what each says of
@@ -12,6 +14,8 @@ _MARGIN = (0.88, 0.10)
 _TOTAL = (0.93, 0.07)
 # What a closing line does not know of the two sides' strength, in points.
 LINE_SD = 1.0
+# A game's margin about a closing line, in points.
+GAME_SD = 12.9
 # No market ever expected more.
 _MOST_MARGIN, _TOTALS = 40.0, (140.0, 320.0)
 
@@ -25,6 +29,12 @@ class Line:
     margin: float
     total: float | None = None
     doubt: float = 0.0
+
+    @property
+    def told(self) -> Market:
+        """As it is told."""
+        home_win = 0.5 * math.erfc(-self.margin / GAME_SD / math.sqrt(2))
+        return Market(round(self.margin, 2), round(home_win, 5))
 
     @property
     def absurd(self) -> bool:

@@ -130,6 +130,12 @@ class Ratings:
         if season == self.season:
             self.learnt.add(result.game_id)
 
+    def knows(self, game_id: str) -> bool:
+        """Whether a game is one of those learnt, or of a season before theirs."""
+        if self.season < 0:
+            return False
+        return game_id in self.learnt or (season_of(game_id) - self.season) % 100 > 50
+
     def is_before(self, start_utc: str) -> bool:
         """Whether a summer lies between these ratings and a time."""
         season = season_at(start_utc)

@@ -180,7 +180,7 @@ class RatingsTracker:
 
     def _sort(self) -> None:
         """Put the games that ``base`` does not know in order, and keep the ratings that hold."""
-        new = (game for game in self._games.values() if _is_new(game, self._base))
+        new = (game for game in self._games.values() if not self._base.knows(game.result.game_id))
         order = sorted(new, key=_by_start)
         same = 0
         for was, now in zip(self._order, order, strict=False):
@@ -203,11 +203,3 @@ def _is_credible(game: PlayedGame) -> bool:
     """Whether its id and its date are of one season, or it was played out late, as in 2020."""
     season = season_at(game.result.start_utc)
     return season is not None and (season - season_of(game.result.game_id)) % 100 <= 1
-
-
-def _is_new(game: PlayedGame, base: Ratings) -> bool:
-    """Whether a game is none of those that ``base`` learnt, and of no season before its own."""
-    if base.season < 0:
-        return True
-    seasons = (season_of(game.result.game_id) - base.season) % 100
-    return game.result.game_id not in base.learnt and seasons <= 50

@@ -16,6 +16,7 @@ from nbad.simulator.source import FeedSource, Resource
 ROOT = "/static/json"
 LIVE_DATA = f"{ROOT}/liveData"
 SCOREBOARD = f"{LIVE_DATA}/scoreboard/todaysScoreboard_00.json"
+ODDS = f"{LIVE_DATA}/odds/odds_todaysGames.json"
 SCHEDULE = f"{ROOT}/staticData/scheduleLeagueV2.json"
 _GAME = re.compile(
     rf"{LIVE_DATA}/(?:(?P<plays>playbyplay/playbyplay)|boxscore/boxscore)_(?P<game>[0-9]+)\.json"
@@ -118,6 +119,8 @@ def _find(night: FeedSource, path: str, t: float) -> tuple[bool, Resource | None
         return True, night.scoreboard(t)
     if path == SCHEDULE:
         return True, night.schedule(t)
+    if path == ODDS:
+        return True, night.odds(t)
     match = _GAME.fullmatch(path)
     if match is None:
         return False, None

@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 from cachetools import LRUCache
 
+from nbad.simulator.books import moment_of_step, quotes, steps_of
 from nbad.simulator.game_feed import GameFeed, encode_meta
 from nbad.simulator.game_info import EASTERN
 from nbad.simulator.schedule import Season, encode_days, tonight
@@ -35,6 +36,7 @@ class GamesNight:
         self._past = encode_days(season.past)
         self._to_come = encode_days(season.to_come)
         self._boards: LRUCache[tuple[int, ...], Resource] = LRUCache(_KEPT)
+        self._odds: LRUCache[tuple[int, ...], Resource] = LRUCache(_KEPT)
         self._schedules: LRUCache[tuple[bool, ...], Resource] = LRUCache(_KEPT)
 
     def and_also(self, other: GamesNight) -> GamesNight:
@@ -88,6 +90,18 @@ class GamesNight:
         """``boxscore_{game_id}.json``; None for an unknown game or one not tipped off."""
         feed = self._feeds.get(game_id)
         return None if feed is None else feed.box_score(feed.revision(t))
+
+    def odds(self, t: float) -> Resource:
+        """``odds_todaysGames.json``: what the books make of every game, from the night's opening
+        to its tip-off, and as they closed from then on."""
+        infos = [feed.info for feed in self._feeds.values()]
+        moved = tuple(steps_of(info, t) for info in infos)
+        if moved not in self._odds:
+            modified = max(moment_of_step(info, step)
+                           for info, step in zip(infos, moved, strict=True))  # fmt: skip
+            games = [quotes(info, step) for info, step in zip(infos, moved, strict=True)]
+            self._odds[moved] = _resource((orjson.dumps({"games": games}),), modified)
+        return self._odds[moved]
 
     def schedule(self, t: float) -> Resource:
         """``scheduleLeagueV2.json``: tonight's games get their results as they end."""

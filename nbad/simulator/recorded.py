@@ -43,6 +43,10 @@ class RecordedSource:
         """A game's box score; None, as the daemon asks for none."""
         return self._at(("boxscore", game_id), t)
 
+    def odds(self, t: float) -> Resource | None:
+        """The odds as they had last come; None where none did."""
+        return self._at(("odds", ""), t)
+
     def schedule(self, t: float) -> Resource:
         """The schedule as it had last come, the first before it had."""
         told = self._told.get(("schedule", ""))
@@ -67,4 +71,7 @@ def _what(url: str) -> tuple[str, str]:
     game = _GAME.search(url)
     if game:
         return game[1], game[2]
-    return ("scoreboard" if "/scoreboard/" in url else "schedule"), ""
+    for what in ("scoreboard", "odds"):
+        if f"/{what}/" in url:
+            return what, ""
+    return "schedule", ""

@@ -51,5 +51,8 @@ class FeedSource(Protocol):
     def box_score(self, game_id: str, t: float) -> Resource | None:
         """``boxscore_{game_id}.json``; None for an unknown game or one not tipped off."""
 
+    def odds(self, t: float) -> Resource | None:
+        """``odds_todaysGames.json``; None where nobody told any."""
+
     def schedule(self, t: float) -> Resource:
         """``scheduleLeagueV2.json``."""

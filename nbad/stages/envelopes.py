@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     from nbad.pattern.market import Line
 
 
+# The odds' place among the documents, which are by game id.
+ODDS = "odds"
+
+
 def _nothing() -> None:
     """For a document that no client waits to hear of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An answer of the feed: the play-by-play of ``game_id``, or the board where that is empty.
+    """An answer of the feed: the play-by-play of ``game_id``, the board where that is empty, or the
+    odds where it is :data:`ODDS`.
 
     ``body`` is decompressed, None where it is the one accepted last (304). ``received_at`` and
     ``modified`` are in seconds since the epoch. The parser calls ``accept`` once the document was

@@ -14,13 +14,15 @@ from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.incremental import Reading, read
 from nbad.feed.judge import Judge
 from nbad.feed.names import Names
+from nbad.feed.odds import parse_odds
 from nbad.feed.playbyplay import Comparison, compare
 from nbad.feed.poll_plan import TrackedGame
 from nbad.feed.scoreboard import parse_scoreboard
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
 from nbad.pattern.clock import elapsed_s, remaining_s
-from nbad.stages.envelopes import Document, Fetched, Updates
+from nbad.pattern.market import Line
+from nbad.stages.envelopes import ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
 
@@ -71,13 +73,19 @@ class GameTracker:
     def __init__(self, names: Names | None = None) -> None:
         self._games: dict[str, _Game] = {}
         self._names = names or Names()
+        self._odds: dict[str, Line] = {}
         self._problems: list[GameProblem] = []
 
     def take(self, fetched: Fetched) -> tuple[Updates, list[GameProblem]]:
         """What is to be told after ``fetched``, and what could not be used."""
         self._problems = []
         touched: dict[str, float] = {}
+        odds: Odds | None = None
         for document in fetched.documents:
+            if document.game_id == ODDS:
+                with self._guard(ODDS):
+                    odds = self._read_odds(document)
+                continue
             with self._guard(document.game_id or "scoreboard"):
                 touched |= dict.fromkeys(self._read(document, fetched.at), document.received_at)
         for game_id in fetched.failed:
@@ -100,7 +108,10 @@ class GameTracker:
                     updates.append(update)
                     fetched.tick.happened += _news_of(update, told)
         fetched.tick.whole = all(game.told is not None for game in self._games.values())
-        return Updates(fetched.tick, tuple(updates), fetched.schedule, dropped), self._problems
+        made = Updates(
+            fetched.tick, tuple(updates), fetched.schedule, dropped, odds, fetched.received_at
+        )
+        return made, self._problems
 
     def tracked(self) -> tuple[TrackedGame, ...]:
         """The games as the poller's plan needs them."""
@@ -128,6 +139,13 @@ class GameTracker:
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
+
+    def _read_odds(self, document: Document) -> Odds:
+        """What the market says; a 304 says that it still does."""
+        if document.body is not None:
+            self._odds = parse_odds(document.body)
+            document.accept()
+        return Odds(self._odds, document.received_at)
 
     def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
         changed = "" if modified is None else stamp_of(modified)

@@ -17,16 +17,16 @@ from nbad.channels import Sender, Watcher
 from nbad.domain import Schedule, Status
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
 from nbad.feed.decode import BadData, epoch_s
-from nbad.feed.endpoints import play_by_play_url, scoreboard_url
+from nbad.feed.endpoints import odds_url, play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
-from nbad.feed.poll_plan import TrackedGame
+from nbad.feed.poll_plan import TrackedGame, odds_interval_s
 from nbad.feed.schedule import read_schedule
 from nbad.feed.turns import BOARD, Due, Now, Turns
 from nbad.observe.timing import Tick, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Poll
-from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.envelopes import ODDS, Document, Fetched
 
 log = structlog.get_logger()
 
@@ -37,6 +37,11 @@ _BEAT_S = 10.0
 _GATHER_S = 0.01
 _SCHEDULE_EVERY_S = 6 * 3600.0
 _SCHEDULE_AGAIN_S = 300.0
+_ODDS_MOST_BACKOFF_S, _ODDS_STALE_S = 1800.0, 86_400.0
+
+
+def _nothing() -> None:
+    """For a 304: what was accepted stands."""
 
 
 @dataclass(slots=True)
@@ -201,6 +206,7 @@ async def poll(
                 state.turns.begin(trio.current_time())
                 state.followed = None
                 nursery.start_soon(_keep_schedule, client, state)
+                nursery.start_soon(_keep_odds, client, state)
                 nursery.start_soon(_ring_with_night, state)
                 nursery.start_soon(_ring_with_settings, state, settings.current)
                 while settings.current.config.feed == config.feed:
@@ -301,6 +307,40 @@ async def _keep_schedule(client: FeedClient, state: _State) -> None:
         state.schedule_tried = True
         state.ring()
         await trio.sleep(wait_s)
+
+
+async def _keep_odds(client: FeedClient, state: _State) -> None:
+    """Ask for the odds beside the ticks, as long as a game is about to begin: a feed may well have
+    none, and then nothing waits for them."""
+    failures = 0
+    modified: float | None = None
+    while True:
+        bell = state.bell
+        interval_s = odds_interval_s(state.night.value, state.now.wall)
+        if interval_s is None or not state.settings.current.config.odds.enabled:
+            await bell.wait()
+            continue
+        try:
+            answer = await client.get(odds_url(client.config.feed), retries=0)
+        except FeedError as error:
+            failures += 1
+            state.troubles.note("odds_unavailable", ODDS, kind=error.kind, error=str(error))
+            backoff_s = min(interval_s * 2.0 ** min(failures, 10), _ODDS_MOST_BACKOFF_S)
+            await trio.sleep(max(backoff_s, error.retry_after_s))
+            continue
+        failures = 0
+        state.troubles.over(ODDS, what=ODDS)
+        body, accept = None, _nothing
+        if answer is not None:
+            body, modified = answer.body, answer.last_modified
+            accept = partial(client.accept, answer)
+        # Those that nobody has changed for long are of another night.
+        if modified is None or state.now.wall - modified < _ODDS_STALE_S:
+            document = Document(ODDS, body, state.wall_clock(), modified, accept)
+            # As if asked for just now: a slow answer delayed nobody.
+            state.arrive(ODDS, document, trio.current_time())
+            state.ring()
+        await trio.sleep(interval_s)
 
 
 async def _refresh_schedule(client: FeedClient, state: _State) -> float:

@@ -65,7 +65,8 @@ class SeriesTracker:
         swings = self._swings.get(update.entry.game_id)
         if swings is None or swings.start is not pattern.start:  # another model, other ratings
             swings = self._swings[update.entry.game_id] = Swings(pattern.start, model.forecast)
-        return Game(update, pattern.grid, now, series, partial(swings.of, update.plays))
+        market = None if pattern.market is None else pattern.market.told
+        return Game(update, pattern.grid, now, series, partial(swings.of, update.plays), market)
 
 
 async def predict(patterns: Receiver[Patterns], forecasts: Sender[Forecasts]) -> None:

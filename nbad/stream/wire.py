@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from wsproto.frame_protocol import FrameProtocol
 
-from nbad.domain import BoardEntry, Forecast, Game, Play, Point, Quantiles, Swing, Team
+from nbad.domain import BoardEntry, Forecast, Game, Market, Play, Point, Quantiles, Swing, Team
 from nbad.pattern.clock import elapsed_s
 
 PROTOCOL = "nbad.v1"
@@ -61,7 +61,7 @@ def game_message(game: Game) -> dict[str, Any]:
     """The game message of the contract, without its series."""
     line = game.update.entry
     plays = game.update.plays
-    return {
+    message = {
         "game_id": line.game_id,
         "status": line.status.value,
         "period": line.period,
@@ -77,6 +77,9 @@ def game_message(game: Game) -> dict[str, Any]:
         "source_time": game.update.source_time or None,
         "received_at": rfc3339(game.update.received_at),
     }
+    if game.market is not None:  # `[odds] show` asks for it
+        message["market"] = _market(game.market)
+    return message
 
 
 def encode_game(game: Game) -> bytes:
@@ -290,6 +293,10 @@ def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
         "model": forecast.model,
         "basis": forecast.basis,
     }
+
+
+def _market(market: Market) -> dict[str, float]:
+    return {"margin": market.margin, "home_win": market.home_win}
 
 
 def _quantiles(quantiles: Quantiles) -> dict[str, float]:

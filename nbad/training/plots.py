@@ -30,8 +30,9 @@ def draw(made: Evaluation, path: Path) -> None:
     _games(axes[1, 1], made)
     _ladder(axes[2, 0], made)
     _last_minutes(axes[2, 1], made)
-    # Without a date of its own the same evaluation makes the same file.
-    figure.savefig(path, dpi=96, metadata={"Software": None})
+    # Without a date of its own the same evaluation makes the same file; its title is the model's
+    # name, for whoever has the file alone.
+    figure.savefig(path, dpi=96, metadata={"Software": None, "Title": made.model})
     plt.close(figure)
 
 

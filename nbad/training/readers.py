@@ -42,11 +42,11 @@ _WORTH_A_WORKER = 64
 def read_games(data: Path) -> Iterator[Read]:
     """The games of a folder, a ``.tar.xz``, a file or a recording, in the order of their names.
 
-    Games are CSVs of stats.nba.com or of a flattened cdn.nba.com, and cdn.nba.com
-    ``playbyplay_*.json``; of a recording made by `nbad record`, each game as it was told last.
-    A ``game_info/ID.json`` beside them tells a game's date. Each comes with its name; a broken
-    game is a :class:`ValueError` that says what is wrong with it. ``OSError`` and
-    ``tarfile.TarError`` where ``data`` cannot be read at all.
+    A folder's archives are read with it. Games are CSVs of stats.nba.com or of a flattened
+    cdn.nba.com, and cdn.nba.com ``playbyplay_*.json``; of a recording made by `nbad record`, each
+    game as it was told last. A ``game_info/ID.json`` beside them tells a game's date. Each comes
+    with its name; a broken game is a :class:`ValueError` that says what is wrong with it.
+    ``OSError`` and ``tarfile.TarError`` where ``data`` cannot be read at all.
     """
     days: Days = {}
     for name, load in sorted(_bodies(data, days), key=itemgetter(0)):
@@ -74,6 +74,11 @@ def read_cdn(body: bytes) -> RecordedGame:
     if not home_id or not away_id or not ended or plays[-1].home == plays[-1].away:
         raise ValueError(f"expected a finished game of two teams, was {len(plays)} plays")
     return RecordedGame(said.game_id, home_id, away_id, plays, day=game_day(plays[0].actual))
+
+
+def is_recording(data: Path) -> bool:
+    """Whether ``data`` is a folder made by `nbad record`."""
+    return data.is_dir() and any(data.glob("*.rec"))
 
 
 def _dated(game: _Game, days: Days) -> _Game:
@@ -130,7 +135,7 @@ def _bodies(data: Path, days: Days) -> Iterator[Body]:
 
     Dates that are told beside the games are put into ``days``, by game.
     """
-    if data.is_dir() and any(data.glob("*.rec")):
+    if is_recording(data):
         yield from _recorded(data)
     elif data.is_dir():
         for path in sorted(data.rglob("*")):
@@ -138,17 +143,23 @@ def _bodies(data: Path, days: Days) -> Iterator[Body]:
                 yield path.name, path.read_bytes
             elif _is_info(path):
                 days.update(_date(path.read_bytes()))
+            elif path.name.endswith(".tar.xz"):
+                yield from _archived(path, days)
     elif data.suffix in (".csv", ".json"):
         yield data.name, data.read_bytes
     else:
-        with tarfile.open(data) as archive:
-            for member in archive:
-                path = Path(member.name)
-                file = archive.extractfile(member) if _is_game(path) or _is_info(path) else None
-                if file is not None and _is_info(path):
-                    days.update(_date(file.read()))
-                elif file is not None:
-                    yield path.name, partial(bytes, file.read())  # CSVs, and cheap to hold
+        yield from _archived(data, days)
+
+
+def _archived(data: Path, days: Days) -> Iterator[Body]:
+    with tarfile.open(data) as archive:
+        for member in archive:
+            path = Path(member.name)
+            file = archive.extractfile(member) if _is_game(path) or _is_info(path) else None
+            if file is not None and _is_info(path):
+                days.update(_date(file.read()))
+            elif file is not None:
+                yield path.name, partial(bytes, file.read())  # CSVs, and cheap to hold
 
 
 def _recorded(folder: Path) -> Iterator[Body]:

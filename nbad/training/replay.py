@@ -109,6 +109,8 @@ def rate(
     """
     results = {} if results is None else results
     ratings = Ratings() if base is None else base.copy()
+    # Results of the seasons that ``base`` is made of would count twice.
+    is_old = Ratings().knows if base is None else base.knows
     days = _days(games, results)
     at = {game.game_id: number for number, game in enumerate(games)}
     beyond = [played for played in results.values() if played.game_id not in at]
@@ -137,7 +139,7 @@ def rate(
                 into[number] = ratings.expect(
                     game.home_id, game.away_id, day, fives=known, playoffs=is_playoff(game_id)
                 )
-        if game_id.startswith(COUNTS) and game_id not in ratings.learnt:
+        if game_id.startswith(COUNTS) and not (game_id in ratings.learnt or is_old(game_id)):
             told = results.get(game_id)
             result = told.result if told is not None else _result(games[number])
             today.append((result, lines))
