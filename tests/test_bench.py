@@ -46,7 +46,7 @@ def test_it_measures_a_slate(tmp_path: Path) -> None:
         assert 0 < row["p50"] <= row["p99"]
         assert row["pass"] == (row["p99"] <= row["target"])
     assert done.returncode == (0 if all(row["pass"] for row in result["nbad"].values()) else 1)
-    assert "2 live games, 3 subscribers" in done.stdout
+    assert "2 live games (Q1), 3 subscribers" in done.stdout
 
 
 @pytest.mark.slow

@@ -46,7 +46,8 @@ def as_h11_reads(answer: bytes) -> tuple[Result, bool]:
     connection.send(h11.Request(method="GET", target="/x", headers=[("Host", "any")]))
     connection.send(h11.EndOfMessage())
     connection.receive_data(answer)
-    body, status, found, open_ = b"", 0, {}, True
+    found: dict[str, list[str]] = {}
+    body, status, open_ = b"", 0, True
     try:
         while not isinstance(event := connection.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:

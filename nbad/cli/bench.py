@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+import statistics
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,8 @@ from nbad.settings.load import ConfigError, find, load
 from nbad.settings.schema import BudgetsMs
 
 _BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
-_RIVALS = ("tuned", "tuned at once", "plain")
-_NEEDS = ("fastapi", "uvicorn", "websockets", "requests", "sklearn")
+_RIVALS = ("expert", "tuned", "tuned at once", "plain")
+_NEEDS = ("aiohttp", "fastapi", "uvicorn", "uvloop", "websockets", "requests", "sklearn")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +30,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Runs the daemon, and the baselines where they and what they need are there, "
         "on slates of simulated games that all change at once. Needs no network.",
     )
-    parser.add_argument("--polls", type=int, default=30, metavar="N", help="ticks per slate")
+    parser.add_argument(
+        "--polls", type=int, default=30, metavar="N", help="ticks per slate and round"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, metavar="N", help="times that all take turns on a slate"
+    )
+    parser.add_argument(
+        "--quarter", type=int, default=1, choices=(1, 2, 3, 4), help="that the games are in"
+    )
     parser.add_argument(
         "--slates", default="1,5,10,15,30", metavar="N,…", help="live games, 1 to 30 each"
     )
@@ -56,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
         slates = [int(games) for games in args.slates.split(",")]
     except ValueError:
         return end("bench", USAGE, f"--slates: expected numbers like 1,5,10, was {args.slates}")
-    if not all(1 <= games <= LARGEST for games in slates) or args.polls < 1:
-        return end("bench", USAGE, f"expected slates of 1 to {LARGEST} games, and 1 poll or more")
+    if not all(1 <= games <= LARGEST for games in slates) or min(args.polls, args.rounds) < 1:
+        told = f"expected slates of 1 to {LARGEST} games, and 1 poll and round or more"
+        return end("bench", USAGE, told)
     if args.subscribers < 0:
         return end("bench", USAGE, f"--subscribers: expected 0 or more, was {args.subscribers}")
     if args.live:  # the daemon that is measured would only say it on its own log
@@ -71,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
         if args.live:
             results = trio.run(measure_feed, find(args.config), args.polls)
         else:
-            results = trio.run(
-                partial(measure_all, slates, args.polls, args.subscribers, alone=args.alone)
-            )
+            results = trio.run(partial(measure_all, slates, args, rivals(alone=args.alone)))
     except* ContestError as group:
         problems += [str(error) for error in leaves(group)]
     if problems:
@@ -109,36 +117,73 @@ def judged(result: dict[str, Any], costs: list[dict[str, float]]) -> dict[str, A
     return result
 
 
-async def measure_all(
-    slates: list[int], polls: int, subscribers: int, *, alone: bool
-) -> list[dict[str, Any]]:
-    """Measure, and print as it goes."""
-    from nbad.bench.runner import Contestant, figures, measure
+def rivals(*, alone: bool) -> list[Any]:
+    """The baselines, where they and what they need are there."""
+    from nbad.bench.runner import Contestant
 
-    contestants = [Contestant("nbad")]
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if alone or not _BASELINES.is_dir() or missing:
         why = "" if alone else f" (not here: {', '.join(missing) or _BASELINES})"
         sys.stdout.write(f"without the baselines{why}\n")
-    else:
-        contestants += [
-            Contestant(name, (sys.executable, str(_BASELINES / f"{name.replace(' ', '_')}.py")))
-            for name in _RIVALS
-        ]
+        return []
+    return [
+        Contestant(name, (sys.executable, str(_BASELINES / f"{name.replace(' ', '_')}.py")))
+        for name in _RIVALS
+    ]
+
+
+async def measure_all(
+    slates: list[int], args: argparse.Namespace, others: list[Any]
+) -> list[dict[str, Any]]:
+    """Measure, all taking turns on each slate, and print as it goes."""
+    from nbad.bench.runner import Contestant, Run, figures, measure, prepared_feed
+
     results = []
     for games in slates:
-        result: dict[str, Any] = {"games": games, "subscribers": subscribers}
-        result["title"] = f"{games} live games, {subscribers} subscribers"
-        for contestant in contestants:
-            costs = await measure(contestant, games, polls, subscribers)
-            if contestant.command is None:
+        runs: dict[str, list[Run]] = {}
+        async with prepared_feed(games, args.quarter) as feed:
+            for _ in range(args.rounds):
+                for one in (Contestant("nbad"), *others):
+                    run = await measure(one, feed, games, args.polls, args.subscribers)
+                    runs.setdefault(one.name, []).append(run)
+        result: dict[str, Any] = {
+            "games": games, "subscribers": args.subscribers, "quarter": args.quarter,
+            "title": f"{games} live games (Q{args.quarter}), {args.subscribers} subscribers",
+        }  # fmt: skip
+        for name, of in runs.items():
+            costs = [cost for run in of for cost in run.costs]
+            if name == "nbad":
                 judged(result, costs)
             else:
-                result[contestant.name] = dict(figures(costs))
+                result[name] = dict(figures(costs))
+        result["rounds"] = {name: [rounded(run) for run in of] for name, of in runs.items()}
         results.append(result)
-        sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+        sys.stdout.write("".join(f"{line}\n" for line in (*table(result), *turns(result))))
         sys.stdout.flush()
     return results
+
+
+def rounded(run: Any) -> dict[str, float]:
+    """A round's figures: CPU of the pipeline and of the feed, and the median tick, in ms."""
+    tick_ms = statistics.median(cost["total"] for cost in run.costs)
+    return {"cpu": run.cpu_ms, "feed_cpu": run.feed_cpu_ms, "tick": tick_ms}
+
+
+def turns(result: dict[str, Any]) -> list[str]:
+    """What each took of the CPU and how long, median and spread of the rounds, beside nbad's."""
+    lines = []
+    ours = result["rounds"]["nbad"]
+    for name, rounds in result["rounds"].items():
+        cells = ""
+        for what in ("cpu", "tick"):
+            values = [of[what] for of in rounds]
+            ratios = [of[what] / mine[what] for of, mine in zip(rounds, ours, strict=True)]
+            spread = f"({min(values):.2f} to {max(values):.2f})"
+            cells += f"  {what} {statistics.median(values):7.2f} {spread:18}"
+            cells += f" {statistics.median(ratios):5.2f}×"
+        feed = statistics.median(of["feed_cpu"] for of in rounds)
+        lines.append(f"  {name:14}{cells}  feed's cpu {feed:.2f}")
+    return ["  ms a tick, median and spread of the rounds:", *lines]
 
 
 def table(result: dict[str, Any]) -> list[str]:

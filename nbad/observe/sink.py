@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import BinaryIO
 
 # Some minutes of a full night's lines, for an output that is slow or hangs.
 _MOST_BYTES = 4 * 1024 * 1024
+# Lines that are written at once.
+_TOGETHER = 64
 # Lines are written this often at most: to wake the thread for each would cost the loop 50 us.
 _REST_S = 0.02
 
@@ -48,8 +51,10 @@ class Sink:
                 return
             self._lines.append(line)
             self._bytes += len(line)
-            self._idle.clear()
-        self._news.set()
+            if self._idle.is_set():
+                self._idle.clear()
+        if not self._news.is_set():
+            self._news.set()
 
     def flush(self) -> None:
         """Nothing: :meth:`drain` waits, and only an end does."""
@@ -77,36 +82,59 @@ class Sink:
             self._hurry.wait(_REST_S)
             self._news.clear()
             while self._lines:
-                line = self._lines[0]
-                self._write(line)
                 with self._lock:
-                    self._lines.popleft()
-                    self._bytes -= len(line)
+                    lines = list(islice(self._lines, _TOGETHER))
+                self._write(lines)
+                with self._lock:
+                    for line in lines:
+                        self._lines.popleft()
+                        self._bytes -= len(line)
             with self._lock:
                 if not self._lines:
                     self._idle.set()
             if self._closed and not self._lines:
                 return
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: list[bytes]) -> None:
+        """Write lines, as one where nothing is amiss: each write costs the loop its turn."""
+        if not self._lost and not self._dropped:
+            whole = self._put(b"".join(lines))
+            for at, line in enumerate(lines):
+                whole -= len(line)
+                if whole < 0:  # this one was torn, or not begun
+                    self._torn = b"\n" if whole > -len(line) else b""
+                    self._lost = 1
+                    lines = lines[at + 1 :]
+                    break
+            else:
+                return
+        for line in lines:
+            self._write_one(line)
+
+    def _write_one(self, line: bytes) -> None:
         with self._lock:
             self._lost, self._dropped = self._lost + self._dropped, 0
-        if self._lost and not self._put(self._torn + self._notice(self._lost)):
-            self._lost += 1
-            return
         if self._lost:
-            self._lost, self._torn = 0, b""
-        if not self._put(line):
+            told = self._torn + self._notice(self._lost)
+            if self._put_whole(told):
+                self._lost, self._torn = 0, b""
+            else:
+                self._lost += 1
+                return
+        if not self._put_whole(line):
             self._lost = 1
 
-    def _put(self, line: bytes) -> bool:
-        written: int | None = 0
+    def _put_whole(self, data: bytes) -> bool:
+        written = self._put(data)
+        if 0 < written < len(data):
+            self._torn = b"\n"  # what was begun is ended before the next
+        return written == len(data)
+
+    def _put(self, data: bytes) -> int:
+        """How many bytes of it were written."""
         try:
-            written = self.out.write(line)
+            written = self.out.write(data)
             self.out.flush()
         except (OSError, ValueError):  # ValueError: it was closed under us
-            return False
-        if written == len(line):
-            return True
-        self._torn = b"\n"  # what was begun is ended before the next
-        return False
+            return 0
+        return written or 0

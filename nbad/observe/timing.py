@@ -39,7 +39,8 @@ class Tick:
     can be held against our clock. ``whole``: no game of
     the night waits to be told for the first time. ``idle`` is whether no game is in play;
     ``feed_age_s`` the time since the feed last answered well. ``channels`` holds how each stage
-    found the channel that it took the tick from, by stage.
+    found the channel that it took the tick from, by stage. ``log`` is bound once for all its
+    lines: a reload of the log's settings reaches the next tick.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Tick:
     clocks_agree: bool = True
     whole: bool = True
     channels: dict[str, Channel] = field(default_factory=dict)
+    log: Any = field(default_factory=log.bind, repr=False, compare=False)
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def record(
         tick.timing_ms[name] = round(elapsed_ms, 3)
     if source:
         tick.channels[name] = Channel(depth, source.waited_s, source.superseded)
-    log.info(
+    tick.log.info(
         "stage",
         stage=name,
         tick=tick.number,
@@ -103,7 +105,7 @@ def check_budget(name: str, tick: Tick, elapsed_ms: float) -> None:
     """Warn where ``name`` (a stage, or ``total``) took longer than its budget."""
     budget_ms = getattr(tick.runtime.config.budgets_ms, name)
     if elapsed_ms > budget_ms:
-        log.warning(
+        tick.log.warning(
             "over_budget",
             stage=name,
             tick=tick.number,
