@@ -161,7 +161,7 @@ class _ConsoleLines(_Lines):
 
 
 def _tell_lost(lines: int) -> bytes:
-    event = {"event": "log_lost", "lines": lines}
+    event = {"level": "error", "event": "log_lost", "lines": lines}
     return _Lines(None)(None, "error", event)
 
 
