@@ -26,7 +26,6 @@ from nbad.settings.current import ToldModel
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
-    from nbad.pattern.rating import Ratings
     from nbad.settings.current import Settings
     from nbad.settings.schema import Publish
 
