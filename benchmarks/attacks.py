@@ -255,7 +255,8 @@ def cut(daemon: Daemon) -> Callable[[], None]:
     told = json.loads((folder / "model.json").read_text())
     told.pop("files", None)
     (folder / "model.json").write_text(json.dumps(told))
-    whole = {file: file.read_bytes() for file in folder.iterdir() if file.suffix != ".md"}
+    names = ("home_win.txt", "model.json", "ratings.json")
+    whole = {folder / name: (folder / name).read_bytes() for name in names}
     text = f'{daemon.text}[model]\npath = "{folder}"\n'
 
     def go_on() -> None:

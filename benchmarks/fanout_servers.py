@@ -236,7 +236,10 @@ def nbad(*, timed: bool = False) -> None:
     from nbad.stages.server import serve_stream
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    server = Server(port=0, max_subscribers=100_000, heartbeat_s=3600, ping_interval_s=3600)
+    server = Server(
+        port=0, max_subscribers=100_000, heartbeat_s=3600, ping_interval_s=3600,
+        max_connects_per_s_per_address=100_000.0,
+    )  # fmt: skip
     settings = Settings(Runtime(Config(server=server), cast(Any, None)))
     gc.collect()  # as the daemon has it
     gc.freeze()

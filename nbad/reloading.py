@@ -114,6 +114,9 @@ class Reloads:
         except ConfigError as error:
             log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - they say it all
             return False
+        except Exception as error:  # no memory, no thread: no reload is worth what runs
+            log.exception("reload_rejected", errors=[f"{self._path}: not read: {error!r}"])
+            return False
         self._output.use(new.config.log, out)
         changes = differences(old.config, new.config)
         if old.forecaster.name != new.forecaster.name:

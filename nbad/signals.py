@@ -8,15 +8,19 @@ that blocks, or a library that takes its time, would make the daemon deaf.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import trio
 
 # Of the 5 s that SIGTERM may take to the end; what is left is margin.
 END_S = 4.3
+
+_LONGEST_WAIT_S = 3600.0  # what sigtimedwait takes has a bound
 
 _ENDING = {signal.SIGTERM, signal.SIGINT}
 _HEARD = _ENDING | {signal.SIGHUP}
@@ -36,7 +40,6 @@ class Signals:
         self._ended: Callable[[str], None] = lambda _: None
         self._reload: Callable[[], None] = lambda: None
         self._cut: Callable[[str, str], None] = lambda *_: None
-        self._ending = False
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
     def forward_to(
@@ -55,22 +58,24 @@ class Signals:
         self._token = trio.lowlevel.current_trio_token()
 
     def _listen(self) -> None:
+        # One thread for all of it: another could not be started where memory has run out.
+        cut_at = math.inf
         while True:
-            number = signal.sigwait(_HEARD)
-            if number == signal.SIGHUP:
+            left_s = cut_at - time.monotonic()
+            heard = signal.sigtimedwait(_HEARD, min(max(left_s, 0.0), _LONGEST_WAIT_S))
+            if heard is None:
+                if time.monotonic() >= cut_at:
+                    self._leave(0, "drain_cut", f"not ended after {END_S:g} s")
+            elif heard.si_signo == signal.SIGHUP:
                 self._in_loop(self._reload)
             elif self._token is None:
                 os._exit(0)
-            elif self._ending:
-                self._leave(1, "aborted", f"a second signal, {signal.Signals(number).name}")
+            elif cut_at < math.inf:
+                name = signal.Signals(heard.si_signo).name
+                self._leave(1, "aborted", f"a second signal, {name}")
             else:
-                self._ending = True
-                timer = threading.Timer(
-                    END_S, self._leave, (0, "drain_cut", f"not ended after {END_S:g} s")
-                )
-                timer.daemon = True
-                timer.start()
-                self._in_loop(self._ended, signal.Signals(number).name)
+                cut_at = time.monotonic() + END_S
+                self._in_loop(self._ended, signal.Signals(heard.si_signo).name)
 
     def _in_loop(self, call: Callable[..., None], *arguments: str) -> None:
         if self._token is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from daemon_kit import serving
+
+from nbad.model.forecaster import BUNDLED, TREES
 
 _NBAD = [sys.executable, "-m", "nbad"]
 
@@ -40,6 +43,20 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     done = check("--config", str(path))
     assert done.returncode == 78
     assert f"{path}: log.file: expected a file to write, was: " in done.stderr
+
+
+def test_a_model_that_was_not_copied_whole_is_told_in_words(tmp_path: Path) -> None:
+    model = shutil.copytree(BUNDLED, tmp_path / "model")
+    whole = (model / TREES).read_bytes()
+    (model / TREES).write_bytes(whole[:500])
+    path = tmp_path / "nbad.toml"
+    path.write_text(f'[model]\npath = "{model}"\n')
+    done = check("--config", str(path))
+    assert done.returncode == 78
+    assert done.stderr == (
+        f"{path}: model.path: {model}/{TREES}: expected {len(whole)} bytes, was 500: "
+        "it was not copied whole\n"
+    )
 
 
 @pytest.mark.slow

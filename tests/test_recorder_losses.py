@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,23 @@ async def test_what_a_failing_disk_lost_is_told_once_it_writes_again(tmp_path: P
     told = [log["event"] for log in logs]
     assert told.count("record_failed") == 1  # once per trouble, not once per flush
     assert [log["payloads"] for log in logs if log["event"] == "record_lost"] == [5]
+
+
+async def test_a_recording_that_cannot_be_deleted_costs_no_payload(tmp_path: Path) -> None:
+    old = tmp_path / "20200101T000000.000000Z.rec"
+    old.mkdir()  # which no unlink takes
+    os.utime(old, (0, 0))
+    limited = settings(tmp_path)
+    record = limited.current.config.record.model_copy(update={"keep_days": 1.0})
+    config = limited.current.config.model_copy(update={"record": record})
+    limited.replace(Runtime(config, cast(Any, None)))
+    with capture_logs() as logs:
+        await keep(Recorder(limited), arrivals(3))
+    old.rmdir()
+    assert len(kept(tmp_path)) == 3
+    told = [log["event"] for log in logs]
+    assert told.count("record_failed") == 1
+    assert "record_lost" not in told
 
 
 @contextmanager

@@ -199,7 +199,7 @@ async def _daemon(
     await trio.Path(config).write_text(
         f'[feed]\nbase_url = "{feed.base_url}"\nschedule_url = "{feed.schedule_url}"\n'
         f"[poll]\nlive_interval_s = {INTERVAL_S}\nmax_requests_per_s = 1000.0\n"
-        "[server]\nmax_subscribers = 65000\n"
+        "[server]\nmax_subscribers = 65000\nmax_connects_per_s_per_address = 100000.0\n"
     )
     async with _run(contestant, config, folder) as running:
         yield running

@@ -14,7 +14,7 @@ import trio
 
 from nbad.feed.client import Arrival
 from nbad.recording.format import Writer
-from nbad.recording.retention import Deleted, delete_old
+from nbad.recording.retention import delete_old
 from nbad.settings.current import Settings
 from nbad.settings.schema import Record
 
@@ -105,12 +105,13 @@ class Recorder:
         record = self._settings.current.config.record
         if record.path is None:
             return
-        sweep = trio.current_time() >= self._sweep_at
+        if trio.current_time() >= self._sweep_at:
+            self._sweep_at = trio.current_time() + _SWEEP_S
+            await self._sweep(record, record.path)  # before: it may make the room
         try:
-            deleted = await trio.to_thread.run_sync(
-                self._in_thread, record, record.path, part, sweep,
-                abandon_on_cancel=True, limiter=self._thread,
-            )  # fmt: skip
+            await trio.to_thread.run_sync(
+                self._in_thread, record.path, part, abandon_on_cancel=True, limiter=self._thread
+            )
         except Exception as error:
             # Of any kind: no payload is worth the pipeline. Told once per trouble: a full disk
             # would otherwise fill the log as well.
@@ -119,20 +120,25 @@ class Recorder:
             self._failed = True
             self._lost += len(part)
             return
-        if sweep:
-            self._sweep_at = trio.current_time() + _SWEEP_S
-        for each in deleted:
-            log.info("record_deleted", file=str(each.file), bytes=each.size, reason=each.reason)
         self._failed = False
         if self._lost:
             log.error("record_lost", payloads=self._lost)
             self._lost = 0
 
-    def _in_thread(
-        self, record: Record, folder: Path, part: list[Arrival], sweep: bool
-    ) -> list[Deleted]:
-        deleted = delete_old(folder, record.keep_days, record.max_gb) if sweep else []
+    async def _sweep(self, record: Record, folder: Path) -> None:
+        """Delete what is old or too much; where that fails, payloads are still written."""
+        try:
+            deleted = await trio.to_thread.run_sync(
+                delete_old, folder, record.keep_days, record.max_gb,
+                abandon_on_cancel=True, limiter=self._thread,
+            )  # fmt: skip
+        except Exception as error:
+            log.exception("record_failed", path=str(folder), error=str(error))
+            return
+        for each in deleted:
+            log.info("record_deleted", file=str(each.file), bytes=each.size, reason=each.reason)
+
+    def _in_thread(self, folder: Path, part: list[Arrival]) -> None:
         if self._writer is None or self._writer.folder != folder:
             self._writer = Writer(folder)
         self._writer.write(part)
-        return deleted

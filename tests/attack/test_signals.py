@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def test_a_start_that_hangs_in_a_pipe_ends_as_asked(
     assert process.wait(LONGEST_S) == 0
 
 
+def configure(daemon: Daemon, text: str) -> None:
+    """In one step: a reload under way would else read half of it."""
+    new = daemon.config.with_suffix(".new")
+    new.write_text(text)
+    new.replace(daemon.config)
+
+
 def test_a_reload_that_hangs_makes_nobody_deaf_and_the_newest_one_wins(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)
@@ -74,15 +82,15 @@ def test_a_reload_that_hangs_makes_nobody_deaf_and_the_newest_one_wins(tmp_path:
         os.mkfifo(pipe)
         hanging = daemon.text.replace("[server]\n", f'[server]\ntokens_file = "{pipe}"\n')
         for _ in range(3):
-            daemon.config.write_text(hanging)
+            configure(daemon, hanging)
             daemon.process.send_signal(signal.SIGHUP)
             daemon.pause()
-        daemon.config.write_text(daemon.text + "[budgets_ms]\nparse = 7.0\n")
+        configure(daemon, daemon.text + "[budgets_ms]\nparse = 7.0\n")
         daemon.process.send_signal(signal.SIGHUP)
         assert daemon.wait_for("reloaded")["changes"] == {
             "budgets_ms.parse": {"old": 20.0, "new": 7.0}
         }
-        daemon.config.write_text(hanging)
+        configure(daemon, hanging)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.pause()
         assert daemon.end() == 0
@@ -126,3 +134,23 @@ def test_a_log_that_nobody_reads_holds_up_neither_the_stream_nor_the_end(tmp_pat
         assert get(f"http://127.0.0.1:{port}/livez")[0] == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONGEST_S) == 0
+
+
+def test_out_of_memory_it_serves_on_and_hears_signals(tmp_path: Path) -> None:
+    """No thread can be started then, nor a file of any size be read."""
+    with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls)
+        daemon.wait_for("ready")
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        [size] = [line.split()[1] for line in status.splitlines() if line.startswith("VmSize:")]
+        most = int(size) * 1024 + 4096
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_AS, (most, most))
+        daemon.process.send_signal(signal.SIGHUP)
+        told = daemon.events("reloaded") + daemon.events("reload_rejected")
+        give_up = time.monotonic() + 60
+        while not told and daemon.process.poll() is None:
+            assert time.monotonic() < give_up
+            daemon.pause()
+            told = daemon.events("reloaded") + daemon.events("reload_rejected")
+        assert get(f"http://127.0.0.1:{daemon.port('http')}/livez")[0] == 200
+        assert daemon.end() == 0
