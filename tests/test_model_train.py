@@ -30,14 +30,18 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three simulated nights of 15 games, as cdn.nba.com publishes them."""
     folder = tmp_path_factory.mktemp("recorded")
     for night in range(3):
-        simulated = simulate_night(15, 20 + night)
-        for number, game_id in enumerate(simulated.game_ids, night * 15 + 1):
-            resource = simulated.play_by_play(game_id, simulated.ends_at + 60)
-            assert resource is not None
-            name = f"00225{number:05}"
-            body = resource.body.replace(game_id.encode(), name.encode())
-            (folder / f"playbyplay_{name}.json").write_bytes(body)
+        write_night(folder, night)
     return folder
+
+
+def write_night(folder: Path, night: int) -> None:
+    simulated = simulate_night(15, 20 + night)
+    for number, game_id in enumerate(simulated.game_ids, night * 15 + 1):
+        resource = simulated.play_by_play(game_id, simulated.ends_at + 60)
+        assert resource is not None
+        name = f"00225{number:05}"
+        body = resource.body.replace(game_id.encode(), name.encode())
+        (folder / f"playbyplay_{name}.json").write_bytes(body)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def test_the_same_games_make_the_same_model(
     recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "--data", str(recorded), "--out", str(tmp_path), "--name", "mine"]) == 0
-    for name in ("model.json", "home_win.txt", "ratings.json", "CARD.md"):
+    for name in ("model.json", "home_win.txt", "ratings.json", "CARD.md", "SHA256SUMS"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
     model = Forecaster.load(tmp_path)
     assert model.name.startswith("mine-")
@@ -61,6 +65,31 @@ def test_the_same_games_make_the_same_model(
     assert f"# {model.name}\n" in (tmp_path / "CARD.md").read_text()
     assert f"{model.name}: 45 games by cross-validation" in capsys.readouterr().out
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ones_own_model_goes_on_from_the_bundled_ratings_and_is_not_worse(
+    recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Made in the middle of a season from one's own games, judged on the night after them."""
+    bundled, own = Forecaster.load().ratings, Forecaster.load(trained).ratings
+    before = {team.team_id: team for team in bundled.table()}
+    after = {team.team_id: team for team in own.table()}
+    assert after.keys() == before.keys()
+    # A summer and 45 games of the simulator's league moved them, and not all the way.
+    strengths = np.array([[before[team].points, after[team].points] for team in before])
+    assert np.corrcoef(strengths.T)[0, 1] > 0.5
+    assert not np.allclose(strengths[:, 0], strengths[:, 1], atol=0.5)
+    data = tmp_path / "data"
+    shutil.copytree(recorded, data)
+    write_night(data, 3)
+    losses = []
+    for model in ([], ["--model", str(trained)]):
+        arguments = ["evaluate", "--data", str(data), "--from", "0022500046", "--json"]
+        assert main([*arguments, *model]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert figures["how"] == "15 games that the model has not seen"
+        losses.append(figures["scores"]["model"]["all"]["log_loss"])
+    assert losses[1] < losses[0] + 0.004
 
 
 def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:

@@ -9,14 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 from daemon_kit import ANY_PORTS, Daemon, get, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from test_pattern_rating import league
 from test_ratings_tracker import STAR
 
+from nbad.cli import main
 from nbad.model.forecaster import Forecaster
 from nbad.pattern.knowledge import Knowledge
 from nbad.pattern.market import Line
@@ -27,6 +30,7 @@ from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, State
 from nbad.state.format import StateError, decode, encode
 from nbad.state.keeper import FILE, Keeper, read_knowledge, state_folder
+from nbad.web.openapi import DOCUMENT
 
 QUOTES = {"0022500001": Quote(Line(-6.5, None, 0.25), 1_760_000_000.5)}
 
@@ -137,7 +141,24 @@ def to_come(http: str) -> dict[str, Any]:
     return {game["game_id"]: game["forecast"] for game in games if game["status"] == "scheduled"}
 
 
-def test_a_restart_in_december_forecasts_as_before_it(tmp_path: Path) -> None:
+def the_table_is_told_as_described(
+    http: str, told: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By OpenAPI, with an ETag, and by `nbad ratings URL`."""
+    answer = DOCUMENT["paths"]["/v1/ratings"]["get"]["responses"]["200"]
+    Draft202012Validator(answer["content"]["application/json"]["schema"]).validate(told)
+    assert [team["rank"] for team in told["teams"]] == list(range(1, 31))
+    tag = httpx.get(f"{http}/v1/ratings").headers["etag"]
+    again = httpx.get(f"{http}/v1/ratings", headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    capsys.readouterr()
+    assert main(["ratings", http, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
+def test_a_restart_in_december_forecasts_as_before_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Killed by kill -9, and started again where the schedule is gone: the same ratings, to the
     last digit told; a file that was garbled meanwhile is said, and costs what it held."""
     state = tmp_path / "state"
@@ -159,6 +180,7 @@ def test_a_restart_in_december_forecasts_as_before_it(tmp_path: Path) -> None:
             daemon.pause()
         before = to_come(http)
         assert before
+        the_table_is_told_as_described(http, told, capsys)
         daemon.process.send_signal(signal.SIGKILL)
         daemon.process.wait(10)
 

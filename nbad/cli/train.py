@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from nbad.training.card import card
     from nbad.training.evaluate import MODEL, evaluate, report
     from nbad.training.plots import draw
-    from nbad.training.train import rated, save
+    from nbad.training.train import SUMS, rated, save, sums
 
     known = read_all("train", args)
     if isinstance(known, int):
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         figures = report(made)
         (args.out / "CARD.md").write_text(card(figures, facts, known))
         draw(made, args.out / "evaluation.png")
+        (args.out / SUMS).write_text(sums(args.out))
     except OSError as error:
         return end("train", USAGE, f"--out {args.out}: expected a folder that can be written,"
                    f" was: {error.strerror}")  # fmt: skip

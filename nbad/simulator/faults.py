@@ -1,6 +1,6 @@
 """How a feed misbehaves on request: which answer goes wrong, and in what way.
 
-    KIND[:PROBABILITY][@GAME_ID]        503:0.1    stall    truncate:0.05@0022500123
+    KIND[:PROBABILITY][@GAME_ID]        503:0.1    stall    truncate:0.05@0022500123    403@odds
 
 A decision is a pure function of the seed, the path and how often that path was asked for: it does
 not depend on what else is asked for, or when.
@@ -99,8 +99,8 @@ def parse_fault(spec: str) -> Fault:
             probability = -1.0
         if not 0.0 <= probability <= 1.0:
             raise ValueError(f"fault {spec!r}: expected a probability from 0 to 1, was {chance!r}")
-    if game is not None and not re.fullmatch(r"[0-9]{10}", game):
-        raise ValueError(f"fault {spec!r}: expected a game id of ten digits, was {game!r}")
+    if game is not None and not re.fullmatch(r"[0-9]{10}|odds", game):
+        raise ValueError(f"fault {spec!r}: expected a game id of ten digits or odds, was {game!r}")
     return Fault(kind, probability, game or "", status)
 
 

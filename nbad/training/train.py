@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from nbad.training.recorded import FoldedGame
 from nbad.training.replay import Expected, Rows, joined, rate, replay, thinned, with_market
 from nbad.training.results import PlayedGame
 
+# What `sha256sum -c` takes: the digest of every other file of a model's folder.
+SUMS = "SHA256SUMS"
 FOLDS = 8
 # With this many seasons each is forecast by what was learnt from those before it, from the fourth
 # on; fewer are cut into folds of games.
@@ -118,6 +121,12 @@ def save(folder: Path, known: Known, made_of: Rated, seed: int, name: str) -> di
     (folder / TREES).write_text(trees)
     (folder / RATINGS).write_bytes(ratings)
     return facts
+
+
+def sums(folder: Path) -> str:
+    """The content of :data:`SUMS`: a line for each file of ``folder``."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)
+    return "".join(f"{sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
 
 
 def runs(game_ids: Sequence[str]) -> str:
