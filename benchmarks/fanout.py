@@ -1,10 +1,13 @@
-"""One 4 KB batch to many subscribers: nbad beside the servers that people would pick instead.
+"""One batch to many subscribers: nbad beside the servers that people would pick instead.
 
     python benchmarks/fanout.py [--subscribers 1,100,1000,5000,10000] [--servers nbad,picows]
+                                [--games 5] [--rounds 1]
 
-Each server runs in a process of its own, one after the other; the subscribers are bare sockets in
-another, so only the server's CPU is counted (the kernel's account of all its threads). A batch is
-let go when the one before it has reached everybody. Prints a JSON line for each, and a table.
+Each server runs in a process of its own, one after the other in each round; "nbad deflate" is nbad
+to subscribers that take messages compressed. A batch of 5 games has 4 KB, one of 15 has 12. The
+subscribers are bare sockets in another, so only the server's CPU is counted (the kernel's account
+of all its threads). A batch is let go when the one before it has reached everybody. Prints a JSON
+line for each, and a table.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import base64
 import json
 import multiprocessing
+import os
 import resource
 import select
 import socket
@@ -21,15 +25,16 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
 from fanout_servers import GAMES, HOST, PATH, SERVERS
 
 REQUEST = (
     f"GET {PATH}%s HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\n"
-    f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
+    f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n"
 )
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 PATIENCE_S = 60.0
 
 
@@ -39,21 +44,41 @@ def main() -> None:
     parser.add_argument("--servers", default=",".join(SERVERS))
     parser.add_argument("--deliveries", type=int, default=40_000, help="about, for each figure")
     parser.add_argument("--filters", type=int, default=0, help="different ones, of nbad only")
+    parser.add_argument("--games", type=int, default=5, help="in each batch")
+    parser.add_argument("--rounds", type=int, default=1, help="times that all take turns")
     arguments = parser.parse_args()
+    os.environ["FANOUT_GAMES"] = str(arguments.games)
     rows = []
     for count in map(int, arguments.subscribers.split(",")):
         batches = max(8, min(200, arguments.deliveries // count))
-        for name in arguments.servers.split(","):
-            rows.append(measure(name, count, batches, arguments.filters))
-            print(json.dumps(rows[-1]), flush=True)  # noqa: T201 - its output
+        names = arguments.servers.split(",")
+        rounds: dict[str, list[dict[str, float | str]]] = {name: [] for name in names}
+        for _ in range(arguments.rounds):
+            for name, made in rounds.items():
+                made.append(measure(name, count, batches, arguments.filters))
+                print(json.dumps(made[-1]), flush=True)  # noqa: T201 - its output
+        rows += [middle(made) for made in rounds.values()]
     print(table(rows))  # noqa: T201 - its output
+
+
+def middle(made: list[dict[str, float | str]]) -> dict[str, float | str]:
+    """The medians of the rounds, and the lowest and the highest CPU."""
+    row = dict(made[0])
+    for name, value in made[0].items():
+        if isinstance(value, float):
+            row[name] = round(median(float(one[name]) for one in made), 2)
+    costs = [float(one["cpu_us"]) for one in made]
+    return row | {"spread": f"{min(costs)} to {max(costs)}"}
 
 
 def measure(name: str, count: int, batches: int, filters: int = 0) -> dict[str, float | str]:
     """Run one server with ``count`` subscribers, of so many different filters; its figures."""
     script = Path(__file__).with_name("fanout_servers.py")
+    offers = name.endswith(" deflate")
     server = subprocess.Popen(
-        [sys.executable, str(script), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(script), name.removesuffix(" deflate")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert server.stdin
     assert server.stdout
@@ -61,7 +86,7 @@ def measure(name: str, count: int, batches: int, filters: int = 0) -> dict[str, 
     before_kb = rss_kb(server.pid)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    clients = context.Process(target=subscribe, args=(port, count, filters, theirs))
+    clients = context.Process(target=subscribe, args=(port, count, filters, offers, theirs))
     clients.start()
     try:
         expect(ours)
@@ -118,7 +143,7 @@ def asked(number: int) -> str:
     return "?games=" + ",".join([*on, f"9{number:09}"])
 
 
-def subscribe(port: int, count: int, filters: int, parent: Connection) -> None:
+def subscribe(port: int, count: int, filters: int, offers: bool, parent: Connection) -> None:
     """Open ``count`` WebSockets; tell the time whenever each of them has one more frame."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -127,7 +152,7 @@ def subscribe(port: int, count: int, filters: int, parent: Connection) -> None:
     for number in range(count):
         sock = socket.create_connection((HOST, port))
         query = asked(number % filters) if filters else ""
-        sock.sendall((REQUEST % query).encode())
+        sock.sendall((REQUEST % query + (OFFER if offers else "") + "\r\n").encode())
         head = b""
         while b"\r\n\r\n" not in head:
             # Byte by byte at its end, so that no frame is taken with it.
@@ -148,7 +173,7 @@ def subscribe(port: int, count: int, filters: int, parent: Connection) -> None:
             if not data:
                 raise ConnectionError("a subscriber was closed")
             if not left[number]:
-                assert data[:2] == b"\x81\x7e"
+                assert data[:2] == (b"\xc1\x7e" if offers else b"\x81\x7e")
                 left[number] = 4 + int.from_bytes(data[2:4], "big")
             left[number] -= len(data)
             assert left[number] >= 0, "more than a frame a batch"
@@ -169,7 +194,8 @@ def table(rows: list[dict[str, float | str]]) -> str:
         floor = bare.get(row["subscribers"])
         ratio = f"{float(row['cpu_us']) / float(floor):.2f}" if floor else ""
         lines.append(
-            f"| {row['subscribers']:,} | {row['server']} | {row['cpu_us']} | {ratio} "
+            f"| {row['subscribers']:,} | {row['server']} | {row['cpu_us']} ({row['spread']}) "
+            f"| {ratio} "
             f"| {row['last_ms_p50']} | {row['last_ms_p99']} | {row['kb_per_subscriber']} |"
         )
     return "\n".join(lines)

@@ -8,12 +8,16 @@ Prints its port; then each line on standard input is one batch to every subscrib
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
+import random
 import socket
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
@@ -21,7 +25,7 @@ import trio
 
 HOST = "127.0.0.1"
 PATH = "/v1/stream"
-GAMES = 5  # of some 800 bytes each: a batch of about 4 KB
+GAMES = int(os.environ.get("FANOUT_GAMES", "5"))  # of some 800 bytes each: 5 are 4 KB, 15 are 12
 
 
 def tell(port: int) -> None:
@@ -31,15 +35,23 @@ def tell(port: int) -> None:
 def games(score: int) -> tuple[Any, ...]:
     from nbad.domain import BoardEntry, Forecast, Game, Quantiles, Status, Team, Update
 
-    forecast = Forecast(0.5, Quantiles(-9.0, 1.0, 9.0), Quantiles(200.0, 215.0, 230.0), "m")
+    # Unlike each other, as games are: what is compressed must not be one game again and again.
+    chance = random.Random(score)
     home, away = Team(1, "BOS", "Boston Celtics"), Team(2, "NYK", "New York Knicks")
     start = "2026-01-20T00:30:00Z"
-    lines = [
-        BoardEntry(f"{number:010}", Status.LIVE, 2, 300.0, start, home, away, score, 0)
-        for number in range(GAMES)
-    ]
-    grid = tuple(float(value) for value in range(80))
-    return tuple(Game(Update(line, (), 0, False, "", 0.0), grid, forecast, ()) for line in lines)
+    made = []
+    for number in range(GAMES):
+        line = BoardEntry(f"{number:010}", Status.LIVE, 2, 300.0, start, home, away, score, number)
+        grid = tuple(
+            itertools.accumulate(chance.choice((-3, -2, 0, 0, 0, 2, 3)) for _ in range(80))
+        )
+        margin, total = (
+            Quantiles(*(round(middle + spread + chance.random(), 2) for spread in (-9, 0, 9)))
+            for middle in (chance.uniform(-20, 20), chance.uniform(190, 240))
+        )
+        forecast = Forecast(round(chance.random(), 5), margin, total, "nbad-3")
+        made.append(Game(Update(line, (), 0, False, "", 0.0), grid, forecast, ()))
+    return tuple(made)
 
 
 def batch() -> dict[str, Any]:
@@ -218,7 +230,7 @@ def trio_websocket() -> None:
 
 
 def nbad(*, timed: bool = False) -> None:
-    """The stage whole: games in, serialised, framed and written.
+    """The stage whole: games in, serialised, framed, written, and logged to a file.
 
     ``timed``: also print, at each batch, the ms of CPU from its line's being read to its last
     write, whatever else was served meanwhile.
@@ -226,16 +238,16 @@ def nbad(*, timed: bool = False) -> None:
     import gc
     import time
 
-    import structlog
-
     from nbad.channels import open_bounded
+    from nbad.observe import logs
     from nbad.observe.timing import Tick
     from nbad.settings.current import Runtime, Settings
-    from nbad.settings.schema import Config, Server
+    from nbad.settings.schema import Config, Log, Server
     from nbad.stages.envelopes import Forecasts
     from nbad.stages.server import serve_stream
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    with tempfile.NamedTemporaryFile(delete=False) as log:
+        logs.configure(Log(file=Path(log.name)))
     server = Server(
         port=0, max_subscribers=100_000, heartbeat_s=3600, ping_interval_s=3600,
         max_connects_per_s_per_address=100_000.0,

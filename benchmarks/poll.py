@@ -1,10 +1,11 @@
-"""What a tick of concurrent polls costs, by transport: CPU and wall, beside bare httpcore.
+"""What a tick of concurrent polls costs, by transport: CPU and wall, beside a raw socket.
 
-    python benchmarks/poll.py [--games 15] [--ticks 60]
+    python benchmarks/poll.py [--games 15] [--quarter 4] [--ticks 60]
 
-The feed server is a process of its own, its games are all live. Each tick asks for the scoreboard
-and the play-by-plays at once: `304` with validators, so that nothing comes back, and `200` gzipped
-bodies. The transports take turns tick by tick, so that a noisy moment hits all of them.
+The feed is a process of its own that answers from prepared bytes. Each tick asks for the
+play-by-plays at once: `304` with validators, so that nothing comes back, and `200` gzipped bodies,
+inflated by all but the raw socket and httpcore. The transports take turns tick by tick, so that a
+noisy moment hits all of them.
 """
 
 from __future__ import annotations
@@ -15,18 +16,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import httpcore
 import httpx
 import trio
-from nba_api.live.nba.endpoints import playbyplay, scoreboard
-from nba_api.live.nba.library.http import NBALiveHTTP
 
+from nbad.bench.scenario import slate
 from nbad.feed.client import FeedClient, RateLimiter
 from nbad.feed.endpoints import HEADERS
 from nbad.feed.transport import LeanTransport
 from nbad.settings.schema import Config, Feed, Poll
+from nbad.simulator.answer import LIVE_DATA
 
 Get = Callable[[str, dict[str, str]], Awaitable[tuple[int, dict[str, str]]]]
 ASK = HEADERS | {"Accept-Encoding": "gzip"}
@@ -64,6 +64,35 @@ def through_feed_client(feed: FeedClient) -> Get:
     return get
 
 
+def through_sockets() -> Get:
+    """What Trio and the kernel take: a request made ready, an answer read to its length."""
+    idle: list[trio.SocketStream] = []
+    asked: dict[tuple[str, str], bytes] = {}
+
+    async def get(url: str, extra: dict[str, str]) -> tuple[int, dict[str, str]]:
+        key = (url, str(extra))
+        if key not in asked:
+            target = httpx.URL(url)
+            headers = {"Host": target.netloc.decode(), **ASK, **extra}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            asked[key] = f"GET {target.path} HTTP/1.1\r\n{lines}\r\n".encode()
+        parsed = httpx.URL(url)
+        stream = idle.pop() if idle else await trio.open_tcp_stream(parsed.host, parsed.port or 80)
+        await stream.send_all(asked[key])
+        data = bytes(await stream.receive_some(65_536))
+        end = data.index(b"\r\n\r\n") + 4
+        status = int(data[9:12])
+        if status == 200:
+            length = data.index(b"Content-Length: ") + 16
+            left = end + int(data[length : data.index(b"\r", length)]) - len(data)
+            while left > 0:
+                left -= len(await stream.receive_some(65_536))
+        idle.append(stream)
+        return status, {}
+
+    return get
+
+
 def through_httpcore(pool: httpcore.AsyncConnectionPool) -> Get:
     async def get(url: str, extra: dict[str, str]) -> tuple[int, dict[str, str]]:
         headers = {"Host": httpx.URL(url).netloc.decode(), **ASK, **extra}
@@ -82,25 +111,7 @@ async def tick(get: Get, urls: list[str], extra: dict[str, dict[str, str]]) -> t
     return (time.process_time() - cpu) * 1e3, (time.perf_counter() - wall) * 1e3
 
 
-def with_nba_api(base: str, games: list[str], ticks: int) -> tuple[float, float]:
-    """CPU and wall in ms of one request by ``nba_api``'s own classes, as most people poll: one
-    after another, each on a new connection, parsed. It has no conditional requests."""
-    NBALiveHTTP.base_url = (
-        f"{base.rsplit('/static/json/liveData', 1)[0]}/static/json/liveData/{{endpoint}}"
-    )
-    costs = []
-    for _ in range(ticks):
-        cpu, wall = time.process_time(), time.perf_counter()
-        scoreboard.ScoreBoard().get_dict()
-        for game in games:
-            playbyplay.PlayByPlay(game).get_dict()
-        costs.append(((time.process_time() - cpu) * 1e3, (time.perf_counter() - wall) * 1e3))
-    cpu_ms, wall_ms = (statistics.median(column) for column in zip(*costs, strict=True))
-    return cpu_ms, wall_ms
-
-
-async def measure(base: str, ticks: int, games: int) -> None:
-    board = f"{base}/scoreboard/todaysScoreboard_00.json"
+async def measure(base: str, ticks: int, ids: list[str]) -> None:
     config = Config(feed=Feed(base_url=base), poll=Poll(max_requests_per_s=9999))
     async with (
         httpx.AsyncClient(headers=ASK) as default,
@@ -115,10 +126,9 @@ async def measure(base: str, ticks: int, games: int) -> None:
             "httpx, lean transport": through_client(lean),
             "lean transport alone": through_transport(bare_lean),
             "bare httpcore": through_httpcore(pool),
+            "raw sockets": through_sockets(),
         }
-        found: Any = (await default.get(board)).json()["scoreboard"]["games"]
-        ids = [game["gameId"] for game in found if game["gameStatus"] > 1][:games]
-        urls = [board, *[f"{base}/playbyplay/playbyplay_{game_id}.json" for game_id in ids]]
+        urls = [f"{base}/playbyplay/playbyplay_{game_id}.json" for game_id in ids]
         for kind, feed in (("304", knowing), ("200", unknowing)):
             rows["the daemon's client"] = through_feed_client(feed)
             extra: dict[str, dict[str, str]] = {}
@@ -134,15 +144,11 @@ async def measure(base: str, ticks: int, games: int) -> None:
                     if number >= 3:
                         taken[name].append(cost)
             print_rows(kind, len(urls), taken)
-    cpu, wall = with_nba_api(base, ids, max(3, ticks // 10))
-    sys.stdout.write(
-        f"nba_api, {len(ids) + 1} requests in turn, 200, parsed{cpu:8.2f}{wall:10.2f}\n"
-    )
 
 
 def print_rows(kind: str, requests: int, taken: dict[str, list[tuple[float, float]]]) -> None:
-    base = statistics.median(cpu for cpu, _ in taken["bare httpcore"])
-    sys.stdout.write(f"{requests} requests at once, {kind}      CPU ms   wall ms   of httpcore\n")
+    base = statistics.median(cpu for cpu, _ in taken["raw sockets"])
+    sys.stdout.write(f"{requests} requests at once, {kind}      CPU ms   wall ms   of raw\n")
     for name, costs in taken.items():
         cpu, wall = (statistics.median(column) for column in zip(*costs, strict=True))
         sys.stdout.write(f"  {name:28}{cpu:8.2f}{wall:10.2f}{cpu / base:10.2f}\n")
@@ -151,14 +157,15 @@ def print_rows(kind: str, requests: int, taken: dict[str, list[tuple[float, floa
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What a tick's polls cost, by transport.")
     parser.add_argument("--games", type=int, default=15)
+    parser.add_argument("--quarter", type=int, default=4, choices=(1, 2, 3, 4))
     parser.add_argument("--ticks", type=int, default=60)
     arguments = parser.parse_args()
-    # Almost standing still, late enough in the night that most games are on.
-    command = [sys.executable, "-m", "nbad", "feed", "--games", "15", "--speed", "0.0001"]
+    games, quarter = arguments.games, arguments.quarter
+    command = [sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as feed:
         assert feed.stdout
-        base_url = feed.stdout.readline().split()[1]
+        base_url = f"http://127.0.0.1:{int(feed.stdout.readline())}{LIVE_DATA}"
         try:
-            trio.run(measure, base_url, arguments.ticks, arguments.games)
+            trio.run(measure, base_url, arguments.ticks, list(slate(games).game_ids))
         finally:
             feed.terminate()

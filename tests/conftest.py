@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 TEXT = 0x81
+DEFLATED = 0x40
 DOCUMENT = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 
 
@@ -57,6 +59,8 @@ def texts(frames: bytes) -> Iterator[bytes]:
         end = head + (int.from_bytes(frames[2:head], "big") if head > 2 else frames[1])
         if frames[0] == TEXT:
             yield frames[head:end]
+        elif frames[0] == TEXT | DEFLATED:
+            yield zlib.decompressobj(-15).decompress(frames[head:end] + b"\0\0\xff\xff")
         frames = frames[end:]
 
 

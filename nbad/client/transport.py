@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import trio
 import wsproto
 from wsproto import events
+from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, ProtocolError, RemoteProtocolError
 
 from nbad.net.errors import cause
@@ -111,6 +112,9 @@ class Transport:
             host=parts.netloc.rpartition("@")[2],
             target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
             subprotocols=[PROTOCOL],
+            extensions=[
+                PerMessageDeflate(client_no_context_takeover=True, server_no_context_takeover=True)
+            ],
             extra_headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         )
         await self._send(request)

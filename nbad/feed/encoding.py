@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import deflate
 import httpx
 from isal import igzip_lib
 
 # A scoreboard or a play-by-play is at most a megabyte, a season's schedule ten.
 LARGEST_BODY = 64 * 1024 * 1024
 _MAGIC = b"\x1f\x8b"
-_MEMBER = _MAGIC + b"\x08"
-_MOST_RATIO = 1032  # that deflate can have
 
 
 def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) -> bytes:
@@ -23,9 +20,6 @@ def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) ->
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise httpx.DecodingError(f"expected gzip, was {encoding[:40]}", request=request)
-    one = _one_member(body)
-    if one is not None:
-        return one
     plain = b""
     try:
         while True:
@@ -39,26 +33,11 @@ def decoded(body: bytes, encoding: str, request: httpx.Request | None = None) ->
         raise httpx.DecodingError(f"expected gzip, was {error}", request=request) from None
 
 
-def _one_member(body: bytes) -> bytes | None:
-    """A gzip of one member, as nearly all are; None where it may be anything else.
-
-    libdeflate takes two thirds of isal's time, but wants to know the size, which gzip ends with.
-    """
-    size = int.from_bytes(body[-4:], "little")
-    if not 0 < size <= min(LARGEST_BODY, _MOST_RATIO * len(body)) or body.find(_MEMBER, 1) > 0:
-        return None
-    try:
-        plain = deflate.gzip_decompress(body, size)
-    except (deflate.DeflateError, ValueError):
-        return None
-    return bytes(plain) if len(plain) == size else None
-
-
 def _gzip_member(body: bytes, most: int) -> tuple[bytes, bytes]:
     """The first member of a gzip, and what follows it. Raises ``ValueError`` where it is cut or
     more than ``most`` bytes, ``IsalError`` where it is none."""
     decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    # A buffer of just its size takes a third of the time of the largest.
+    # gzip ends with its plain size: a buffer of just that takes a third of the time of the largest.
     size = min(int.from_bytes(body[-4:], "little") + 1, most)
     plain: bytes = decoder.decompress(body, size)
     if not decoder.eof and len(plain) < most:

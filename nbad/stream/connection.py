@@ -23,6 +23,7 @@ from nbad.stream.cursor import Cursor
 from nbad.stream.frame_stream import FrameStream
 from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
 from nbad.stream.hub import GOING_DOWN, NOT_ALLOWED, TOO_MANY, Hub, TooManyFiltersError
+from nbad.stream.inflater import Inflater
 from nbad.stream.requests import (
     MAX_BYTES,
     BadRequestError,
@@ -102,11 +103,12 @@ async def _run_websocket(hub: Hub, transport: trio.abc.Stream, head: Head, addre
     ended = False
     try:
         async with trio.open_nursery() as nursery:
-            stream = FrameStream(transport, nursery, head.canonical, head.early)
+            inflater = Inflater() if head.deflate else None
+            stream = FrameStream(transport, nursery, head.canonical, head.early, inflater)
             subscriber = Subscriber(
                 hub.number(),
                 address,
-                Cursor(hub.journal),
+                Cursor(hub.journal, deflate=head.deflate is not None),
                 stream,
                 hub.queue,
                 nursery.cancel_scope,
@@ -139,7 +141,7 @@ async def _run_websocket(hub: Hub, transport: trio.abc.Stream, head: Head, addre
 async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: Head) -> None:
     """Upgrade, welcome, register, and observe the client until it leaves."""
     stream = subscriber.stream
-    ws = await _upgrade(nursery, stream, head.subprotocol)
+    ws = await _upgrade(nursery, stream, head)
     # Judged again, as it may have changed while the upgrade was answered: no await lies before
     # the registration.
     if hub.closing or hub.full(subscriber.host) or not hub.access.accepts_token(subscriber.token):
@@ -181,14 +183,14 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
         )
 
 
-async def _upgrade(
-    nursery: trio.Nursery, stream: FrameStream, subprotocol: str | None
-) -> WebSocketConnection:
+async def _upgrade(nursery: trio.Nursery, stream: FrameStream, head: Head) -> WebSocketConnection:
     """Answer the upgrade. A function of its own, so that the request does not outlive it."""
     request = await wrap_server_stream(
         nursery, stream, max_message_size=MAX_BYTES, receive_buffer_size=READ_BYTES
     )
-    ws = await request.accept(subprotocol=subprotocol)
+    # Told to the client only: to the library no frame is compressed.
+    extension = [(b"Sec-WebSocket-Extensions", head.deflate.encode())] if head.deflate else None
+    ws = await request.accept(subprotocol=head.subprotocol, extra_headers=extension)
     stream.opened()
     return ws
 

@@ -32,22 +32,29 @@ class Since:
 class Cursor:
     """Where a subscriber is in the stream.
 
-    ``seq`` is the last one sent; ``waiting`` counts the batches offered since, unsent.
+    ``seq`` is the last one sent; ``waiting`` counts the batches offered since, unsent. ``deflate``:
+    its frames are compressed.
 
     Paused until the first :meth:`subscribe`. A batch is due where ``mode`` is live and ``seq``
     before it: the hub checks that inline, for speed, and calls :meth:`wait` where the frame could
     not go out at once.
     """
 
-    __slots__ = ("conflated", "interest", "journal", "mode", "seq", "waiting")
+    __slots__ = ("conflated", "deflate", "interest", "journal", "mode", "seq", "waiting")
 
-    def __init__(self, journal: StreamJournal) -> None:
+    def __init__(self, journal: StreamJournal, *, deflate: bool = False) -> None:
         self.journal = journal
+        self.deflate = deflate
         self.interest = EVERYTHING
         self.mode = Mode.PAUSED
         self.seq = 0
         self.waiting = 0
         self.conflated = 0
+
+    @property
+    def group(self) -> tuple[Interest, bool]:
+        """Who is sent the same frames: all of one interest that take them compressed, or not."""
+        return self.interest, self.deflate
 
     def subscribe(self, interest: Interest, since: Since | None) -> None:
         """Start over with ``interest``: from ``since`` where the ring allows, else a snapshot."""
@@ -96,6 +103,10 @@ class Cursor:
 
     def pull(self, queue: int) -> bytes | None:
         """The next frame to send, None where all is sent. Past ``queue``, waiting batches join."""
+        frame = self._next(queue)
+        return frame if frame is None or not self.deflate else self.journal.deflated.of(frame)
+
+    def _next(self, queue: int) -> bytes | None:
         night = self.journal
         if self.mode is Mode.SNAPSHOT:
             return self._snapshot() if night.ready else None

@@ -6,10 +6,12 @@ its list of them for ever.
 
 from __future__ import annotations
 
+from nbad.stream.wire import head_size, payload_size
+
 MAX_FRAGMENTS = 64
 _FRAGMENT = 0.1  # of a frame: an honest client may send a message in many
 
-_FIN, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
+_FIN, _OPCODE = 0x80, 0x0F
 
 
 class Fragments:
@@ -35,9 +37,9 @@ class Fragments:
                 continue
             self._head += data[at : at + 1]
             at += 1
-            size = _head_size(self._head)
+            size = head_size(self._head)
             if len(self._head) == size:
-                self._skip = _payload_size(self._head)
+                self._skip = payload_size(self._head)
                 first, self._head = self._head[0], b""
                 self.frames += 1.0 if first & _FIN else _FRAGMENT
                 if first & _OPCODE >= 0x8:
@@ -46,18 +48,3 @@ class Fragments:
                 if self._count > MAX_FRAGMENTS:
                     return False
         return True
-
-
-def _head_size(head: bytes) -> int:
-    """How long the frame's head is, as far as ``head`` tells; 2 before it tells."""
-    if len(head) < 2:
-        return 2
-    extra = {126: 2, 127: 8}.get(head[1] & _LENGTH, 0)
-    return 2 + extra + (4 if head[1] & _MASKED else 0)
-
-
-def _payload_size(head: bytes) -> int:
-    length = head[1] & _LENGTH
-    if length == 126:
-        return int.from_bytes(head[2:4], "big")
-    return int.from_bytes(head[2:10], "big") if length == 127 else length

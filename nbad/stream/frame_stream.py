@@ -23,6 +23,7 @@ from nbad.net.pacing import Throttle
 from nbad.net.sockets import plain_fileno, reset_on_close
 from nbad.stream import wire
 from nbad.stream.fragment_limit import Fragments
+from nbad.stream.inflater import InflateError, Inflater
 from nbad.stream.requests import PER_SECOND
 
 # A window that stays full this long belongs to a peer that is gone or hung.
@@ -69,7 +70,8 @@ def _at_once() -> float:
 class FrameStream(trio.abc.Stream):
     """See the module. ``source`` gives the next data frame to send, None where there is none.
 
-    ``nursery`` is the connection's: the flush task runs in it, and a broken socket cancels it.
+    ``inflater`` is there where the peer may compress. ``nursery`` is the connection's: the flush
+    task runs in it, and a broken socket cancels it.
     ``leaving`` is called once the peer is gone, and says in how many seconds its tasks may end: the
     ends of many at once would hold up the others.
     ``broken`` says why nothing more can be sent, ``heard_at`` when the peer last was heard (Trio's
@@ -80,6 +82,7 @@ class FrameStream(trio.abc.Stream):
     _nursery: trio.Nursery
     _head: bytes
     _early: bytes = b""
+    _inflater: Inflater | None = None
     source: Callable[[], bytes | None] = _nothing
     leaving: Callable[[], float] = _at_once
     heard_at: float = field(default_factory=trio.current_time, init=False)
@@ -187,6 +190,19 @@ class FrameStream(trio.abc.Stream):
         # Bytes read before the answer would be taken for a part of the head, and lost.
         if self._opened is not None:
             await self._opened.wait()
+        while True:
+            data = await self._read()
+            if self._inflater is None or not data:
+                return data
+            try:
+                data = self._inflater.take(data)
+            except InflateError as error:
+                self._refuse(error.code, str(error))
+            if data:
+                return data
+
+    async def _read(self) -> bytes:
+        """The peer's next bytes, counted and paid for."""
         if self._released:
             raise trio.ClosedResourceError
         if self._early:

@@ -19,6 +19,7 @@ import trio
 from nbad.net.http import why
 from nbad.settings.access import OPEN, AccessPolicy, brought
 from nbad.stream.cursor import Since
+from nbad.stream.deflate import accept_offer
 from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, narrow, parse_since
 from nbad.stream.wire import PROTOCOL
@@ -67,7 +68,7 @@ class Head:
     """A checked request.
 
     ``token`` is the digest of the one it brought, ``early`` what the peer sent after the request,
-    without waiting for us.
+    without waiting for us; ``deflate`` the answer to its offer to take messages compressed.
     """
 
     canonical: bytes
@@ -76,6 +77,7 @@ class Head:
     interest: Interest
     early: bytes
     token: bytes | None = None
+    deflate: str | None = None
 
 
 async def read_head(transport: trio.abc.Stream, access: AccessPolicy = OPEN) -> Head:
@@ -143,7 +145,8 @@ def check(request: h11.Request, early: bytes = b"", access: AccessPolicy = OPEN)
         since, interest = _since(asked), _interest(asked)
     except BadRequestError as error:
         raise _bad(str(error)) from None
-    return Head(_canonical(key, subprotocol), subprotocol, since, interest, early, token)
+    deflate = accept_offer(_split(headers, "sec-websocket-extensions"))
+    return Head(_canonical(key, subprotocol), subprotocol, since, interest, early, token, deflate)
 
 
 def _canonical(key: str, subprotocol: str | None) -> bytes:

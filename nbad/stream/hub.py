@@ -37,8 +37,9 @@ TOO_MANY = 4013
 # Sends between two checkpoints: about 2 ms, so newcomers and control frames never wait longer.
 SENDS_PER_TURN = 512
 
-# Different filters at once. Each adds 3 to 7 us to a batch, besides sending it: at most 29 ms for
-# a batch of 15 games.
+_EVERYTHING = ((EVERYTHING, False), (EVERYTHING, True))
+
+# Different filters at once; one that is sent compressed and uncompressed counts as two.
 MAX_FILTERS = 4096
 
 # Ended a second, of those whose peer left: a third of a core.
@@ -72,7 +73,9 @@ class Hub:
         self.on_news: Callable[[], None] = lambda: None
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
-        self._groups: dict[Interest, dict[Subscriber, None]] = {EVERYTHING: {}}
+        self._groups: dict[tuple[Interest, bool], dict[Subscriber, None]] = {
+            group: {} for group in _EVERYTHING
+        }
         self._hosts: Counter[str] = Counter()
         self._numbers = 0
         self._ping = wire.ping_frame()
@@ -139,7 +142,7 @@ class Hub:
         Raises :class:`TooManyFiltersError`: it is then there, but without a subscription.
         """
         self._hosts[subscriber.host] += 1
-        self._groups[EVERYTHING][subscriber] = None
+        self._groups[subscriber.cursor.group][subscriber] = None
         subscriber.stream.kick()
         self.subscribe(subscriber, interest, since)
 
@@ -164,12 +167,14 @@ class Hub:
 
         Raises :class:`TooManyFiltersError`, nothing being changed.
         """
-        if interest not in self._groups and len(self._groups) > MAX_FILTERS:
+        cursor = subscriber.cursor
+        group = (interest, cursor.deflate)
+        if group not in self._groups and len(self._groups) - len(_EVERYTHING) >= MAX_FILTERS:
             raise TooManyFiltersError
         if not self._remove(subscriber):
             return  # gone meanwhile: what it still said is heard for nothing
-        self._groups.setdefault(interest, {})[subscriber] = None
-        subscriber.cursor.subscribe(interest, since)
+        self._groups.setdefault(group, {})[subscriber] = None
+        cursor.subscribe(interest, since)
         subscriber.stream.kick()
 
     def note_feed(self, tick: Tick) -> None:
@@ -184,13 +189,15 @@ class Hub:
         seq = batch.seq
         live = Mode.LIVE
         turn = 0
-        for interest, members in list(self._groups.items()):
+        for (interest, deflate), members in list(self._groups.items()):
             turn += 1  # to look for its games costs about as much as a send
             if turn % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
-            frame = self.journal.frame(batch, interest)
+            frame = self.journal.frame(batch, interest) if members else None
             if frame is None:
                 continue
+            if deflate:
+                frame = self.journal.deflated.of(frame)
             now = trio.current_time()
             for subscriber in list(members):
                 # In line, as calls were a third of what a delivery cost beside the write itself.
@@ -308,11 +315,11 @@ class Hub:
 
     def _remove(self, subscriber: Subscriber) -> bool:
         """Whether it was there."""
-        interest = subscriber.cursor.interest
-        members = self._groups.get(interest, {})
+        group = subscriber.cursor.group
+        members = self._groups.get(group, {})
         if subscriber not in members:
             return False
         del members[subscriber]
-        if not members and interest:
-            self._groups.pop(interest, None)
+        if not members and group not in _EVERYTHING:
+            self._groups.pop(group, None)
         return True

@@ -15,6 +15,7 @@ from cachetools import LRUCache
 
 from nbad.domain import FeedState, Game, Play, Point
 from nbad.stream import wire
+from nbad.stream.deflate import DeflatedFrames
 
 # Batches kept: ten minutes of one a second, longer than a phone in a tunnel or a restart of an app.
 # At about 4 KB a batch this is 2.5 MB; a client that was away longer gets a snapshot.
@@ -96,8 +97,9 @@ class GameStory:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones;
-    ``games`` and ``teams`` are whose they are, so that a replay passes over it at one look.
+    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones by
+    their games, a bit each; ``bits`` are those of games and teams once anybody filters; ``games``
+    and ``teams`` are whose they are, so that a replay passes over it at one look.
     """
 
     seq: int
@@ -107,7 +109,8 @@ class Batch:
     frame: bytes
     games: frozenset[str]
     teams: frozenset[str]
-    parts: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    parts: dict[int, bytes] = field(default_factory=dict)
+    bits: list[dict[str, int]] = field(default_factory=list)
 
 
 class StreamJournal:
@@ -142,6 +145,7 @@ class StreamJournal:
         self._snapshots: dict[Interest, bytes] = {}
         self._ring: deque[Batch] = deque(maxlen=ring)
         self._names = (frozenset[str](), frozenset[str]())
+        self.deflated = DeflatedFrames()
         self._replayed: LRUCache[tuple[int, Interest], bytes] = LRUCache(
             REPLAY_CACHE_BYTES, getsizeof=len
         )
@@ -258,7 +262,9 @@ class StreamJournal:
         if self._ring:
             # Filtered frames are for the moment of sending; the ring keeps the whole batch only.
             self._ring[-1].parts.clear()
+            self._ring[-1].bits.clear()
         self.seq = seq
+        self.deflated.begin_batch()
         names = (
             frozenset(message.game_id for message in messages),
             frozenset(team for message in messages for team in (message.home, message.away)),
@@ -307,18 +313,25 @@ class StreamJournal:
             return batch.frame
         if batch.seq != self.seq:
             return self._replay(batch, interest)
-        wanted = tuple(message for message in batch.messages if interest.wants(message))
+        # Games as bits: there may be thousands of filters, and each looks at the batch.
+        by_game, by_team = batch.bits or _fill_bits(batch)
+        wanted = 0
+        for name in interest.games:
+            wanted |= by_game.get(name, 0)
+        for name in interest.teams:
+            wanted |= by_team.get(name, 0)
         if not wanted:
             return None
-        if len(wanted) == len(batch.messages):
+        if wanted == (1 << len(batch.messages)) - 1:
             return batch.frame
-        # Keyed by the games, not the interest: different filters often pick the same games.
-        key = tuple(message.game_id for message in wanted)
-        frame = batch.parts.get(key)
+        # Kept by the games, not the interest: different filters often pick the same games.
+        frame = batch.parts.get(wanted)
         if frame is None:
-            frame = self._batch_frame(batch, wanted)
+            messages = batch.messages
+            part = tuple(one for place, one in enumerate(messages) if wanted >> place & 1)
+            frame = self._batch_frame(batch, part)
             if len(batch.parts) < CACHED_FRAMES:
-                batch.parts[key] = frame
+                batch.parts[wanted] = frame
         return frame
 
     def _replay(self, batch: Batch, interest: Interest) -> bytes | None:
@@ -405,6 +418,17 @@ class StreamJournal:
             whole = wire.with_series(message.body, series)
             self._whole[message.game_id] = whole
         return whole
+
+
+def _fill_bits(batch: Batch) -> list[dict[str, int]]:
+    by_game: dict[str, int] = {}
+    by_team: dict[str, int] = {}
+    for place, message in enumerate(batch.messages):
+        by_game[message.game_id] = by_game.get(message.game_id, 0) | 1 << place
+        for team in (message.home, message.away):
+            by_team[team] = by_team.get(team, 0) | 1 << place
+    batch.bits.extend((by_game, by_team))
+    return batch.bits
 
 
 def _over(older: Message | None, newer: Message) -> Message:

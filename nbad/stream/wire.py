@@ -51,6 +51,22 @@ def is_close(frame: bytes | bytearray | memoryview) -> bool:
     return len(frame) > 0 and frame[0] & 0x0F == 0x8
 
 
+def head_size(head: bytes) -> int:
+    """How long a frame's head is, as far as ``head`` tells; 2 before it tells."""
+    if len(head) < 2:
+        return 2
+    extra = {126: 2, 127: 8}.get(head[1] & 0x7F, 0)
+    return 2 + extra + (4 if head[1] & 0x80 else 0)
+
+
+def payload_size(head: bytes) -> int:
+    """How long the payload is that follows a whole ``head``."""
+    length = head[1] & 0x7F
+    if length == 126:
+        return int.from_bytes(head[2:4], "big")
+    return int.from_bytes(head[2:10], "big") if length == 127 else length
+
+
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC with microseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
