@@ -26,14 +26,21 @@ class Live:
     metrics: Metrics
     tick: Tick | None = None
     unready_too: Callable[[], list[str]] = list  # why else it should not be asked
+    news: trio.Event = field(default_factory=trio.Event)  # set at the next tick, and made anew
     served_at: float = field(default_factory=trio.current_time)
 
     def served(self, tick: Tick) -> None:
         """Take in a tick that came through."""
         self.tick, self.served_at = tick, trio.current_time()
         self.statistics.add(tick.timing_ms, tick.errors, self.served_at)
+        self.wake()
         night = self.hub.journal
         self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
+
+    def wake(self) -> None:
+        """Have those who wait for ``news`` look."""
+        self.news.set()
+        self.news = trio.Event()
 
     def unready(self) -> list[str]:
         """Why the daemon should not be asked now; empty where it may be."""
