@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 from browser_kit import CHROMIUM, browser
 from daemon_kit import Daemon, serving
 from websockets.sync.client import connect
 
+from nbad.client import Batch, Dropped, Snapshot
+from nbad.client import connect as ours
 from nbad.simulator import simulate_night
 
 T = TypeVar("T")
@@ -84,6 +87,31 @@ def judge(told: Mapping[str, int]) -> None:
 
 def test_websockets_in_python(tmp_path: Path) -> None:
     judge(through_a_night(tmp_path, in_python))
+
+
+async def with_ours(url: str) -> dict[str, int]:
+    finals = simulate_night(GAMES, SEED).finals
+    told, stayed, seq = Counter[str](), 0, None
+    async with ours(url) as feed:
+        async for message in feed:
+            assert not isinstance(message, Dropped) or "gap" not in message.reason
+            if isinstance(message, Snapshot | Batch):
+                told["snapshots"] += isinstance(message, Snapshot)
+                told["gaps"] += seq is not None and message.seq != seq + 1
+                seq = message.seq
+                over = {g: game for g, game in feed.games.items() if game.status == "final"}
+                if {g: (x.home.score, x.away.score) for g, x in over.items()} == finals:
+                    break
+            stayed += 1
+            if stayed % STAY == 0:
+                await feed.aclose()  # the next message is one of another connection
+                told["drops"] += 1
+    return told
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ours_on_either_loop(tmp_path: Path, backend: str) -> None:
+    judge(through_a_night(tmp_path, lambda url: anyio.run(with_ours, url, backend=backend)))
 
 
 # For node and browsers alike: come again after each drop until all scores are final.

@@ -168,6 +168,8 @@ async def test_the_same_port_at_another_host(clock: MockClock) -> None:
     async with running() as stage:
         port = stage.port
         stage.settings.change(port=port)
+        # Until it has moved: who connects at that very moment may be reset with the old socket.
+        await trio.testing.wait_all_tasks_blocked()
         await stage.tick(make_game(0))
         async with connect(url(stage)) as feed:
             for host in ("0.0.0.0", HOST, "0.0.0.0"):

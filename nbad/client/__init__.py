@@ -1,4 +1,5 @@
-"""A client of the stream, on Trio: ``async with connect(URL) as feed: async for message in feed``.
+"""A client of the stream, on Trio or asyncio: ``async with connect(URL) as feed: async for message
+in feed``; without async: ``for message in follow(URL)``.
 
 It resumes by itself after a drop, keeps the newest message of every game in ``feed.games``, and
 says each drop with a :class:`Dropped`: there is never a silent gap.
@@ -19,6 +20,7 @@ from nbad.client.messages import (
     Snapshot,
     Welcome,
 )
+from nbad.client.sync import Following, follow
 from nbad.client.transport import DroppedError, RefusedError
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Error",
     "Event",
     "Feed",
+    "Following",
     "Forecast",
     "Game",
     "Heartbeat",
@@ -39,4 +42,5 @@ __all__ = [
     "Snapshot",
     "Welcome",
     "connect",
+    "follow",
 ]

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+import anyio
 import orjson
-import trio
 
 from nbad.client.messages import BY_TYPE, Batch, Error, Game, Message, Reconnect, Snapshot, Welcome
 from nbad.client.transport import DroppedError, RefusedError, Transport
@@ -41,7 +41,7 @@ async def connect(
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Feed]:
-    """Open the stream at ``url`` (``ws://`` or ``wss://HOST:PORT/v1/stream``).
+    """Open the stream at ``url`` (``ws://`` or ``wss://HOST:PORT/v1/stream``), on Trio or asyncio.
 
     ``games`` (ids) and ``teams`` (tricodes) narrow it; neither: all. ``tls`` is for certificates
     that the system does not know. Raises :class:`DroppedError` where the first connection cannot be
@@ -110,7 +110,7 @@ class Feed:
         while True:
             try:
                 if self._transport is None:
-                    await trio.sleep_until(self._retry_at)
+                    await anyio.sleep(max(0.0, self._retry_at - anyio.current_time()))
                     await self.open()
                 message = await self._receive()
             except DroppedError as error:
@@ -141,7 +141,7 @@ class Feed:
         assert self._transport is not None
         heartbeat_s = self.welcome.heartbeat_s if self.welcome else CONNECT_S
         patience_s = max(CONNECT_S, HEARTBEATS_MISSED * heartbeat_s)
-        with trio.move_on_after(patience_s):
+        with anyio.move_on_after(patience_s):
             text = await self._transport.receive()
             return self._take(text)
         raise DroppedError(f"nothing was heard for {patience_s:g} s")
@@ -157,7 +157,7 @@ class Feed:
         if isinstance(message, Welcome):
             self.welcome = message
         if isinstance(message, Reconnect):
-            self._return_at = trio.current_time() + message.after_s
+            self._return_at = anyio.current_time() + message.after_s
         if isinstance(message, Error) and message.code == "too_many_filters":
             raise DroppedError(f"{message.code}: {message.detail}")  # later there may be room
         if message is not None:
@@ -182,11 +182,11 @@ class Feed:
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)
         if self._return_at is not None:
-            pause_s = max(0.0, self._return_at - trio.current_time())
+            pause_s = max(0.0, self._return_at - anyio.current_time())
             self._return_at = None
         self._failures += 1
         self.drops += 1
-        self._retry_at = trio.current_time() + pause_s
+        self._retry_at = anyio.current_time() + pause_s
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()

@@ -7,8 +7,9 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import trio
+import anyio
 import wsproto
+from anyio.abc import ByteStream
 from wsproto import events
 from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, ProtocolError, RemoteProtocolError
@@ -19,6 +20,8 @@ PROTOCOL = "nbad.v1"
 MAX_BYTES = 64 << 20  # a snapshot of a whole night with its series is some hundred KB
 _READ_BYTES = 1 << 16
 _REFUSED_CODES = (1008,)
+# How a connection ends under one's hands: on either loop, with TLS or without.
+_ENDED = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
 class DroppedError(Exception):
@@ -37,7 +40,7 @@ class RefusedError(Exception):
 class Transport:
     """An open connection. One task at a time may call :meth:`receive`."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._ws = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self._events: Iterator[events.Event] = iter(())
@@ -54,22 +57,19 @@ class Transport:
             raise ValueError(f"url: expected ws://HOST:PORT/v1/stream, was {url!r}")
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         try:
-            with trio.fail_after(timeout_s):
-                stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname, port)
-                if parts.scheme == "wss":
-                    context = tls or ssl.create_default_context()
-                    stream = trio.SSLStream(stream, context, server_hostname=parts.hostname)
+            with anyio.fail_after(timeout_s):
+                stream = await _connect(parts.hostname, port, parts.scheme, tls)
                 transport = cls(stream)
                 try:
                     await transport._upgrade(url, headers)
                 except BaseException:
-                    await trio.aclose_forcefully(stream)
+                    await anyio.aclose_forcefully(stream)
                     raise
                 return transport
-        except (OSError, trio.BrokenResourceError) as error:
-            raise DroppedError(f"cannot connect: {cause(error)}") from error
-        except trio.TooSlowError:
+        except TimeoutError:  # an OSError too
             raise DroppedError(f"no answer within {timeout_s:g} s") from None
+        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+            raise DroppedError(f"cannot connect: {cause(error)}") from error
 
     async def receive(self) -> str:
         """The next text message. Safe to cancel: a message is never lost in part.
@@ -100,11 +100,9 @@ class Transport:
     async def aclose(self) -> None:
         """Say goodbye where that costs no waiting, and close."""
         # It may have ended already: then there is nobody to tell.
-        ended = (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError)
-        patience = trio.CancelScope(deadline=trio.current_time() + 1, shield=True)
-        with patience, contextlib.suppress(*ended):
-            await self._stream.send_all(self._ws.send(events.CloseConnection(1000)))
-        await trio.aclose_forcefully(self._stream)
+        with anyio.move_on_after(1, shield=True), contextlib.suppress(*_ENDED, ProtocolError):
+            await self._stream.send(self._ws.send(events.CloseConnection(1000)))
+        await anyio.aclose_forcefully(self._stream)
 
     async def _upgrade(self, url: str, headers: dict[str, str]) -> None:
         parts = urlsplit(url)
@@ -142,11 +140,12 @@ class Transport:
             try:
                 for event in self._events:
                     return event
-                data = await self._stream.receive_some(_READ_BYTES)
-                if not data:
+                try:
+                    data = await self._stream.receive(_READ_BYTES)
+                except anyio.EndOfStream:
                     return None
-                self._ws.receive_data(bytes(data))
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._ws.receive_data(data)
+            except _ENDED as error:
                 raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
             except RemoteProtocolError as error:
                 raise DroppedError(f"not the protocol: {error}") from error
@@ -155,9 +154,18 @@ class Transport:
     async def _send(self, event: events.Event) -> None:
         """Send whole; where that is cancelled half-way, no more is sent or read."""
         try:
-            await self._stream.send_all(self._ws.send(event))
-        except (trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError) as error:
+            await self._stream.send(self._ws.send(event))
+        except (*_ENDED, LocalProtocolError) as error:
             raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
-        except trio.Cancelled:
-            await trio.aclose_forcefully(self._stream)
+        except anyio.get_cancelled_exc_class():
+            await anyio.aclose_forcefully(self._stream)
             raise
+
+
+async def _connect(host: str, port: int, scheme: str, tls: ssl.SSLContext | None) -> ByteStream:
+    if scheme == "ws":
+        return await anyio.connect_tcp(host, port)
+    # Not every server says goodbye in TLS before it closes; the WebSocket does that.
+    return await anyio.connect_tcp(
+        host, port, ssl_context=tls or ssl.create_default_context(), tls_standard_compatible=False
+    )

@@ -195,6 +195,9 @@ class Http(Section):
     max_requests_per_s: Annotated[float, Field(gt=0, le=100_000)] = Field(
         100.0, description="requests a second that one address is served; more wait"
     )
+    max_event_streams: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        64, description="of them, clients that follow /v1/events at once; more are answered 503"
+    )
     open_metrics: bool = Field(
         True, description="serve /metrics without a token too, where [server] tokens_file asks one"
     )

@@ -142,7 +142,7 @@ def check(request: h11.Request, early: bytes = b"", access: AccessPolicy = OPEN)
     asked = parse_qs(query, errors="replace")
     token = _admit(access, headers, asked)
     try:
-        since, interest = _since(asked), _interest(asked)
+        since, interest = since_of(asked), interest_of(asked)
     except BadRequestError as error:
         raise _bad(str(error)) from None
     deflate = accept_offer(_split(headers, "sec-websocket-extensions"))
@@ -184,7 +184,7 @@ def _admit(
     return known
 
 
-def _interest(asked: dict[str, list[str]]) -> Interest:
+def interest_of(asked: dict[str, list[str]]) -> Interest:
     """``?games=ID,ID&teams=BOS,NYK``: the filter from the first message on."""
     games, teams = (
         frozenset(name for value in asked.get(key, []) for name in value.split(",") if name)
@@ -193,7 +193,8 @@ def _interest(asked: dict[str, list[str]]) -> Interest:
     return narrow(games, frozenset(team.upper() for team in teams))
 
 
-def _since(asked: dict[str, list[str]]) -> Since | None:
+def since_of(asked: dict[str, list[str]]) -> Since | None:
+    """``?since=EPOCH.SEQ``. Raises :class:`.requests.BadRequestError`."""
     values = asked.get("since")
     return parse_since(values[-1]) if values else None
 

@@ -25,6 +25,7 @@ from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
 from nbad.stream import wire
 from nbad.web import nights
+from nbad.web.events import Events
 from nbad.web.openapi import DOCUMENT
 from nbad.web.pages import page_routes
 from nbad.web.ratings import ratings_table
@@ -123,6 +124,10 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     async def openapi(_: Request) -> Response:
         return _json(DOCUMENT)
 
+    def accepts(request: Request) -> bool:
+        token = _token(request.headers, request.scope["query_string"])
+        return settings.current.access.accepts_token(token)
+
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/v1/games": games,
         "/v1/games/{game_id}": nights.readable(game),
@@ -130,6 +135,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/v1/games/{game_id}/plays.csv": nights.readable(plays_csv),
         **nights.routes(past),
         "/v1/ratings": ratings,
+        "/v1/events": Events(live, settings, accepts),
         "/v1/stats": stats,
         "/v1/about": about,
         "/v1/openapi.json": openapi,
@@ -139,7 +145,8 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     }
     page = page_routes(live.hub.journal, past)
     app = Starlette(
-        routes=[*(Route(path, end) for path, end in routes.items()), *page],
+        # As functions: of an object Starlette would think that it is an application of its own.
+        routes=[*(Route(path, _as_function(end)) for path, end in routes.items()), *page],
         exception_handlers={HTTPException: _refused},
     )
     # Its redirect would echo whatever Host the request named.
@@ -217,6 +224,15 @@ def _tagged(request: Request, body: bytes, kind: str) -> Response:
     if headers["etag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=kind)
+
+
+def _as_function(
+    route: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def call(request: Request) -> Response:
+        return await route(request)
+
+    return call
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

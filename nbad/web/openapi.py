@@ -284,6 +284,26 @@ DOCUMENT: dict[str, Any] = {
             },
             "parameters": _DATE,
         },
+        "/v1/events": {
+            "get": {
+                "summary": "The stream as server-sent events: `curl -N`. `event` is the message's "
+                "type, `data` the message, `id` where to go on from (Last-Event-ID, or ?since=)",
+                "responses": {
+                    "200": {"description": "events", "content": {"text/event-stream": {}}},
+                    "400": _response("a filter or a since that cannot be used", _ERROR),
+                    "503": _response("as many as there may be follow it, or going down", _ERROR),
+                },
+            },
+            "parameters": [
+                {"name": name, "in": where, "schema": _TEXT, "description": text}
+                for name, where, text in (
+                    ("games", "query", "ids, with commas between"),
+                    ("teams", "query", "tricodes, with commas between"),
+                    ("since", "query", "EPOCH.SEQ"),
+                    ("Last-Event-ID", "header", "EPOCH.SEQ, as browsers send it by themselves"),
+                )
+            ],
+        },
         "/v1/stats": _get(
             "Latency of each pipeline stage, and of news from its source to its message, in ms",
             {

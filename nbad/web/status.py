@@ -30,6 +30,7 @@ class Live:
     ratings: RatingsTracker | None = None
     tick: Tick | None = None
     unready_too: Callable[[], list[str]] = list  # why else it should not be asked
+    news: trio.Event = field(default_factory=trio.Event)  # set at the next tick, and made anew
     served_at: float = field(default_factory=trio.current_time)
 
     def served(self, tick: Tick) -> None:
@@ -40,8 +41,14 @@ class Live:
         self.metrics.told(waits)
         for wait_s in waits:
             self.statistics.freshness.add(wait_s * 1e3, self.served_at)
+        self.wake()
         night = self.hub.journal
         self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
+
+    def wake(self) -> None:
+        """Have those who wait for ``news`` look."""
+        self.news.set()
+        self.news = trio.Event()
 
     def unready(self) -> list[str]:
         """Why the daemon should not be asked now; empty where it may be."""

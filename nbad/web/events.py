@@ -1,0 +1,127 @@
+"""``/v1/events``: the stream as server-sent events, for curl and whatever reads no WebSocket.
+
+A follower is a cursor in the journal, as a subscriber is: what it has not taken is made when its
+socket takes it, and where the ring no longer holds that it is sent a snapshot. So a slow one costs
+a few numbers and its own connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import orjson
+import trio
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from nbad.settings.current import Settings
+from nbad.stream import wire
+from nbad.stream.cursor import Cursor, Since
+from nbad.stream.handshake import interest_of, since_of
+from nbad.stream.journal import Interest
+from nbad.stream.requests import BadRequestError, parse_since
+from nbad.web.status import Live
+
+# Waits of a client before it comes again, told once; browsers and curl's --retry heed it.
+_RETRY_MS = 2000
+
+
+class Events:
+    """The route. ``accepts`` says whether a request's token is one of ours now."""
+
+    def __init__(self, live: Live, settings: Settings, accepts: Callable[[Request], bool]) -> None:
+        self._live = live
+        self._settings = settings
+        self._accepts = accepts
+        self._open = 0
+
+    async def __call__(self, request: Request) -> Response:
+        """Judge the request, and answer with a stream."""
+        most = self._settings.current.config.http.max_event_streams
+        if self._open >= most or self._live.hub.closing:
+            return _refusal(
+                503, f"expected at most {most} event streams, or the daemon is going down"
+            )
+        try:
+            asked = parse_qs(request.url.query, errors="replace")
+            interest = interest_of(asked)
+            last = request.headers.get("last-event-id")
+            since = parse_since(last) if last else since_of(asked)
+        except BadRequestError as error:
+            return _refusal(400, str(error))
+        return _Streaming(self, request, interest, since)
+
+    async def send_all(
+        self, request: Request, interest: Interest, since: Since | None, send: Send
+    ) -> None:
+        """Send what the follower is owed, and what comes, until it leaves or may not stay."""
+        self._open += 1
+        try:
+            await self._send_all(request, interest, since, send)
+        finally:
+            self._open -= 1
+
+    async def _send_all(
+        self, request: Request, interest: Interest, since: Since | None, send: Send
+    ) -> None:
+        hub = self._live.hub
+        journal = hub.journal
+        cursor = Cursor(journal)
+        cursor.subscribe(interest, since)
+        epoch, removals = journal.epoch, journal.removals
+        await _write(send, f"retry: {_RETRY_MS}\n\n".encode())
+        quiet_since = trio.current_time()
+        while self._accepts(request) and not hub.closing:
+            news = self._live.news
+            if (journal.epoch, journal.removals) != (epoch, removals):
+                epoch, removals = journal.epoch, journal.removals
+                cursor.request_snapshot()
+            elif journal.seq > cursor.seq:
+                cursor.request_replay(cursor.seq)
+            while (frame := cursor.pull(1)) is not None:
+                await _write(send, _event(wire.payload(frame), f"{journal.epoch}.{cursor.seq}"))
+                quiet_since = trio.current_time()
+            with trio.move_on_at(quiet_since + hub.server.heartbeat_s) as patience:
+                await news.wait()
+            if patience.cancelled_caught:
+                await _write(send, _event(self._heartbeat(), None))
+                quiet_since = trio.current_time()
+
+    def _heartbeat(self) -> bytes:
+        hub = self._live.hub
+        return wire.encode_heartbeat(hub.journal.epoch, hub.journal.seq, hub.feed, hub.feed_age_s)
+
+
+class _Streaming(Response):
+    """An answer that goes on."""
+
+    def __init__(
+        self, events: Events, request: Request, interest: Interest, since: Since | None
+    ) -> None:
+        super().__init__(media_type="text/event-stream")
+        del self.headers["content-length"]
+        self._told = events, request, interest, since
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        events, request, interest, since = self._told
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await events.send_all(request, interest, since, send)
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _event(payload: bytes, event_id: str | None) -> bytes:
+    """One event: its name is the message's type, its id where to go on from."""
+    kind = payload[len(b'{"type":"') :].split(b'"', 1)[0]
+    head = b"" if event_id is None else b"id: " + event_id.encode() + b"\n"
+    return head + b"event: " + kind + b"\ndata: " + payload + b"\n\n"
+
+
+async def _write(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _refusal(status: int, detail: str) -> Response:
+    headers = {"retry-after": "5"} if status == 503 else None
+    return Response(orjson.dumps({"error": detail}), status, headers, "application/json")
