@@ -217,7 +217,7 @@ class FrameStream(trio.abc.Stream):
 
     async def _receive(self) -> bytes:
         """What the peer sent, empty where it left: its end, or its error, comes in its turn."""
-        # The rest of a long frame at once: to be woken for each part of it costs more than the part.
+        # The rest of a long frame at once: to be woken for a part of it costs more than the part.
         size = max(_READ_BYTES, min(self._fragments.left, MAX_BYTES))
         try:
             data = bytes(await self._transport.receive_some(size))
