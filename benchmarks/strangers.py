@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import resource
 import socket
@@ -287,8 +286,6 @@ async def filters(ports: Ports) -> None:
 
 
 def strangers(name: str, ports: Ports) -> None:
-    # A real attacker brings processors of its own. Here he gets what the daemon leaves.
-    os.nice(19 - os.nice(0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     trio.run(_strangers, ATTACKS[name], ports)
 

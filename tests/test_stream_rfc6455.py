@@ -2,7 +2,7 @@
 
 The suite itself is Python 2 and wants an echo: here a message that is to be echoed is the
 protocol's own ping, whose pong brings its `id` back. Left out are 9 (large messages: the limit is
-4 KiB) and 12 and 13 (compression of messages, which is not offered to them).
+4 KiB) and 12 and 13 (compression: test_stream_deflate.py).
 """
 
 from __future__ import annotations

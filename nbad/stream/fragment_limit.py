@@ -26,6 +26,11 @@ class Fragments:
         self._skip = 0
         self._count = 0
 
+    @property
+    def left(self) -> int:
+        """How many bytes of the frame under way are to come."""
+        return self._skip
+
     def allow(self, data: bytes) -> bool:
         """Take in what the client sent next; False once a message has too many fragments."""
         at = 0

@@ -24,7 +24,7 @@ from nbad.net.sockets import plain_fileno, reset_on_close
 from nbad.stream import wire
 from nbad.stream.fragment_limit import Fragments
 from nbad.stream.inflater import InflateError, Inflater
-from nbad.stream.requests import PER_SECOND
+from nbad.stream.requests import MAX_BYTES, PER_SECOND
 
 # A window that stays full this long belongs to a peer that is gone or hung.
 STALL_S = 20.0
@@ -217,8 +217,10 @@ class FrameStream(trio.abc.Stream):
 
     async def _receive(self) -> bytes:
         """What the peer sent, empty where it left: its end, or its error, comes in its turn."""
+        # The rest of a long frame at once: to be woken for a part of it costs more than the part.
+        size = max(_READ_BYTES, min(self._fragments.left, MAX_BYTES))
         try:
-            data = bytes(await self._transport.receive_some(_READ_BYTES))
+            data = bytes(await self._transport.receive_some(size))
         except trio.BrokenResourceError:
             await trio.sleep(self.leaving())
             raise
