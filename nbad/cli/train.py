@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nbad.cli.games import add_data, notify, read_all
 from nbad.exit_codes import USAGE, end
-
-if TYPE_CHECKING:
-    from nbad.pattern.rating import Ratings
 
 _FEWEST = 40
 
@@ -37,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from nbad.training.card import card
     from nbad.training.evaluate import MODEL, evaluate, report
     from nbad.training.plots import draw
-    from nbad.training.train import SUMS, rated, save, sums
+    from nbad.training.train import SUMS, bundled_ratings, rated, save, sums
 
     known = read_all("train", args)
     if isinstance(known, int):
@@ -46,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if games < _FEWEST:
         return end("train", USAGE, f"--data: expected at least {_FEWEST} games, was {games}")
     try:
-        season = rated(known, _bundled_ratings())
+        season = rated(known, bundled_ratings())
         notify(f"fitting on {games} games")
         facts = save(args.out, known, season, args.seed, args.name)
         made = evaluate(known, Forecaster.load(args.out), seed=args.seed, season=season,
@@ -64,13 +60,3 @@ def run(args: argparse.Namespace) -> int:
         f" log loss {scores['log_loss']:.4f}, ECE {scores['ece']:.2%}\nwrote {args.out}\n"
     )
     return 0
-
-
-def _bundled_ratings() -> Ratings | None:
-    """What games of later seasons start from; None where the bundled model is being replaced."""
-    from nbad.model.forecaster import Forecaster, ModelError
-
-    try:
-        return Forecaster.load().ratings
-    except ModelError:
-        return None

@@ -77,6 +77,6 @@ class Quotes:
             return
         if kept is None or kept.line != quote.line or quote.heard - kept.heard > _NEWS_S:
             self.version += 1
+            if kept is None and len(self._used) >= MOST:
+                del self._used[next(iter(self._used))]
             self._used[game_id] = quote
-        elif len(self._used) > MOST:
-            del self._used[next(iter(self._used))]

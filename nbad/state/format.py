@@ -62,7 +62,7 @@ class _Quote(_Part):
 
 class _Body(_Part):
     games: Annotated[list[_Game], Field(max_length=MOST_GAMES)]
-    odds: Annotated[dict[_GameId, _Quote], Field(max_length=MOST + 1)]
+    odds: Annotated[dict[_GameId, _Quote], Field(max_length=MOST)]
 
 
 def encode(games: Sequence[PlayedGame], quotes: Mapping[str, Quote]) -> bytes:

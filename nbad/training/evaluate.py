@@ -31,7 +31,7 @@ from nbad.training.scores import (
     reliability,
     scores,
 )
-from nbad.training.train import Known, Mask, Rated, as_array, learn, rated, splits
+from nbad.training.train import Known, Mask, Rated, as_array, bundled_ratings, learn, rated, splits
 
 Matrix = NDArray[np.float64]
 Notify = Callable[[str], None]
@@ -84,7 +84,8 @@ def evaluate(
     learn from the games before ``start``, or from the same splits. ``season`` is what :func:`rated`
     said of ``known``, where it was asked before.
     """
-    told = rated(known, forecaster.ratings) if season is None else season
+    # One's own model of this season has seen some of it: then it is rated as its games were.
+    told = season or rated(known, forecaster.ratings, bundled_ratings())
     rows, games = told.rows.expecting(told.market), known.games
     scored = np.array([game.game_id >= start for game in games])
     learnt = np.array([forecaster.trained_on(game.game_id) for game in games]) & scored

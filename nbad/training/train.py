@@ -13,7 +13,7 @@ import orjson
 from lightgbm import Booster
 from numpy.typing import NDArray
 
-from nbad.model.forecaster import FACTS, RATINGS, TREES, Forecaster, Matrix
+from nbad.model.forecaster import FACTS, RATINGS, TREES, Forecaster, Matrix, ModelError
 from nbad.model.proof import fingerprints
 from nbad.pattern.market import Line
 from nbad.pattern.rating import Ratings
@@ -65,16 +65,23 @@ class Rated:
         return joined(of, of.expecting(self.market))
 
 
-def rated(known: Known, model: Ratings | None) -> Rated:
-    """Rate the games; the ratings start from ``model``'s, where all games are of later seasons
-    than it knows: it must not have seen what it is asked of."""
-    base = model
-    if model is None or not len(known.games) or int(known.seasons.min()) <= model.season:
-        base = None
+def rated(known: Known, *models: Ratings | None) -> Rated:
+    """Rate the games; the ratings start from those of the first of ``models`` for which all games
+    are of later seasons than it knows: it must not have seen what it is asked of."""
+    first = int(known.seasons.min()) if len(known.games) else -1
+    base = next((model for model in models if model is not None and first > model.season), None)
     season = rate(known.games, known.results, base)
     rows = replay(known.games, season.expected, known.results)
     market = with_market(known.games, season.expected, known.lines)
     return Rated(rows, season.expected, market, season.after)
+
+
+def bundled_ratings() -> Ratings | None:
+    """What games of later seasons start from; None where the bundled model is being replaced."""
+    try:
+        return Forecaster.load().ratings
+    except ModelError:
+        return None
 
 
 def splits(known: Known, asked: Mask, seed: int) -> Iterator[tuple[Mask, Mask]]:
