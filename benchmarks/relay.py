@@ -78,6 +78,7 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     config.write_text(
         "[server]\nport = 0\nmax_subscribers = 100000\nping_interval_s = 3600.0\n"
         "max_handshakes_per_address = 100000\nmax_waiting_per_address = 100000\n"
+        "max_connects_per_s_per_address = 100000.0\n"
         "[http]\nport = 0\nmax_connections = 16\n"
         f'[publish]\nurl = "{url}"\n[log]\nfile = "{folder}/relay.log"\n'
     )
