@@ -122,6 +122,35 @@ async def test_an_address_has_a_rate_and_another_does_not_wait_for_it(
     assert other[-1] == pytest.approx(0.5, abs=0.02)
 
 
+async def test_those_who_hang_up_while_they_wait_take_nobody_s_turn(
+    autojump_clock: MockClock,
+) -> None:
+    came: list[float] = []
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+        gone = [connect(listener) for _ in range(900)]
+        for client in gone:
+            client.sendall(b"GET")
+        begun = trio.current_time()
+
+        async def take(visit: Visit) -> None:
+            came.append(trio.current_time() - begun)
+            visit.settle()
+
+        door = make_door(take, waiting=10_000)
+        nursery.start_soon(door.accept, listener)
+        await trio.sleep(0.3)
+        for client in gone:
+            client.close()
+        clients = [connect(listener) for _ in range(60)]
+        nursery.start_soon(door.run, nursery)
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()
+    assert len(came) == 60
+    assert came[-1] == pytest.approx(0.31, abs=0.01)
+
+
 async def test_one_that_says_nothing_holds_up_its_own_address_only(
     autojump_clock: MockClock,
 ) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import math
 import os
+import select
 import socket
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -215,11 +216,27 @@ class Door:
                 _, address = heappop(self._rests)
                 self._resting.remove(address)
                 self._consider(address)
-            if self._ready:
-                return next(iter(self._ready))
+            while self._ready:
+                address = next(iter(self._ready))
+                if self._is_wanted(address):
+                    return address
             self._news = trio.Event()
             with trio.move_on_at(self._rests[0][0] if self._rests else math.inf):
                 await self._news.wait()
+
+    def _is_wanted(self, address: str) -> bool:
+        """Let those go that hung up while they waited, so that the turn is for one who is there.
+
+        A turn for each would let nobody in where more come than can be served in their patience:
+        by then all are at their next try, behind what is left of the last one.
+        """
+        queue = self._waiting[address]
+        # HTTP clients may close one way and still wait for an answer.
+        while self._service == "stream" and queue and _hung_up(queue[0]):
+            self._drop(queue.popleft())
+        if not queue:
+            del self._waiting[address], self._ready[address]
+        return bool(queue)
 
     def _let_in(self, address: str) -> Visit:
         """The oldest connection of ``address``, which then is behind all others."""
@@ -254,3 +271,10 @@ class Door:
         reset_on_close(sock)
         sock.close()
         self._room.release()
+
+
+def _hung_up(sock: socket.socket) -> bool:
+    """Whether the peer will send no more."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
