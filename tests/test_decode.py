@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbad.feed.decode import BadData, epoch_s, integer, stamp
+from nbad.feed.decode import BadData, epoch_s, integer, stamp, stamp_of
 from nbad.feed.playbyplay import UNKNOWN, _any_play, _plain_play, completed, parse_play
 from nbad.feed.scoreboard import parse_scoreboard
 
@@ -121,3 +122,45 @@ def test_a_stamp_of_whole_seconds_is_that_moment(value: str) -> None:
         assert stamp(value) == ""
     else:
         assert epoch_s(stamp(value)) == moment
+
+
+@st.composite
+def said_times(draw: st.DrawFn) -> tuple[int, str]:
+    """A moment in tenths of a second, and one of the forms in which a feed may write it."""
+    tenths = draw(st.integers(10**10, 4 * 10**10))  # from 2001 to 2096
+    moment = datetime.fromtimestamp(tenths // 10, UTC) + timedelta(milliseconds=tenths % 10 * 100)
+    offset = timezone(timedelta(minutes=draw(st.integers(-720, 840))))
+    form = draw(st.sampled_from(["feed", "offset", "naive", "long"]))
+    if form == "feed":
+        return tenths, f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 100_000}Z"
+    if form == "offset":
+        return tenths, moment.astimezone(offset).isoformat()
+    if form == "naive":
+        return tenths, moment.replace(tzinfo=None).isoformat()
+    return tenths, moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@given(said_times(), said_times())
+def test_times_of_any_form_are_in_the_order_of_their_moments(
+    one: tuple[int, str], two: tuple[int, str]
+) -> None:
+    texts = stamp(one[1]), stamp(two[1])
+    assert all(texts)
+    assert (texts[0] < texts[1]) == (one[0] < two[0])
+    assert (texts[0] == texts[1]) == (one[0] == two[0])
+    assert texts[0] == stamp_of(one[0] / 10 + 0.05)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "~~~~~~~~~~T~~~~~~~~~~Z",
+        "9999-12-31T23:59:59.9Z",
+        "2026-01-15T02:10:1\u0663.0Z",
+        7,
+        None,
+        "",
+    ],
+)
+def test_a_time_that_is_none_is_never_the_newest(value: Any) -> None:
+    assert stamp(value) == ""

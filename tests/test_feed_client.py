@@ -89,3 +89,17 @@ async def test_one_deadline_for_connecting_and_answering(autojump_clock: object)
     with pytest.raises(FeedError, match=r"no answer within 5\.0 s"):
         await client.get("http://feed.test/")
     assert trio.current_time() - began == pytest.approx(5.0, abs=0.1)
+
+
+@pytest.mark.parametrize("name", [b"ETag", b"Last-Modified"])
+async def test_a_validator_that_cannot_be_sent_back_is_none(name: bytes) -> None:
+    """A byte of Latin-1 in it once ended the poller: HTTP takes it in, and lets none out."""
+    odd = JSON.replace(b'ETag: "a"', name + b': "\xe9"')
+    server = Server(odd, odd)
+    async with serving(server) as url, FeedClient(config(), RateLimiter()) as client:
+        for _ in range(2):
+            answer = await client.get(url)
+            assert answer is not None
+            assert answer.body == b'{"x":1}'
+            client.accept(answer)
+    assert not any(b"If-" in request for request in server.requests)

@@ -175,10 +175,12 @@ def _to_the_second(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# How the feed says when a play was edited. Every month has these days: others take the long way.
-_WHOLE_SECOND = re.compile(
-    r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
-)
+# How the feed says when a play happened, in tenths, and when it was edited, in whole seconds. Every
+# month has these days: others take the long way.
+_PLAIN_TIME = re.compile(
+    r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9])?Z"
+).fullmatch
 
 
 def stamp(value: Any) -> str:
@@ -187,11 +189,8 @@ def stamp(value: Any) -> str:
     In that form times are in order as texts are, which costs nothing for the hundreds of plays of
     a document. Any other form is brought to it; empty where there is none that can be read.
     """
-    if type(value) is str:
-        if len(value) == 22 and value[10] == "T" and value[21] == "Z":
-            return value
-        if _WHOLE_SECOND.fullmatch(value):
-            return value[:-1] + ".0Z"
+    if type(value) is str and _PLAIN_TIME(value):
+        return value if len(value) == 22 else value[:-1] + ".0Z"
     try:
         epoch_s(value)
     except BadData:

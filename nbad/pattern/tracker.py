@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ MOST_GAMES, MOST_WITH_PLAYERS = 6_000, 2_800
 _MOST_TEAMS = 64
 # Ratings kept as they were after so many games: of a night, of the one before, and for corrections.
 _MOST_KEPT = 12
+# Games learnt in one go by who must not stop for long: about a millisecond's work.
+_PIECE = 8
 
 
 class PlayedGame(NamedTuple):
@@ -102,9 +104,12 @@ class RatingsTracker:
 
     def before(self, start_utc: str) -> Ratings:
         """The ratings from the games that were over by ``start_utc`` (RFC 3339, UTC)."""
-        over = over_by(start_utc)
-        count = bisect_right(self._order, over, key=lambda game: game.result.start_utc)
-        return self._after(count, start_utc)
+        return self._after(self._over_by(start_utc), start_utc)
+
+    def catch_up(self, start_utc: str) -> Iterator[None]:
+        """Learn what :meth:`before` needs for that time, about a millisecond's work at each step:
+        for who must not stop for long. The games may not change between two steps."""
+        return self._catch_up(self._over_by(start_utc))
 
     def newest(self) -> Ratings:
         """The ratings from every game known."""
@@ -123,10 +128,18 @@ class RatingsTracker:
         day = game_day(start_utc)
         return self.before(start_utc).expect(home_id, away_id, day, fives=fives, playoffs=playoffs)
 
+    def _over_by(self, start_utc: str) -> int:
+        """How many of the games in order were over by a time."""
+        over = over_by(start_utc)
+        return bisect_right(self._order, over, key=lambda game: game.result.start_utc)
+
     def _after(self, count: int, start_utc: str = "") -> Ratings:
         """The ratings after so many games, the summers past that lie before a time."""
         season = season_at(start_utc)
-        ratings = self._recall((count, None)) or self._learnt(count)
+        for _ in self._catch_up(count):
+            pass
+        ratings = self._recall((count, None))
+        assert ratings is not None
         if season is None or not ratings.is_before(start_utc):
             return self._remember((count, None), ratings)
         begun = self._recall((count, season))
@@ -145,12 +158,16 @@ class RatingsTracker:
             del self._kept[next(iter(self._kept))]
         return ratings
 
-    def _learnt(self, count: int) -> Ratings:
+    def _catch_up(self, count: int) -> Iterator[None]:
+        if (count, None) in self._kept:
+            return
         known = max((at for at, season in self._kept if at <= count and season is None), default=0)
         ratings = self._kept.get((known, None), self._base).copy()
-        for result, lines in self._order[known:count]:
-            ratings.learn(result, game_day(result.start_utc), lines=lines)
-        return ratings
+        for place in range(known, count, _PIECE):
+            for result, lines in self._order[place : min(place + _PIECE, count)]:
+                ratings.learn(result, game_day(result.start_utc), lines=lines)
+            yield
+        self._remember((count, None), ratings)
 
     def _take(self, news: dict[str, PlayedGame]) -> bool:
         teams = {team for game in self._games.values() for team in _teams(game)}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import trio
 
 from nbad.channels import Receiver, Sender
 from nbad.domain import Play, Result, Status, Update
@@ -106,6 +108,20 @@ class PatternTracker:
         self._knowledge = knowledge or Knowledge()
         self._window_s: float | None = None
         self._model = ""
+        self._rated_anew = False
+
+    def learn(self, updates: Updates) -> Iterator[None]:
+        """Take in the results of a schedule, a season of them at first, a millisecond's work at
+        each step: :meth:`fold` then finds the ratings made. Optional, as it would make them."""
+        ratings = self._knowledge.ratings
+        news = ratings.start_from(updates.tick.runtime.forecaster.ratings)
+        if updates.schedule is not None:
+            news |= ratings.hear(updates.schedule.results)
+        if news:
+            self._rated_anew = True
+            told = (*updates.games, *(game.update for game in self._games.values()))
+            for start in sorted({update.entry.start_utc or _NO_START for update in told}):
+                yield from ratings.catch_up(start)
 
     def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
         """Fold a tick's updates, and the games whose fold failed, with the fault: such a game is
@@ -149,7 +165,8 @@ class PatternTracker:
         """Take in what the tick says of finished games and of the market; whether any rating may
         be another than before."""
         ratings, quotes = self._knowledge.ratings, self._knowledge.quotes
-        rated_anew = ratings.start_from(updates.tick.runtime.forecaster.ratings)
+        rated_anew, self._rated_anew = self._rated_anew, False
+        rated_anew |= ratings.start_from(updates.tick.runtime.forecaster.ratings)
         if updates.schedule is not None:
             rated_anew |= ratings.hear(updates.schedule.results)
         for update in updates.games:
@@ -259,6 +276,8 @@ async def build_patterns(
     troubles = Troubles()
     with updates, patterns:
         async for update in updates:
+            for _ in tracker.learn(update):
+                await trio.lowlevel.checkpoint()
             with stage("pattern", update.tick, len(update.games), updates):
                 made, failed = tracker.fold(update)
             note_failed(update.tick, "pattern", failed, troubles)

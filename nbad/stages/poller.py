@@ -117,7 +117,7 @@ class _State:
             return min(beat, down_at) if self.sent_at < down_at else beat
         if not self.ticks and not self._whole:
             # What is told first is told with the ratings that the season's results give.
-            return self.began + self.settings.current.config.feed.timeout_s
+            return self.began + min(self.settings.current.config.feed.timeout_s, _BEAT_S)
         if not any(document.in_flight for document in self.turns.documents.values()):
             return -math.inf
         return self.arrived_first + _GATHER_S
