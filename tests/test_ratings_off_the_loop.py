@@ -96,4 +96,4 @@ def test_what_is_learnt_bit_by_bit_is_what_is_learnt_at_once(
         matrices.append(patterns.matrix)
         assert tracker.fold(Updates(Tick(3, 0.0, runtime), ()))[0].games == ()
     assert math.prod(matrices[0].shape) > 0
-    assert np.array_equal(*matrices)
+    assert np.array_equal(matrices[0], matrices[1])
