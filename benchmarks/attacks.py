@@ -385,10 +385,10 @@ def tls_files(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def serving() -> Any:
+def serving(speed: float = 20.0) -> Any:
     """A night of its own for each daemon, which then has not ended yet."""
     feed = subprocess.Popen(
-        [*NBAD, "feed", "--games", "10", "--speed", "20"],
+        [*NBAD, "feed", "--games", "10", "--speed", str(speed)],
         stdout=subprocess.PIPE, text=True, preexec_fn=ahead,
     )  # fmt: skip
     assert feed.stdout
