@@ -142,7 +142,7 @@ class Daemon:
     def wait_for(self, event: str, more: int = 1) -> None:
         begun = time.monotonic()
         while self.told(event) < more:
-            if self.process.poll() is not None or time.monotonic() > begun + 60:
+            if self.process.poll() is not None or time.monotonic() > begun + 180:
                 raise SystemExit(f"no event {event}")
             time.sleep(0.05)
 
