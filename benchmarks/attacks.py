@@ -142,7 +142,7 @@ class Daemon:
     def wait_for(self, event: str, more: int = 1) -> None:
         begun = time.monotonic()
         while self.told(event) < more:
-            if self.process.poll() is not None or time.monotonic() > begun + 60:
+            if self.process.poll() is not None or time.monotonic() > begun + 180:
                 raise SystemExit(f"no event {event}")
             time.sleep(0.05)
 
@@ -385,10 +385,10 @@ def tls_files(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def serving() -> Any:
+def serving(speed: float = 20.0) -> Any:
     """A night of its own for each daemon, which then has not ended yet."""
     feed = subprocess.Popen(
-        [*NBAD, "feed", "--games", "10", "--speed", "20"],
+        [*NBAD, "feed", "--games", "10", "--speed", str(speed)],
         stdout=subprocess.PIPE, text=True, preexec_fn=ahead,
     )  # fmt: skip
     assert feed.stdout

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,10 +22,9 @@ from pathlib import Path
 
 import orjson
 import trio
-from attacks import Daemon
+from attacks import Daemon, serving
 from strangers import LEFT, many, subscribe
 
-NBAD = [sys.executable, "-m", "nbad"]
 # What is timed is told in a file, a line each: what, ms, subscribers.
 TIMED = """
 import gc, os, sys, time
@@ -83,17 +81,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1000)
     parser.add_argument("--speed", type=float, default=100.0)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, serving(arguments.speed) as urls:
         folder = Path(made)
         told = folder / "timed"
         os.environ["TIMED"] = str(told)
-        feed = subprocess.Popen(
-            [*NBAD, "feed", "--games", "10", "--speed", str(arguments.speed)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert feed.stdout
-        urls = [feed.stdout.readline().split()[1] for _ in range(2)]
         tokens = folder / "tokens"
         tokens.write_text("".join(f"token-{n}\n" for n in range(arguments.tokens)))
         Daemon.command = [sys.executable, "-c", TIMED]
@@ -120,7 +111,6 @@ def main() -> None:
         finally:
             print(f"SIGTERM s, exit: {daemon.end_s()}")  # noqa: T201
             watching.kill()
-            feed.kill()
         seen = [line.split() for line in told.read_text().splitlines()]
         for what in sorted({line[0] for line in seen}):
             taken = sorted(float(ms) for name, ms, count in seen if name == what and int(count))
