@@ -16,6 +16,7 @@ from nbad.cli.evaluate import COLUMNS
 from nbad.model.forecaster import Forecaster
 from nbad.simulator import simulate_night
 from nbad.training.evaluate import NO_RATING, PRIOR, RESULTS
+from nbad.training.fit import START
 from nbad.training.readers import read_games
 from nbad.training.recorded import RecordedGame
 
@@ -79,6 +80,10 @@ def test_ones_own_model_goes_on_from_the_bundled_ratings_and_is_not_worse(
     strengths = np.array([[before[team].points, after[team].points] for team in before])
     assert np.corrcoef(strengths.T)[0, 1] > 0.2
     assert not np.allclose(strengths[:, 0], strengths[:, 1], atol=0.5)
+    # Of so few games the curves stay near what nine seasons gave.
+    prior = json.loads((trained / "model.json").read_text())["prior"]
+    assert np.allclose(prior["spread"], START.spread, rtol=0.05)
+    assert np.allclose(prior["expected"], START.expected, atol=0.03)
     data = tmp_path / "data"
     shutil.copytree(recorded, data)
     write_night(data, 3)

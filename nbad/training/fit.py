@@ -30,6 +30,9 @@ Mask = NDArray[np.bool_]
 # 2015-16 to 2023-24 say (below), and those count as this many games: a few games cannot lead far
 # astray, and thousands are hardly held back.
 _NEWS, _START_GAMES, _SPREAD = 3.0, 300.0, 0.4
+# Of fewer games than two seasons the start's values, which nine seasons gave, count as these: a
+# model from one's own games is to be no worse than the bundled one.
+_FEW_GAMES, _START_GAMES_OF_FEW = 2_500, 2_000.0
 START = Prior(
     expected=(0.0, 0.008, 0.01, 0.016, 0.025, 0.043, 0.079, 0.149, 0.27, 0.45, 0.68, 0.82, 0.98),
     lost=(0.0, 0.013, 0.022, 0.029, 0.038, 0.056, 0.08, 0.112, 0.16, 0.225, 0.305, 0.38, 0.5),
@@ -80,7 +83,7 @@ def _fit_mean(rows: Rows, prior: Prior, games: int) -> Prior:
     # With nothing left the score is the margin: every curve begins at 0.
     start = np.concatenate([prior.expected[1:], prior.lost[1:], prior.bend[1:], prior.ball[1:]])
     squared = (design * weight[:, None]).T @ design
-    held = squared * (_START_GAMES / max(games, 1))
+    held = squared * _start_share(games)
     left = rows.regulation - lead
     found = np.linalg.solve(squared + held, (design * weight[:, None]).T @ left + held @ start)
     to_come, lost, bend, shot = ((0.0, *curve.tolist()) for curve in found.reshape(4, -1))
@@ -100,7 +103,10 @@ def _fit_spread(rows: Rows, prior: Prior, games: int) -> Prior:
     lifted = np.log(level(matrix))
     weight = rows.weight / rows.weight.sum()
     start = np.append(np.log(START.spread), START.level)
-    pull = _START_GAMES / max(games, 1) / _NEWS / 100
+    # As if so many games had shown the start's values: each weighs what the games here do, which is
+    # its curve's share of them.
+    shares = 2 * np.append((hats * weight[:, None]).sum(0), weight @ lifted**2)
+    pull = shares * _start_share(games)
 
     def cost(values: Matrix) -> tuple[float, Matrix]:
         spread = hats @ np.exp(values[:-1]) * np.exp(lifted * values[-1])
@@ -110,11 +116,16 @@ def _fit_spread(rows: Rows, prior: Prior, games: int) -> Prior:
         by_knot = (hats * (slope * np.exp(lifted * values[-1]))[:, None]).sum(0)
         gradient = np.append(by_knot * np.exp(values[:-1]), float(slope * spread @ lifted))
         moved = values - start
-        return loss + 0.5 * pull * float(moved @ moved), gradient + pull * moved
+        return loss + 0.5 * float(moved @ (pull * moved)), gradient + pull * moved
 
     found = minimize(cost, np.append(np.log(prior.spread), prior.level), jac=True,
                      method="L-BFGS-B", options={"maxiter": 200}).x  # fmt: skip
     return replace(prior, spread=tuple(np.exp(found[:-1]).tolist()), level=float(found[-1]))
+
+
+def _start_share(games: int) -> float:
+    """How many times as much as the games the start's values count."""
+    return (_START_GAMES_OF_FEW if games < _FEW_GAMES else _START_GAMES) / max(games, 1)
 
 
 def _fit_overtime(rows: Rows, prior: Prior) -> Prior:
