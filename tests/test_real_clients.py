@@ -28,6 +28,7 @@ GAMES, SEED = 4, 6
 OPTIONS = ["--games", str(GAMES), "--seed", str(SEED), "--speed", "900"]
 # Dropped after so many messages, each time.
 STAY = 4
+DEFLATE = "permessage-deflate"
 
 
 pytestmark = pytest.mark.slow
@@ -65,6 +66,7 @@ def in_python(url: str) -> dict[str, int]:
     since, seq, told = "", None, Counter[str]()
     while view(games) != finals:
         with connect(url + since, max_size=None) as stream:
+            told["deflated"] += [one.name for one in stream.protocol.extensions] == [DEFLATE]
             for _ in range(STAY):
                 message = json.loads(stream.recv(timeout=30))
                 found = message.get("games", message.get("messages"))
@@ -79,8 +81,10 @@ def in_python(url: str) -> dict[str, int]:
     return told
 
 
-def judge(told: Mapping[str, int]) -> None:
+def judge(told: Mapping[str, int], *, deflates: bool = True) -> None:
     assert told["gaps"] == 0
+    if deflates:
+        assert told["deflated"] >= told["drops"]
     assert told["snapshots"] == 1
     assert told["drops"] > 10
 
@@ -117,7 +121,7 @@ def test_ours_on_either_loop(tmp_path: Path, backend: str) -> None:
 # For node and browsers alike: come again after each drop until all scores are final.
 FOLLOW = """
 function follow(url, stay, finals) {
-  const games = {}; let since = "", seq = null, drops = 0, gaps = 0, snapshots = 0;
+  const games = {}; let since = "", seq = null, drops = 0, gaps = 0, snapshots = 0, deflated = 0;
   function view() {
     const ended = Object.values(games).filter((game) => game.status === "final");
     ended.sort((a, b) => (a.game_id < b.game_id ? -1 : 1));
@@ -126,6 +130,7 @@ function follow(url, stay, finals) {
   return new Promise((done) => (function come() {
     const ws = new WebSocket(url + since, ["nbad.v1"]);
     let left = stay;
+    ws.onopen = () => { deflated += ws.extensions.startsWith("permessage-deflate"); };
     ws.onmessage = ({ data }) => {
       if (left-- <= 0) return;
       const message = JSON.parse(data);
@@ -136,7 +141,10 @@ function follow(url, stay, finals) {
         seq = message.seq;
         since = `?since=${message.epoch}.${seq}`;
         for (const game of found) games[game.game_id] = game;
-        if (view() === finals) { left = 0; ws.onclose = null; done({ drops, gaps, snapshots }); }
+        if (view() === finals) {
+          left = 0; ws.onclose = null;
+          done({ drops, gaps, snapshots, deflated });
+        }
       }
       if (left === 0) ws.close();
     };
@@ -180,7 +188,8 @@ def in_node(command: list[str], sockets: str, script: str) -> Any:
 @pytest.mark.parametrize("sockets", ["WebSocket", "require('ws')"])
 def test_node(tmp_path: Path, sockets: str) -> None:
     run = partial(in_node, node_with(sockets), sockets)
-    judge(through_a_night(tmp_path, partial(in_javascript, run)))
+    told = through_a_night(tmp_path, partial(in_javascript, run))
+    judge(told, deflates=sockets != "WebSocket")  # node's own does not offer it in every version
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
