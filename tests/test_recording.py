@@ -24,7 +24,8 @@ from nbad.channels import open_bounded, open_latest, open_latest_value
 from nbad.feed.client import Arrival
 from nbad.feed.poll_plan import TrackedGame
 from nbad.model.forecaster import Forecaster
-from nbad.recording.format import Recording, Writer, night_of
+from nbad.recording.format import Recording, Writer
+from nbad.recording.nights import night_of
 from nbad.recording.recorder import Recorder
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed, Poll

@@ -76,7 +76,7 @@ def run_in_box(installed: Path, script: str) -> dict[str, str]:
         shutil.copytree(SCRIPTS, folder, dirs_exist_ok=True)
         box = subprocess.run(
             [str(BOX), f"{folder}/{script}"],
-            env=os.environ | {"BOX_OUT": str(installed)},
+            env=os.environ | {"BOX_OUT": str(installed), "BOX_TIMEOUT": "160"},
             capture_output=True,
             text=True,
             check=False,

@@ -20,7 +20,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,12 @@ import orjson
 from cachetools import LRUCache
 
 from nbad.feed.client import Arrival, http_date_s
+from nbad.recording.nights import night_of
 
 _GZIP = 31  # zlib's window bits for gzip
 _LEVEL = 1  # beside a pipeline: a fifth of the time of the usual level
 _READ = 1 << 20
 _MEMBERS_KEPT = 8
-# A night ends at 17:00 UTC: noon in New York, when no game is on anywhere.
-_NIGHT_ENDS = timedelta(hours=17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +109,6 @@ def _append(file: Path, arrivals: list[Arrival]) -> None:
 def _index_entry(head: Mapping[str, Any], start: int) -> list[Any]:
     modified = http_date_s(head["headers"].get("last-modified"))
     return [head["received_at"], head["url"], head["status"], modified, start, head["size"]]
-
-
-def night_of(moment: float) -> str:
-    """The night that a moment (s since the epoch) belongs to, by its evening's date in the US."""
-    return f"{datetime.fromtimestamp(moment, UTC) - _NIGHT_ENDS:%Y-%m-%d}"
 
 
 class Recording:

@@ -11,14 +11,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from nbad.domain import Game
-from nbad.recording.format import night_of
 from nbad.stream import wire
 
 FILE = "nights.sqlite"
@@ -32,6 +31,9 @@ _MOST_OF_A_NIGHT = 64
 # A game of four overtimes takes a fifth of it. The file is ours, but may be anybody's copy.
 _MOST_BYTES = 4 << 20
 _LOCKED_S = 2.0
+
+# A night ends at 17:00 UTC: noon in New York, when no game is on anywhere.
+_NIGHT_ENDS = timedelta(hours=17)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS games (
@@ -73,6 +75,11 @@ class WholeGame:
     kept: KeptGame
     game: bytes
     plays: bytes
+
+
+def night_of(moment: float) -> str:
+    """The night that a moment (s since the epoch) belongs to, by its evening's date in the US."""
+    return f"{datetime.fromtimestamp(moment, UTC) - _NIGHT_ENDS:%Y-%m-%d}"
 
 
 def whole_game(game: Game) -> WholeGame:

@@ -21,7 +21,6 @@ from starlette.responses import Response
 from nbad.observe.seldom import Seldom
 from nbad.recording import nights
 from nbad.settings.current import Settings
-from nbad.training.verdict import judge
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -108,6 +107,8 @@ def summarise(games: list[nights.KeptGame]) -> dict[str, Any]:
 
 def verdict(games: list[nights.KeptGame]) -> dict[str, Any]:
     """What was said of ``games`` against how they ended."""
+    from nbad.training.verdict import judge  # with numpy, which a relay starts sooner without
+
     return judge((game.home_score - game.away_score, game.said) for game in games)
 
 

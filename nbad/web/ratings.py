@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbad.feed.names import team_of
-from nbad.pattern.rating import Ratings
+if TYPE_CHECKING:
+    from nbad.pattern.rating import Ratings
 
 
 def ratings_table(ratings: Ratings, model: str, learnt: int) -> dict[str, Any]:
@@ -14,6 +14,8 @@ def ratings_table(ratings: Ratings, model: str, learnt: int) -> dict[str, Any]:
     ``learnt`` is how many results the ratings know beyond those in the model ``model``. Points are
     of margin against an average team on neutral ground; ``sd`` is their standard deviation.
     """
+    from nbad.feed.names import team_of  # some 50 ms, which a relay starts sooner without
+
     season = ratings.season
     rows = []
     for rank, rated in enumerate(ratings.table(), 1):

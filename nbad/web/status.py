@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -13,8 +14,10 @@ from nbad.observe.freshness import waits_s
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
-from nbad.pattern.tracker import RatingsTracker
 from nbad.stream.hub import Hub
+
+if TYPE_CHECKING:
+    from nbad.pattern.tracker import RatingsTracker
 
 # A tick passes at least every 10 s, asleep or not (the poller's beat).
 _STUCK_S = 30.0
