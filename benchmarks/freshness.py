@@ -16,7 +16,7 @@ plays, then a second's sleep. Its new connection for each request costs it nothi
 
 The floor is what nobody behind this cache can beat: from the change to the first moment at which
 the copy of either document that shows it is there, and half a round trip, as if a request had
-come to the edge at just that moment.
+come to the edge at just that moment. docs/performance-freshness.md works out what it is.
 
 The changes of the first minute, in which the caches are learnt, are not counted.
 """

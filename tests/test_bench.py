@@ -11,6 +11,7 @@ import orjson
 import pytest
 from daemon_kit import serving
 
+from nbad.bench.freshness import judged, table
 from nbad.bench.runner import figures, percentile
 from nbad.bench.scenario import slate
 
@@ -68,3 +69,18 @@ def test_wrong_arguments_are_told(options: list[str]) -> None:
     done = subprocess.run([*_BENCH, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 64
     assert "expected" in done.stderr
+
+
+def test_freshness_is_held_against_the_loop() -> None:
+    def run(max_age: float, ours: float, loops: float) -> dict[str, object]:
+        shares = ("mean", "p50", "p90", "p99")
+        who = {"nbad": ours, "loop": loops, "floor": 10.0}
+        return {"max_age": max_age} | {name: dict.fromkeys(shares, ms) for name, ms in who.items()}
+
+    result = judged([run(0, 350.0, 534.0), run(3, 1300.0, 1729.0)])
+    assert [row["pass"] for row in result["nbad"].values()] == [True, False]
+    lines = table(result)
+    assert lines[2].split()[-2:] == ["374", "PASS"]
+    assert lines[3].split()[-2:] == ["1210", "FAIL"]
+    with pytest.raises(ValueError, match="expected figures"):
+        judged(None)

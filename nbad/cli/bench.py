@@ -47,6 +47,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--live", action="store_true",
         help="in place of slates: the configured feed, whatever is on there, a tick of it per poll",
     )  # fmt: skip
+    parser.add_argument(
+        "--freshness", type=float, default=60.0, metavar="SECONDS",
+        help="then measure for so long how soon a new score is told, beside a plain loop; 0: not",
+    )  # fmt: skip
     add_config(parser)
     parser.add_argument("--alone", action="store_true", help="without the baselines")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
@@ -82,14 +86,16 @@ def run(args: argparse.Namespace) -> int:
             results = trio.run(measure_feed, find(args.config), args.polls)
         else:
             results = trio.run(partial(measure_all, slates, args, rivals(alone=args.alone)))
+            if args.plot:
+                draw(results, args.plot)
+            if args.freshness > 0 and not args.alone:
+                results += measure_freshness(args.freshness)
     except* ContestError as group:
         problems += [str(error) for error in leaves(group)]
     if problems:
         return end("bench", FAILED, "; ".join(problems))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
-    if args.plot:
-        draw(results, args.plot)
     kept = all(row["pass"] for result in results for row in result["nbad"].values())
     return OK if kept else end("bench", FAILED, "a stage is over its budget: see FAIL above")
 
@@ -101,6 +107,22 @@ async def measure_feed(config: Path | None, polls: int) -> list[dict[str, Any]]:
     costs = await measure_live(config, polls)
     result = judged({"title": f"the live feed, {len(costs)} ticks"}, costs)
     sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+    return [result]
+
+
+def measure_freshness(seconds: float) -> list[dict[str, Any]]:
+    """Measure how soon a score is told, where the script for it is there, and print."""
+    from nbad.bench import freshness
+    from nbad.bench.runner import ContestError
+
+    if not freshness.SCRIPT.is_file():
+        sys.stdout.write(f"without freshness (not here: {freshness.SCRIPT})\n")
+        return []
+    try:
+        result = freshness.measure(seconds)
+    except (OSError, ValueError, KeyError) as error:
+        raise ContestError(f"freshness: {error}") from None
+    sys.stdout.write("".join(f"{line}\n" for line in freshness.table(result)))
     return [result]
 
 
