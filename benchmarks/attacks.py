@@ -402,7 +402,8 @@ def serving(speed: float = 20.0) -> Any:
 @contextlib.contextmanager
 def folder_for(name: str) -> Any:
     """A folder; where a disk is to be full, on one of its own of 4 MB."""
-    with tempfile.TemporaryDirectory() as made:
+    # A daemon that is killed may write its last while this is deleted.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
         small = FAULTS.get(name) is fill
         if small:
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", made], check=True)

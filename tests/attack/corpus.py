@@ -99,6 +99,6 @@ def mutated(random: random_module.Random) -> bytes:
     """One of them, spoilt in a few places."""
     data = bytearray(random.choice(HOSTILE)[:2000])
     for _ in range(random.randint(1, 8)):
-        at = random.randrange(len(data))
+        at = random.randrange(len(data) + 1)  # nothing may be left of it
         data[at : at + random.choice((0, 0, 1, 3))] = random.randbytes(random.choice((0, 1, 1, 4)))
     return bytes(data)
