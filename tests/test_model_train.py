@@ -16,7 +16,6 @@ from nbad.cli.evaluate import COLUMNS
 from nbad.model.forecaster import Forecaster
 from nbad.simulator import simulate_night
 from nbad.training.evaluate import NO_RATING, PRIOR, RESULTS
-from nbad.training.fit import START
 from nbad.training.readers import read_games
 from nbad.training.recorded import RecordedGame
 
@@ -68,10 +67,8 @@ def test_the_same_games_make_the_same_model(
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_ones_own_model_goes_on_from_the_bundled_ratings_and_is_not_worse(
-    recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Made in the middle of a season from one's own games, judged on the night after them."""
+def test_ones_own_model_goes_on_from_the_bundled_ratings(trained: Path) -> None:
+    """Made in the middle of a season from one's own games."""
     bundled, own = Forecaster.load().ratings, Forecaster.load(trained).ratings
     before = {team.team_id: team for team in bundled.table()}
     after = {team.team_id: team for team in own.table()}
@@ -80,21 +77,6 @@ def test_ones_own_model_goes_on_from_the_bundled_ratings_and_is_not_worse(
     strengths = np.array([[before[team].points, after[team].points] for team in before])
     assert np.corrcoef(strengths.T)[0, 1] > 0.2
     assert not np.allclose(strengths[:, 0], strengths[:, 1], atol=0.5)
-    # Of so few games the curves stay near what nine seasons gave.
-    prior = json.loads((trained / "model.json").read_text())["prior"]
-    assert np.allclose(prior["spread"], START.spread, rtol=0.05)
-    assert np.allclose(prior["expected"], START.expected, atol=0.03)
-    data = tmp_path / "data"
-    shutil.copytree(recorded, data)
-    write_night(data, 3)
-    losses = []
-    for model in ([], ["--model", str(trained)]):
-        arguments = ["evaluate", "--data", str(data), "--from", "0022500046", "--json"]
-        assert main([*arguments, *model]) == 0
-        figures = json.loads(capsys.readouterr().out)
-        assert figures["how"] == "15 games that the model has not seen"
-        losses.append(figures["scores"]["model"]["all"]["log_loss"])
-    assert losses[1] < losses[0] + 0.004
 
 
 def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:
