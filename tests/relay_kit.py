@@ -154,7 +154,7 @@ class Follower:
         self.close()
         since = f"?since={self.view.since}" if self.view.since else ""
         url = f"ws://{host}:{port}/v1/stream{since}"
-        self.stream = self._open.enter_context(connect(url, max_size=None))
+        self.stream = self._open.enter_context(connect(url, max_size=None, max_queue=None))
 
     def close(self) -> None:
         self._open.close()

@@ -103,6 +103,11 @@ class Relaying(RuleBasedStateMachine):
         for changed in night:
             self.tick(self.daemon, changed, gone)
 
+    @rule(gone=st.integers(0, 3))
+    def leave(self, gone: int) -> None:
+        """No batch tells of it."""
+        self.tick(self.daemon, {}, gone)
+
     @rule()
     def take_over(self) -> None:
         """Another daemon, which saw the same night, gets the lease."""
