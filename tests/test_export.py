@@ -69,3 +69,36 @@ def test_the_example_reads_the_parquet(kept: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "Brier by quarter" in ran.stdout
     assert "held" in ran.stdout
+
+
+def test_a_report_is_one_page_with_the_nights_troubles(
+    kept: Path, tmp_path: Path, capsys: Any
+) -> None:
+    log, out = tmp_path / "nbad.log", tmp_path / "night.html"
+    at = "2026-01-20T01:00:00.000000Z"
+    events = [
+        {"timestamp": at, "level": "info", "event": "stage", "stage": "emit", "games": 2,
+         "tick": 1, "elapsed_ms": 7.5},
+        {"timestamp": at, "level": "warning", "event": "feed_error", "repeated": 40},
+        {"timestamp": "2026-02-20T01:00:00.000000Z", "level": "error", "event": "record_failed"},
+    ]  # fmt: skip
+    log.write_text("".join(json.dumps(event) + "\n" for event in events) + "no JSON\n")
+    told = ["report", "2026-01-19", "--from", str(kept), "--log", str(log), "--out", str(out)]
+    assert main(told) == 0
+    page = out.read_text()
+    assert "<h2>DAL 90 @ CHI 100 " in page
+    assert "<td>emit</td><td>1</td><td>7.5</td>" in page
+    assert f"<td>feed_error</td><td>41</td><td>{at}</td><td>{at}</td>" in page
+    assert "record_failed" not in page  # of another night
+    assert "Was it right?" in page
+    assert page.count("<svg ") == 3
+    assert "http" not in page
+    assert main(["report", "2026-01-18", "--from", str(kept)]) == 64
+    assert "expected a night" in capsys.readouterr().err
+    assert main(["report", "2026-01-19", "--from", str(kept)]) == 0
+    assert capsys.readouterr().out.startswith("<!doctype html>")
+    told[-1] = "/nowhere/night.html"
+    assert main(told) == 1
+    assert capsys.readouterr().err == (
+        "nbad report: /nowhere/night.html: No such file or directory\n"
+    )

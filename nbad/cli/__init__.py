@@ -17,7 +17,7 @@ _EXTRAS = {"matplotlib": "train", "scipy": "train", "tqdm": "train", "rich": "wa
 
 COMMANDS = (
     "demo", "run", "relay", "watch", "check", "ratings", "stats", "bench", "feed", "record",
-    "train", "evaluate", "export", "install-service", "completion",
+    "train", "evaluate", "export", "report", "install-service", "completion",
 )  # fmt: skip
 """Each is a module of this package (a dash an underscore); in the order of ``--help``."""
 
