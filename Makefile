@@ -14,24 +14,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup install dev demo demo-relay bench test quick laws coverage lint types libgomp lock clean
+.PHONY: setup install dev demo demo-relay bench test quick laws coverage analysis lint types \
+  libgomp lock clean
 
 setup: $(VENV)/.run
 
 # The units name this checkout. A configuration that is there stays as it is.
-UNITS := $(DESTDIR)/etc/systemd/system
 install: setup
-	@case '$(CURDIR)/' in /home/*|/root/*|/tmp/*|/var/tmp/*) echo 'make install: the service sees \
-	neither /home, /root nor /tmp: move this checkout, to /opt/nbad say' >&2; exit 1;; esac
-	install -d $(UNITS) $(DESTDIR)/etc/nbad
-	for unit in nbad.service nbad.socket nbad-http.socket nbad-relay@.service; do \
-	  sed 's#/opt/nbad#$(CURDIR)#g' systemd/$$unit >$(UNITS)/$$unit || exit; done
-	if [ "$$(systemctl --version | awk 'NR == 1 { print int($$2) }')" -ge 253 ]; then \
-	  install -Dm644 systemd/nbad.service.d-notify-reload.conf \
-	    $(UNITS)/nbad.service.d/notify-reload.conf; fi
-	[ -e $(DESTDIR)/etc/nbad/nbad.toml ] || install -m644 nbad.toml $(DESTDIR)/etc/nbad/nbad.toml
-	$(if $(DESTDIR),,systemctl daemon-reload)
-	@echo 'now: systemctl enable --now nbad.socket nbad-http.socket nbad'
+	$(BIN)/nbad install-service --root '$(DESTDIR)/'
 
 dev: $(VENV)/.dev
 
@@ -61,6 +51,10 @@ laws: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' -q \
 	  --cov nbad --cov-branch --cov-report term:skip-covered
+
+# What reads an export: with it the tests of examples/read_export.py run too.
+analysis: $(VENV)/.dev requirements/analysis.txt
+	$(INSTALL) -r requirements/analysis.txt
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -104,10 +98,17 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
+# What nba_api asks for and the daemon never imports: half of the container's size.
+UNUSED := $(addprefix --no-emit-package ,pandas python-dateutil six tzdata requests urllib3 \
+  charset-normalizer)
+
 # Needs uv, of which nothing else here has need.
 lock:
-	$(LOCK) --group build -o requirements/run.txt pyproject.toml
+	$(LOCK) --extra all --group build -o requirements/run.txt pyproject.toml
+	$(LOCK) --extra publish --group build $(UNUSED) -c requirements/run.txt \
+	  -o requirements/container.txt pyproject.toml
 	$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) --group analysis -c requirements/run.txt -o requirements/analysis.txt
 	$(LOCK) --group bench -c requirements/run.txt -o requirements/bench.txt
 	$(LOCK) --group pip -o requirements/pip.txt
 	$(LOCK) --no-deps --group libgomp -o requirements/libgomp.txt

@@ -19,6 +19,7 @@ from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
+from nbad.observe.summary import StageSummary
 from nbad.observe.timing import Tick
 from nbad.publish.publisher import Publisher
 from nbad.recording.keeper import NightKeeper
@@ -139,6 +140,7 @@ def _on_tick_served(
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
     feed: FeedState | None = None
+    summary = StageSummary()
 
     def served(tick: Tick) -> None:
         nonlocal ready, feed
@@ -147,6 +149,7 @@ def _on_tick_served(
         live.metrics.published(
             publisher.entries, publisher.backlog.lost, publisher.failures, leading=publisher.leading
         )
+        summary.served(tick, now)
         publisher.note_tick(tick)
         keeper.wake()
         nights.note(live.hub.journal)

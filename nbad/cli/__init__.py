@@ -9,13 +9,17 @@ from importlib import import_module
 
 from nbad import __version__
 from nbad.cli._parser import Help, Parser
-from nbad.exit_codes import OK
+from nbad.exit_codes import OK, UNAVAILABLE, end
+
+# What an installation without extras lacks, and the extra that brings it.
+_EXTRAS = {"matplotlib": "train", "scipy": "train", "tqdm": "train", "rich": "watch",
+           "coredis": "publish", "pyarrow": "export"}  # fmt: skip
 
 COMMANDS = (
     "demo", "run", "relay", "watch", "check", "ratings", "stats", "bench", "feed", "record",
-    "train", "evaluate", "completion",
+    "train", "evaluate", "export", "report", "install-service", "completion",
 )  # fmt: skip
-"""Each is a module of this package; in the order of ``--help``."""
+"""Each is a module of this package (a dash an underscore); in the order of ``--help``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only what is asked for is imported: a relay starts in half the time without the rest.
     alone = arguments[:1] != ["completion"] and set(arguments[:1]) & set(COMMANDS)
     for name in alone or COMMANDS:
-        import_module(f"nbad.cli.{name}").add_parser(subparsers)
+        import_module(f"nbad.cli.{name.replace('-', '_')}").add_parser(subparsers)
     version = subparsers.add_parser("version", help="the version", description="The version.")
     version.set_defaults(run=_version)
     for command in subparsers.choices.values():
@@ -37,7 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, unknown = parser.parse_known_args(arguments)
     if unknown:  # told by the command, whose --help knows what there is
         subparsers.choices[args.command].unknown(unknown)
-    code: int = args.run(args)
+    try:
+        code: int = args.run(args)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        problem = f"{error.name} is not installed; pip install 'nbad[{extra}]'"
+        return end(args.command, UNAVAILABLE, problem)
     return code
 
 

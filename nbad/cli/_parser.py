@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nbad.exit_codes import USAGE
 
@@ -24,7 +24,11 @@ class Help(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with the contract's exit code, on one line."""
+    """Ends with the contract's exit code, on one line. Takes no abbreviations: one that is right
+    today names two options tomorrow."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         found = re.match(r"argument COMMAND: invalid choice: '?([^' ]+)'?", message)

@@ -6,7 +6,15 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from nbad import __version__
 from nbad.domain import FeedState
@@ -44,7 +52,10 @@ class Metrics:
     """Fed by the log's events, by served ticks and by reloads; :meth:`text` is the exposition."""
 
     def __init__(self) -> None:
+        # When each series was first counted is of no use here, and doubles what is scraped.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)  # process_*: memory, CPU, descriptors, start
         self._stage = Histogram(
             "nbad_stage_seconds",
             "What a stage took for a tick in which it had work; total: first request to emission",

@@ -88,16 +88,17 @@ def record(
         tick.timing_ms[name] = round(elapsed_ms, 3)
     if source:
         tick.channels[name] = Channel(depth, source.waited_s, source.superseded)
-    tick.log.info(
-        "stage",
-        stage=name,
-        tick=tick.number,
-        games=games,
-        elapsed_ms=round(elapsed_ms, 3),
-        waited_ms=round(source.waited_s * 1e3, 3) if source else 0.0,
-        depth=depth,
-        superseded=source.superseded if source else 0,
-    )
+    if tick.runtime.config.log.stages == "every":
+        tick.log.info(
+            "stage",
+            stage=name,
+            tick=tick.number,
+            games=games,
+            elapsed_ms=round(elapsed_ms, 3),
+            waited_ms=round(source.waited_s * 1e3, 3) if source else 0.0,
+            depth=depth,
+            superseded=source.superseded if source else 0,
+        )
     check_budget(name, tick, elapsed_ms)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from nbad.model.forecaster import Forecaster, ModelError
@@ -23,6 +24,8 @@ def judge(config: Config, where: str) -> Runtime:
     problems: list[str] = []
     access = load_access(config.server, problems)
     load_password(config.publish, problems)
+    if config.publish.url and find_spec("coredis") is None:
+        problems.append("publish.url: expected coredis beside it: pip install 'nbad[publish]'")
     problems = [f"{where}: {problem}" for problem in problems]
     try:
         forecaster = load_model(config, where)

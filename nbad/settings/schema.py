@@ -213,6 +213,9 @@ class Log(Section):
         "json", description="json: JSON lines; console: for people"
     )
     file: Path | None = Field(None, description="empty: standard output")
+    stages: Literal["every", "summary"] = Field(
+        "every", description="every: a line for each stage and tick; summary: one a minute for all"
+    )
 
 
 class Record(Section):

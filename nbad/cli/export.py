@@ -1,0 +1,66 @@
+"""``nbad export``: what was kept, as CSV or Parquet."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from itertools import islice
+from pathlib import Path
+
+from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
+
+# Rows in memory at once.
+_LOT = 20_000
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``export``."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write what was kept as CSV or Parquet tables",
+        description="Writes games, plays (with the forecast after each), forecasts (every 30 s),"
+        " features (every 30 s, of recorded payloads) and timings (of a log), a file each.",
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="[record] path, or a folder of `nbad record`"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="a log of nbad, for the timings")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes: 0 written, 64 nothing to export, 69 Parquet without pyarrow, 1 it failed."""
+    from nbad.recording.nights import NightsError
+    from nbad.training.export import tables, writing
+
+    if args.format == "parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            return end("export", UNAVAILABLE,
+                       "pyarrow is not installed; pip install 'nbad[export]'")  # fmt: skip
+    written = 0
+    with contextlib.ExitStack() as opened:
+        try:
+            log = opened.enter_context(args.log.open("rb")) if args.log else None
+            args.out.mkdir(parents=True, exist_ok=True)
+            for name, rows in tables(args.folder, log):
+                count = 0
+                remaining = iter(rows)
+                with writing(args.out, name, args.format) as write:
+                    while lot := list(islice(remaining, _LOT)):
+                        write(lot)
+                        count += len(lot)
+                sys.stdout.write(f"{args.out / f'{name}.{args.format}'}: {count} rows\n")
+                written += 1
+        except OSError as error:
+            return end("export", FAILED, f"{error.filename}: {error.strerror}")
+        except (ValueError, NightsError) as error:
+            return end("export", FAILED, str(error))
+    if not written:
+        return end("export", USAGE, f"{args.folder}: expected past nights (nights.sqlite) or a"
+                   " recording (*.rec), was neither, and no --log")  # fmt: skip
+    return OK
