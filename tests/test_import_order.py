@@ -10,7 +10,7 @@ from nbad.cli import COMMANDS
 
 def test_the_commands_import_nothing_that_starts_a_thread() -> None:
     """A signal goes to any thread that has not blocked it, and there it ends the process."""
-    commands = ", ".join(f"nbad.cli.{name}" for name in COMMANDS)
+    commands = ", ".join(f"nbad.cli.{name.replace('-', '_')}" for name in COMMANDS)
     assert brought_by(commands, "numpy", "lightgbm") == set()
 
 

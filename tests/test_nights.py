@@ -201,6 +201,8 @@ async def test_the_keeper_keeps_each_end_and_its_correction(
         keeper.note(journal)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
+    async with keeper.thread:  # the clock jumped over what it still waited
+        pass
     assert len(nights.games(tmp_path)) == 2
 
 
