@@ -1,4 +1,4 @@
-"""Behind nginx with TLS, as examples/nginx.conf has it: the page, the stream, the events."""
+"""Behind nginx with TLS, as examples/nginx-tls.conf has it: the page, the stream, the events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from process_kit import start
 from nbad.client import Batch, Dropped, Snapshot, connect
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-EXAMPLE = Path(__file__).parent.parent / "examples/nginx.conf"
+EXAMPLE = Path(__file__).parent.parent / "examples/nginx-tls.conf"
 
 pytestmark = [pytest.mark.skipif(NGINX is None, reason="needs nginx"), pytest.mark.slow]
 
