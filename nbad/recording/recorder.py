@@ -105,13 +105,14 @@ class Recorder:
         record = self._settings.current.config.record
         if record.path is None:
             return
-        if trio.current_time() >= self._sweep_at:
+        sweep = trio.current_time() >= self._sweep_at
+        if sweep:
             self._sweep_at = trio.current_time() + _SWEEP_S
-            await self._sweep(record, record.path)  # before: it may make the room
         try:
             await trio.to_thread.run_sync(
-                self._in_thread, record.path, part, abandon_on_cancel=True, limiter=self._thread
-            )
+                self._in_thread, record, record.path, part, sweep,
+                abandon_on_cancel=True, limiter=self._thread,
+            )  # fmt: skip
         except Exception as error:
             # Of any kind: no payload is worth the pipeline. Told once per trouble: a full disk
             # would otherwise fill the log as well.
@@ -125,20 +126,20 @@ class Recorder:
             log.error("record_lost", payloads=self._lost)
             self._lost = 0
 
-    async def _sweep(self, record: Record, folder: Path) -> None:
-        """Delete what is old or too much; where that fails, payloads are still written."""
-        try:
-            deleted = await trio.to_thread.run_sync(
-                delete_old, folder, record.keep_days, record.max_gb,
-                abandon_on_cancel=True, limiter=self._thread,
-            )  # fmt: skip
-        except Exception as error:
-            log.exception("record_failed", path=str(folder), error=str(error))
-            return
-        for each in deleted:
-            log.info("record_deleted", file=str(each.file), bytes=each.size, reason=each.reason)
-
-    def _in_thread(self, folder: Path, part: list[Arrival]) -> None:
+    def _in_thread(self, record: Record, folder: Path, part: list[Arrival], sweep: bool) -> None:
+        if sweep:  # before: it may make the room
+            _delete_old(record, folder)
         if self._writer is None or self._writer.folder != folder:
             self._writer = Writer(folder)
         self._writer.write(part)
+
+
+def _delete_old(record: Record, folder: Path) -> None:
+    """Delete what is old or too much; where that fails, payloads are still written."""
+    try:
+        deleted = delete_old(folder, record.keep_days, record.max_gb)
+    except Exception as error:
+        log.exception("record_failed", path=str(folder), error=str(error))
+        return
+    for each in deleted:
+        log.info("record_deleted", file=str(each.file), bytes=each.size, reason=each.reason)
