@@ -195,7 +195,7 @@ def test_specifications_are_read() -> None:
         ("stall:", "expected a probability from 0 to 1, was ''"),
         ("stall:nan", "expected a probability from 0 to 1, was 'nan'"),
         ("stall:1.5", "expected a probability from 0 to 1, was '1.5'"),
-        ("stall@12", "expected a game id of ten digits, was '12'"),
+        ("stall@12", "expected a game id of ten digits or odds, was '12'"),
         ("stall@@", "expected KIND"),
     ],
 )

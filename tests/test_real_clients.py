@@ -115,7 +115,8 @@ async def with_ours(url: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_ours_on_either_loop(tmp_path: Path, backend: str) -> None:
-    judge(through_a_night(tmp_path, lambda url: anyio.run(with_ours, url, backend=backend)))
+    night = through_a_night(tmp_path, lambda url: anyio.run(with_ours, url, backend=backend))
+    judge(night, deflates=False)  # of ours tests/test_stream_deflate.py holds that
 
 
 # For node and browsers alike: come again after each drop until all scores are final.

@@ -79,7 +79,10 @@ def test_a_client_that_is_moved_and_killed_around_misses_nothing(tmp_path: Path)
 
         shown = until(lambda: plays(relay), "the relay knows no plays")
         assert plays(daemon)[: len(shown)] == shown
-        until(lambda: len(plays(relay)) > len(shown), "the relay is told no more plays")
+        until(
+            lambda: len(plays(relay)) > len(shown) or plays(relay) == plays(daemon),
+            "the relay is told no more plays",
+        )
         assert b"nbad_relay_gaps_total 0.0" in relay.get("/metrics")[1]
         near.close()
         client.close()

@@ -53,7 +53,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in packages.glob("*.pth"):
         path.unlink()
     (packages / "nbad.pth").write_text("/opt/nbad\n")
-    for folder in ("nbad", "systemd"):
+    for folder in ("nbad", "systemd", "monitoring"):
         shutil.copytree(ROOT / folder, opt / "nbad" / folder)
     for file in ("Makefile", "nbad.toml", "pyproject.toml"):
         shutil.copy(ROOT / file, opt / "nbad" / file)

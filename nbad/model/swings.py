@@ -34,7 +34,8 @@ class Swings:
     def of(self, plays: tuple[Play, ...]) -> tuple[Swing, ...]:
         """The swing of each of ``plays``, in their order: a pure function of the plays.
 
-        *Before* is at the play's own clock: time that ran down is not credited to the play.
+        *Before* is at the play's own clock, and knows who starts: neither the time that ran down
+        nor the five that show with a play are credited to it.
         """
         known = len(self._plays)
         if plays[:known] != self._plays:  # corrected: begin anew
@@ -57,7 +58,7 @@ class Swings:
         for play in plays:
             # A play recorded late carries an earlier clock; game time itself never runs back.
             at = max(elapsed_s(play.period, play.clock_s), history.elapsed_s)
-            before = index(history.row(at))
+            before = index(history.row_before_next(at))
             history.fold((play,))
             found.append((play, at, before, index(history.current())))
         matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))

@@ -78,6 +78,15 @@ class GameHistory:
         what was forecast before them stays as it was."""
         self._turn_after, self._turn_to = after, expectation
 
+    def row_before_next(self, at: float) -> Row:
+        """The row at ``at`` game seconds, before the next play, by what is expected after it: who
+        is seen to start with a play is no doing of that play."""
+        if self.folded + 1 != self._turn_after:
+            return self.row(at)
+        turned = self.copy()
+        turned._expectation = self._turn_to
+        return turned.row(at)
+
     def observe(self, entry: BoardEntry) -> GameHistory:
         """The game where ``entry`` puts it: itself where its plays say the same.
 

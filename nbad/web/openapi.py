@@ -127,6 +127,7 @@ _JUDGED: dict[str, Any] = {
         },
     },
 }
+_SINCE = {"type": "string", "pattern": r"^[0-9a-z]+\.[0-9]{1,15}$"}
 _NIGHTS = {
     "type": "object",
     "required": ["nights", "seasons"],
@@ -295,12 +296,12 @@ DOCUMENT: dict[str, Any] = {
                 },
             },
             "parameters": [
-                {"name": name, "in": where, "schema": _TEXT, "description": text}
-                for name, where, text in (
-                    ("games", "query", "ids, with commas between"),
-                    ("teams", "query", "tricodes, with commas between"),
-                    ("since", "query", "EPOCH.SEQ"),
-                    ("Last-Event-ID", "header", "EPOCH.SEQ, as browsers send it by themselves"),
+                {"name": name, "in": where, "schema": schema, "description": text}
+                for name, where, schema, text in (
+                    ("games", "query", _TEXT, "ids, with commas between"),
+                    ("teams", "query", _TEXT, "tricodes, with commas between"),
+                    ("since", "query", _SINCE, "EPOCH.SEQ"),
+                    ("Last-Event-ID", "header", _SINCE, "as browsers send it by themselves"),
                 )
             ],
         },

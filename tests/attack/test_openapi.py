@@ -23,8 +23,8 @@ def test_every_answer_is_one_that_the_document_tells_of(tmp_path: Path) -> None:
         daemon = Daemon(tmp_path, *urls, server=FAST)
         daemon.wait_for("ready")
         document = f"http://127.0.0.1:{daemon.port('http')}/v1/openapi.json"
-        # Requests of the shapes at the edges of the schema, then random ones; in CI more of them.
-        options = ["--phases", "coverage,fuzzing", "--max-examples", "15", "--no-color"]
+        # Random ones; by hand also --phases coverage, of the schema's edges, which takes minutes.
+        options = ["--phases", "fuzzing", "--max-examples", "6", "--no-color"]
         told = subprocess.run(
             [SCHEMATHESIS, "run", document, *options, "--seed", str(time.time_ns() % 2**32)],
             cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False,

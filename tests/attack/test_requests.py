@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -135,20 +136,27 @@ def test_ten_newcomers_pass_a_storm_of_completed_handshakes_of_another_address(
 ) -> None:
     """All of the storm came before them, and most of it is served after them."""
     storm = min(3000, int(Path("/proc/sys/net/core/somaxconn").read_text()) - 100)
-    with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
+    with (
+        serving("--games", "2", "--seed", "2", "--speed", "60") as urls,
+        contextlib.ExitStack() as opened,
+    ):
         daemon = Daemon(tmp_path, *urls)
         daemon.wait_for("ready")
         port = daemon.port("stream")
         daemon.process.send_signal(signal.SIGSTOP)  # all wait in the kernel's queue meanwhile
-        for _ in range(storm):
-            with socket.create_connection(
-                ("127.0.0.1", port), source_address=("127.0.0.2", 0)
-            ) as s:
-                s.sendall(UPGRADE)
-        newcomers = [
-            socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.3", 0))
-            for _ in range(10)
-        ]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, storm + 500), hard))
+        stormers, newcomers = (
+            [
+                opened.enter_context(
+                    socket.create_connection(("127.0.0.1", port), source_address=(host, 0))
+                )
+                for _ in range(count)
+            ]
+            for host, count in (("127.0.0.2", storm), ("127.0.0.3", 10))
+        )
+        for sock in stormers:
+            sock.sendall(UPGRADE)
         for sock in newcomers:
             sock.sendall(UPGRADE)
         daemon.process.send_signal(signal.SIGCONT)
@@ -167,8 +175,6 @@ def test_ten_newcomers_pass_a_storm_of_completed_handshakes_of_another_address(
         last = len(joined) - joined[::-1].index("127.0.0.3")
         # What its rate lets in at once, and its turns while they had theirs.
         assert joined[:last].count("127.0.0.2") <= 300
-        for sock in newcomers:
-            sock.close()
         assert daemon.end() == 0
 
 
