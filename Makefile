@@ -4,6 +4,7 @@
 #   make demo-relay   daemons, relays and a client that kills around it do not disturb (redis-server)
 #   make bench   every stage beside its budget and the baselines
 #   make quick   those of them that take no time     make laws   properties on fresh examples
+#   make soak    the long ones, before a release
 #   make setup   .venv/ with the nbad command                    make lint    make types
 #   make install (as root) the systemd units and a configuration, for this checkout
 #   make lock    resolve the dependencies of pyproject.toml anew
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
-.PHONY: setup install dev demo demo-relay bench test quick laws coverage analysis lint types \
+.PHONY: setup install dev demo demo-relay bench test soak quick laws coverage analysis lint types \
   libgomp lock clean
 
 setup: $(VENV)/.run
@@ -36,12 +37,16 @@ bench: $(VENV)/.run
 	$(BIN)/nbad bench $(BENCH)
 
 # More than two cores have use for: tests of processes wait for most of their time.
-JOBS ?= 3
+JOBS ?= 4
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not soak' $(TESTS)
+
+# The long ones: before a release, and after a change of what they hold.
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m soak $(TESTS)
 
 quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow and not soak' $(TESTS)
 
 # The laws, with other examples each time.
 laws: $(VENV)/.dev
@@ -49,7 +54,7 @@ laws: $(VENV)/.dev
 
 # Branches too, of what runs in the tests' own process.
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow' -q \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow and not soak' -q \
 	  --cov nbad --cov-branch --cov-report term:skip-covered
 
 # What reads an export: with it the tests of examples/read_export.py run too.

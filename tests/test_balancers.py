@@ -50,6 +50,7 @@ def test_it_is_read_without_a_complaint(name: str) -> None:
     assert not re.search("warn|alert", done.stdout + done.stderr, re.I)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_subscriber_is_led_to_the_relay_that_is_there(tmp_path: Path) -> None:
     names = [name for name in PROGRAMS if is_here(name)]

@@ -79,6 +79,7 @@ def test_ones_own_model_goes_on_from_the_bundled_ratings(trained: Path) -> None:
     assert not np.allclose(strengths[:, 0], strengths[:, 1], atol=0.5)
 
 
+@pytest.mark.soak
 def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(trained, changed)
@@ -176,6 +177,7 @@ def test_results_and_lines_of_a_game_touch_what_they_may(recorded: Path, tmp_pat
     assert forecasts("", "0022500041,,-155,220\n") == plain  # absurd
 
 
+@pytest.mark.soak
 def test_seen_games_are_not_forecast_by_what_has_seen_them(
     recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,6 +54,7 @@ def configuration(folder: Path, port: int, stream: int, http: int) -> Path:
     return whole
 
 
+@pytest.mark.soak
 def test_the_page_and_the_stream_through_a_restart(tmp_path: Path) -> None:
     port, stream, http = free_port(), free_port(), free_port()
     config = configuration(tmp_path, port, stream, http)

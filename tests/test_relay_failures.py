@@ -32,6 +32,7 @@ def take_until_new_epoch(client: Follower) -> None:
         client.take()
 
 
+@pytest.mark.soak
 def test_leader_and_broker_are_killed_at_once(tmp_path: Path) -> None:
     redis = Redis(tmp_path)
     client = Follower()
@@ -63,6 +64,7 @@ def test_leader_and_broker_are_killed_at_once(tmp_path: Path) -> None:
         assert check_log(redis.log())[:2] == client.epochs
 
 
+@pytest.mark.soak
 @needs_hosts
 def test_leader_and_broker_lose_each_other_while_both_live(tmp_path: Path) -> None:
     client, near = Follower(), Follower()

@@ -15,6 +15,7 @@ SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent
 FAST = "[server]\nport = 0\n[http]\nport = 0\nmax_requests_per_s = 100000.0\n"
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="schemathesis is not installed: make dev")
 @pytest.mark.slow
 def test_every_answer_is_one_that_the_document_tells_of(tmp_path: Path) -> None:
