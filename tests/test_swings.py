@@ -18,6 +18,7 @@ from test_pattern_laws import history, plays
 
 from nbad.model.forecaster import Forecaster
 from nbad.model.swings import Swings
+from nbad.pattern.rating import Expectation
 from nbad.stream.wire import PLAY_COLUMNS
 
 
@@ -41,6 +42,20 @@ def test_a_basket_never_harms_the_side_that_made_it() -> None:
             baskets += 1
             assert (forecast.home_win - chance) * gained >= 0, play
     assert baskets > 50
+
+
+def test_a_play_with_which_the_fives_show_is_credited_with_itself_alone() -> None:
+    shows = 40
+    turned = history()
+    turned.turn(shows, Expectation(margin=25.0))
+    plain = made().of(plays())
+    swings = Swings(turned, forecaster().forecast).of(plays())
+    assert swings[: shows - 1] == plain[: shows - 1]
+    swing, was = (
+        one[shows - 1].forecast.home_win - one[shows - 1].home_win_before for one in (swings, plain)
+    )
+    assert abs(swing - was) < 0.02
+    assert swings[shows - 1].home_win_before - plain[shows - 1].home_win_before > 0.2
 
 
 def test_the_last_one_is_certain_and_the_clock_never_runs_back() -> None:
