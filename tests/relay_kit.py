@@ -44,6 +44,7 @@ def night(*options: str) -> Iterator[str]:
         f'[feed]\nbase_url = "{base}"\nschedule_url = "{schedule}"\ntimeout_s = 2.0\n'
         "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\nrefresh_interval_s = 0.3\n"
         "max_requests_per_s = 500.0\n"
+        "[odds]\nenabled = false\n"  # a daemon that begins in mid-game has no way to know them
     )
     feed.terminate()
     feed.wait(10)

@@ -242,8 +242,10 @@ async def _from_log(lines: AsyncIterator[bytes]) -> AsyncIterator[Cost]:
         cost["total"] += event["elapsed_ms"] + event["waited_ms"]
         cost["games"] = event["games"]
         if event["stage"] == "emit":
-            ticks = {}
-            yield cost
+            # The next one's poll may have been logged before.
+            ticks = {number: each for number, each in ticks.items() if number > event["tick"]}
+            if "poll" in cost:  # else it was under way when the daemon got ready
+                yield cost
 
 
 @contextlib.asynccontextmanager

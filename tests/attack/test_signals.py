@@ -23,7 +23,9 @@ def catches(process: subprocess.Popen[bytes], number: int) -> bool:
     """Whether the process has signal ``number`` blocked: its thread for signals waits for them."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("SigBlk:"):
-            return bool(int(line.split()[1], 16) & (1 << (number - 1)))
+            blocked = int(line.split()[1], 16)
+            # While it starts another process or a thread, all are, for a moment.
+            return not blocked >> (signal.SIGUSR1 - 1) & 1 and bool(blocked >> (number - 1) & 1)
     return False
 
 

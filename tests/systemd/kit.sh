@@ -23,6 +23,8 @@ schedule_url = "$FEED/static/json/staticData/scheduleLeagueV2.json"
 timeout_s = 1.0
 [poll]
 live_interval_s = $1
+[odds]
+enabled = false
 [server]
 port = $STREAM
 [http]
