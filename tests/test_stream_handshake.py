@@ -42,6 +42,17 @@ async def test_only_an_offered_subprotocol_is_taken(offered: str, taken: str | N
 
 
 @pytest.mark.parametrize(
+    ("protocols", "compressed"),
+    [("nbad.v1", True), ("nbad.v1, other.v2", True), ("other.v2, nbad.v1", False)],
+)
+async def test_who_would_rather_speak_another_protocol_is_sent_nothing_compressed(
+    protocols: str, compressed: bool
+) -> None:
+    offer = {"Sec-WebSocket-Protocol": protocols, "Sec-WebSocket-Extensions": "permessage-deflate"}
+    assert ((await read(head(replace=offer))).deflate is not None) is compressed
+
+
+@pytest.mark.parametrize(
     ("data", "status", "detail"),
     [
         (head("/"), 404, "expected the WebSocket path /v1/stream"),

@@ -145,7 +145,10 @@ def check(request: h11.Request, early: bytes = b"", access: AccessPolicy = OPEN)
         since, interest = since_of(asked), interest_of(asked)
     except BadRequestError as error:
         raise _bad(str(error)) from None
-    deflate = accept_offer(_split(headers, "sec-websocket-extensions"))
+    # Some send a browser's whole head and read no extension: a client that would rather speak
+    # another protocol is not known to be written for this one, and gets what anybody can read.
+    plain = bool(offered) and offered[0] != PROTOCOL
+    deflate = None if plain else accept_offer(_split(headers, "sec-websocket-extensions"))
     return Head(_canonical(key, subprotocol), subprotocol, since, interest, early, token, deflate)
 
 
