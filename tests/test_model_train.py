@@ -67,6 +67,7 @@ def test_the_same_games_make_the_same_model(
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.soak
 def test_ones_own_model_goes_on_from_the_bundled_ratings(trained: Path) -> None:
     """Made in the middle of a season from one's own games."""
     bundled, own = Forecaster.load().ratings, Forecaster.load(trained).ratings

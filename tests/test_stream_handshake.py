@@ -48,7 +48,10 @@ async def test_only_an_offered_subprotocol_is_taken(offered: str, taken: str | N
 async def test_who_would_rather_speak_another_protocol_is_sent_nothing_compressed(
     protocols: str, compressed: bool
 ) -> None:
-    offer = {"Sec-WebSocket-Protocol": protocols, "Sec-WebSocket-Extensions": "permessage-deflate"}
+    offer: dict[str, str | None] = {
+        "Sec-WebSocket-Protocol": protocols,
+        "Sec-WebSocket-Extensions": "permessage-deflate",
+    }
     assert ((await read(head(replace=offer))).deflate is not None) is compressed
 
 
