@@ -37,7 +37,7 @@ bench: $(VENV)/.run
 	$(BIN)/nbad bench $(BENCH)
 
 # More than two cores have use for: tests of processes wait for most of their time.
-JOBS ?= 4
+JOBS ?= 3
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not soak' $(TESTS)
 

@@ -30,7 +30,7 @@ class Daemon:
         self.config, self.log = folder / "nbad.toml", folder / "nbad.log"
         self.text = (
             f'[feed]\nbase_url = "{feed}"\nschedule_url = "{schedule}"\n'
-            "timeout_s = 0.6\nbackoff_s = 0.02\n"
+            "timeout_s = 1.5\nbackoff_s = 0.02\n"
             "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\nrefresh_interval_s = 0.3\n"
             f"max_requests_per_s = 500.0\n{server}"
             f'[log]\nfile = "{self.log}"\n'
