@@ -421,6 +421,26 @@ async def test_a_slow_schedule_comes_beside_the_ticks(
     assert told < 25
 
 
+async def test_a_schedule_that_failed_is_asked_for_again_soon_then_ever_less_often(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    asked: list[float] = []
+
+    def answer(_: httpx.Request) -> httpx.Response | None:
+        asked.append(trio.current_time())
+        # Each time anew: a client tries a document more than once before it gives it up.
+        return None if asked[-1] - asked[0] > 1000 else httpx.Response(404)
+
+    feed.on["schedule"] = answer
+    fetched = await run(settings, feed, 1500.0)
+    assert any(tick.schedule for tick in fetched)
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    pauses = [wait for wait in waits if wait > 4]
+    assert pauses[:5] == pytest.approx([5, 10, 20, 40, 80], abs=2.0)
+    assert max(pauses) < 310
+
+
 def test_two_ticks_become_one_with_the_newest_of_each_document(settings: Settings) -> None:
     old, new = Tick(1, 1.0, settings.current), Tick(2, 2.0, settings.current)
     old.errors["poll"], old.feed_errors["timeout"] = 2, 2

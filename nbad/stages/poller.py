@@ -36,7 +36,8 @@ _BEAT_S = 10.0
 # requests made at once are one piece of news.
 _GATHER_S = 0.01
 _SCHEDULE_EVERY_S = 6 * 3600.0
-_SCHEDULE_AGAIN_S = 300.0
+# One that failed is asked for again soon, as the forecasts want its results, then ever less often.
+_SCHEDULE_AGAIN_S, _SCHEDULE_MOST_BACKOFF_S = 5.0, 300.0
 _ODDS_MOST_BACKOFF_S, _ODDS_STALE_S = 1800.0, 86_400.0
 
 
@@ -302,8 +303,20 @@ async def _ring_with_settings(state: _State, seen: Runtime) -> None:
 
 async def _keep_schedule(client: FeedClient, state: _State) -> None:
     """Refresh the season's schedule, beside the ticks."""
+    failures = 0
     while True:
-        wait_s = await _refresh_schedule(client, state)
+        try:
+            await _refresh_schedule(client, state)
+        except (FeedError, BadData) as error:
+            kind = error.kind if isinstance(error, FeedError) else "unreadable"
+            state.errors[kind] += 1
+            state.troubles.note("schedule_unavailable", "schedule", kind=kind, error=str(error))
+            backoff_s = min(_SCHEDULE_AGAIN_S * 2.0 ** min(failures, 10), _SCHEDULE_MOST_BACKOFF_S)
+            wait_s = getattr(error, "retry_after_s", 0.0) or backoff_s
+            failures += 1
+        else:
+            state.troubles.over("schedule", what="schedule")
+            wait_s, failures = _SCHEDULE_EVERY_S, 0
         state.schedule_tried = True
         state.ring()
         await trio.sleep(wait_s)
@@ -343,19 +356,14 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
         await trio.sleep(interval_s)
 
 
-async def _refresh_schedule(client: FeedClient, state: _State) -> float:
-    """Fetch and read it where it changed; in how many seconds to look again."""
-    try:
-        answer = await client.get(client.config.feed.schedule_url)
-        if answer is not None:
-            state.schedule = await read_schedule(answer.body)
-            state.turns.tip_offs = tuple(map(epoch_s, state.schedule.tip_offs))
-            client.accept(answer)
-            state.arrived_first = min(state.arrived_first, trio.current_time())
-    except (FeedError, BadData) as error:
-        kind = error.kind if isinstance(error, FeedError) else "unreadable"
-        state.errors[kind] += 1
-        state.troubles.note("schedule_unavailable", "schedule", kind=kind, error=str(error))
-        return getattr(error, "retry_after_s", 0.0) or _SCHEDULE_AGAIN_S
-    state.troubles.over("schedule", what="schedule")
-    return _SCHEDULE_EVERY_S
+async def _refresh_schedule(client: FeedClient, state: _State) -> None:
+    """Fetch the schedule, and read it where it changed.
+
+    Raises :class:`FeedError` or :class:`BadData`.
+    """
+    answer = await client.get(client.config.feed.schedule_url)
+    if answer is not None:
+        state.schedule = await read_schedule(answer.body)
+        state.turns.tip_offs = tuple(map(epoch_s, state.schedule.tip_offs))
+        client.accept(answer)
+        state.arrived_first = min(state.arrived_first, trio.current_time())
