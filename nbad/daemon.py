@@ -71,15 +71,7 @@ async def _main(
     notifier = Notifier()
     source = trio.CancelScope()
     reloads = Reloads(path, read, notifier, output, metrics.reloaded)
-
-    def stop(signal_name: str) -> None:
-        if structlog.is_configured():
-            log.info("stopping", signal=signal_name)
-        notifier.stopping()
-        reloads.cancel()
-        source.cancel()
-
-    signals.forward_to(end=stop, reload=reloads.ask, cut=output.last_words("daemon"))
+    reloads.obey(signals, "daemon", source.cancel)
     runtime = await reloads.start()
     if runtime is not None:
         await _run(runtime, inherited, metrics, notifier, reloads, source)

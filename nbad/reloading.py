@@ -13,6 +13,7 @@ import trio
 from nbad.observe.logs import Output, open_output
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError, differences
+from nbad.signals import Signals
 from nbad.systemd.notify import Notifier
 
 log = structlog.get_logger()
@@ -54,6 +55,19 @@ class Reloads:
         self._asked = trio.Event()
         self._running: trio.CancelScope | None = None
         self._threads = trio.CapacityLimiter(_MOST_HANGING)
+
+    def obey(self, signals: Signals, process: str, end: Callable[[], object]) -> None:
+        """Reload at SIGHUP. At the first SIGTERM or SIGINT reload no more, tell the service manager
+        and the log, and call ``end``. ``process`` names us in the last words of one that is cut."""
+
+        def stop(signal_name: str) -> None:
+            if structlog.is_configured():
+                log.info("stopping", signal=signal_name)
+            self._notifier.stopping()
+            self.cancel()
+            end()
+
+        signals.forward_to(end=stop, reload=self.ask, cut=self._output.last_words(process))
 
     def ask(self) -> None:
         """Reload once the one that is under way has ended, which it then soon does."""

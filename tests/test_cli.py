@@ -12,6 +12,7 @@ import pytest
 
 from nbad import __version__
 from nbad.cli import main
+from nbad.cli._files import try_to_write
 
 
 def nbad(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -48,6 +49,48 @@ def test_an_unknown_section_of_the_environment_is_not_blamed_on_the_file(tmp_pat
     code, said = nbad("check", "--config", str(config), NBAD_NOPE__X="1")
     assert code == 78
     assert said.startswith("NBAD_NOPE__X: nope: expected a known key")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["completion", "bash"], ["ratings"], ["--help"]])
+def test_standard_output_that_is_lost_is_no_traceback(
+    arguments: list[str], unbuffered: str
+) -> None:
+    command = [sys.executable, "-m", "nbad", *arguments]
+    environ = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environ
+        )
+    assert done.returncode == 1
+    told = f"nbad {arguments[0]}: cannot write to standard output: No space left on device\n"
+    assert done.stderr == told
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environ
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_plot_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["bench"], ["evaluate", "--data", str(tmp_path)]):
+        with pytest.raises(SystemExit, match="64"):
+            main([*command, "--plot", "x.foo"])
+        assert "argument --plot: expected FILE.png, was 'x.foo'" in capsys.readouterr().err
+        assert main([*command, "--plot", str(tmp_path / "nowhere" / "x.png")]) == 64
+        assert "nowhere/x.png: expected a file that can be written" in capsys.readouterr().err
+
+
+def test_what_is_tried_is_left_as_it_was(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_text("kept")
+    try_to_write(there, tmp_path / "not", None)
+    assert [file.name for file in tmp_path.iterdir()] == ["there"]
+    assert there.read_text() == "kept"
 
 
 def test_no_help_shows_a_default_that_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import functools
-import gc
-import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import trio
 from redis_kit import Redis, needs_redis
+from redis_kit import collected as collected
 
 from nbad.publish.broker import START, Broker, BrokerError, FencedError, Lease, with_broker
 from nbad.publish.entries import encode
 from nbad.settings.schema import Publish
 
 pytestmark = [needs_redis, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """coredis leaves channels of its connections to the garbage collector: have it done here."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture

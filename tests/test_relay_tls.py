@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import socket
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trio
 import trustme
 from redis_kit import Redis, needs_redis
+from redis_kit import collected as collected
 
 from nbad.publish.broker import START, Broker, BrokerError, with_broker
 from nbad.publish.entries import encode
@@ -21,15 +19,6 @@ from nbad.settings.schema import Publish
 pytestmark = [needs_redis, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 DOCS = Path(__file__).parent.parent / "docs" / "scaling.md"
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """coredis leaves channels of its connections to the garbage collector: have it done here."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 class TlsRedis(Redis):

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from nbad import __version__
 from nbad.cli._parser import Help, Parser
+from nbad.cli._stdout import guarded
 from nbad.exit_codes import OK, UNAVAILABLE, end
 
 # What an installation without extras lacks, and the extra that brings it.
@@ -23,13 +24,18 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+    """Run the command of ``argv``, or of the process's own arguments; return its exit code."""
+    if argv is None:
+        return guarded(lambda: _run(sys.argv[1:]))
+    return _run(list(argv))
+
+
+def _run(arguments: list[str]) -> int:
     parser = Parser(prog="nbad", description="Live NBA scores in, live NBA predictions out.")
     parser.add_argument("--version", action="version", version=f"nbad {__version__}")
     subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
-    arguments = sys.argv[1:] if argv is None else list(argv)
     # Only what is asked for is imported: a relay starts in half the time without the rest.
     alone = arguments[:1] != ["completion"] and set(arguments[:1]) & set(COMMANDS)
     for name in alone or COMMANDS:

@@ -23,6 +23,13 @@ class Help(argparse.HelpFormatter):
         return f"{text} (default: %(default)s)"
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``, the same in every command."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object in place of the table"
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """Ends with the contract's exit code, on one line. Takes no abbreviations: one that is right
     today names two options tomorrow."""

@@ -8,10 +8,12 @@ import json
 import os
 import statistics
 import sys
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nbad.cli._files import picture, try_to_write
+from nbad.cli._parser import add_json
 from nbad.cli.run import add_config
 from nbad.exit_codes import CONFIG, FAILED, OK, USAGE, end
 from nbad.settings.load import ConfigError, find, load
@@ -20,6 +22,9 @@ from nbad.settings.schema import BudgetsMs
 _BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
 _RIVALS = ("expert", "tuned", "tuned at once", "plain")
 _NEEDS = ("aiohttp", "fastapi", "uvicorn", "uvloop", "websockets", "requests", "sklearn")
+
+Say = Callable[[str], object]
+"""Where lines for a reader go."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,8 +58,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     add_config(parser)
     parser.add_argument("--alone", action="store_true", help="without the baselines")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw the totals")
+    add_json(parser)
+    parser.add_argument("--plot", type=picture, metavar="FILE.png", help="also draw the totals")
     parser.set_defaults(run=run)
 
 
@@ -79,50 +84,63 @@ def run(args: argparse.Namespace) -> int:
             load(find(args.config), os.environ)
         except ConfigError as error:
             return end("bench", CONFIG, "; ".join(error.problems))
+    try:
+        try_to_write(args.plot)
+    except OSError as error:
+        told = f"--plot {args.plot}: expected a file that can be written, was: {error.strerror}"
+        return end("bench", USAGE, told)
+    if args.plot:  # without matplotlib it ends here
+        import matplotlib  # noqa: F401
+    # The tables come as they are measured; with --json they are what one watches meanwhile.
+    say = sys.stderr.write if args.json else sys.stdout.write
     results: list[dict[str, Any]] = []
     problems: list[str] = []
     try:
         if args.live:
-            results = trio.run(measure_feed, find(args.config), args.polls)
+            results = trio.run(measure_feed, find(args.config), args.polls, say)
         else:
-            results = trio.run(partial(measure_all, slates, args, rivals(alone=args.alone)))
+            others = rivals(say, alone=args.alone)
+            results = trio.run(measure_all, slates, args, others, say)
             if args.plot:
-                draw(results, args.plot)
+                try:
+                    draw(results, args.plot)
+                except OSError as error:
+                    problems.append(f"--plot {args.plot}: {error.strerror}")
             if args.freshness > 0 and not args.alone:
-                results += measure_freshness(args.freshness)
+                results += measure_freshness(args.freshness, say)
     except* ContestError as group:
         problems += [str(error) for error in leaves(group)]
     if problems:
         return end("bench", FAILED, "; ".join(problems))
     if args.json:
-        args.json.write_text(json.dumps(results, indent=1))
+        sys.stdout.write(json.dumps({"results": results}, indent=2) + "\n")
     kept = all(row["pass"] for result in results for row in result["nbad"].values())
     return OK if kept else end("bench", FAILED, "a stage is over its budget: see FAIL above")
 
 
-async def measure_feed(config: Path | None, polls: int) -> list[dict[str, Any]]:
-    """Measure on the configured feed, and print."""
+async def measure_feed(config: Path | None, polls: int, say: Say) -> list[dict[str, Any]]:
+    """Measure on the configured feed, and ``say`` the table."""
     from nbad.bench.runner import measure_live
 
     costs = await measure_live(config, polls)
     result = judged({"title": f"the live feed, {len(costs)} ticks"}, costs)
-    sys.stdout.write("".join(f"{line}\n" for line in table(result)))
+    say("".join(f"{line}\n" for line in table(result)))
     return [result]
 
 
-def measure_freshness(seconds: float) -> list[dict[str, Any]]:
-    """Measure how soon a score is told, where the script for it is there, and print."""
+def measure_freshness(seconds: float, say: Say) -> list[dict[str, Any]]:
+    """Measure how soon a score is told, where the script for it is there, and ``say`` it."""
     from nbad.bench import freshness
     from nbad.bench.runner import ContestError
 
     if not freshness.SCRIPT.is_file():
-        sys.stdout.write(f"without freshness (not here: {freshness.SCRIPT})\n")
+        say(f"without freshness (not here: {freshness.SCRIPT})\n")
         return []
     try:
         result = freshness.measure(seconds)
     except (OSError, ValueError, KeyError) as error:
         raise ContestError(f"freshness: {error}") from None
-    sys.stdout.write("".join(f"{line}\n" for line in freshness.table(result)))
+    say("".join(f"{line}\n" for line in freshness.table(result)))
     return [result]
 
 
@@ -139,14 +157,14 @@ def judged(result: dict[str, Any], costs: list[dict[str, float]]) -> dict[str, A
     return result
 
 
-def rivals(*, alone: bool) -> list[Any]:
+def rivals(say: Say, *, alone: bool) -> list[Any]:
     """The baselines, where they and what they need are there."""
     from nbad.bench.runner import Contestant
 
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if alone or not _BASELINES.is_dir() or missing:
         why = "" if alone else f" (not here: {', '.join(missing) or _BASELINES})"
-        sys.stdout.write(f"without the baselines{why}\n")
+        say(f"without the baselines{why}\n")
         return []
     return [
         Contestant(name, (sys.executable, str(_BASELINES / f"{name.replace(' ', '_')}.py")))
@@ -155,9 +173,9 @@ def rivals(*, alone: bool) -> list[Any]:
 
 
 async def measure_all(
-    slates: list[int], args: argparse.Namespace, others: list[Any]
+    slates: list[int], args: argparse.Namespace, others: list[Any], say: Say
 ) -> list[dict[str, Any]]:
-    """Measure, all taking turns on each slate, and print as it goes."""
+    """Measure, all taking turns on each slate, and ``say`` it as it goes."""
     from nbad.bench.runner import Contestant, Run, figures, measure, prepared_feed
 
     results = []
@@ -180,7 +198,7 @@ async def measure_all(
                 result[name] = dict(figures(costs))
         result["rounds"] = {name: [rounded(run) for run in of] for name, of in runs.items()}
         results.append(result)
-        sys.stdout.write("".join(f"{line}\n" for line in (*table(result), *turns(result))))
+        say("".join(f"{line}\n" for line in (*table(result), *turns(result))))
         sys.stdout.flush()
     return results
 

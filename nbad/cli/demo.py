@@ -100,13 +100,9 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
             )
             with trio.move_on_after(seconds) as watching:
                 nursery.start_soon(_interrupt, signals, watching)
-                try:
-                    _say(about)
-                    if not await _watch(url, night.finals):
-                        code = FAILED
-                except BrokenPipeError:
-                    # The reader of the pipe has seen enough: end, and write nothing at the exit.
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                _say(about)
+                if not await _watch(url, night.finals):
+                    code = FAILED
             os.kill(daemon.pid, signal.SIGTERM)
             await daemon.wait()
             nursery.cancel_scope.cancel()

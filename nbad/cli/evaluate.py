@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbad.cli._files import picture, try_to_write
+from nbad.cli._parser import add_json
 from nbad.cli.games import add_data, notify, read_all
 from nbad.exit_codes import CONFIG, USAGE, end
 
@@ -35,8 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="games before it only build up the ratings",
     )  # fmt: skip
     parser.add_argument("--model", type=Path, help="the model's folder (default: the bundled one)")
-    parser.add_argument("--json", action="store_true", help="figures as one JSON object")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the evaluation")
+    add_json(parser)
+    parser.add_argument("--plot", type=picture, metavar="FILE.png", help="draw the evaluation")
     parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="write each forecast")
     parser.set_defaults(run=run)
 
@@ -54,6 +56,12 @@ def run(args: argparse.Namespace) -> int:
         forecaster = Forecaster.load(args.model)
     except ModelError as error:
         return end("evaluate", CONFIG, str(error))
+    try:
+        try_to_write(args.predictions, args.plot)
+    except OSError as error:
+        return _unwritable(error)
+    if args.plot:  # without matplotlib it ends here
+        from nbad.training.plots import draw
     known = read_all("evaluate", args)
     if isinstance(known, int):
         return known
@@ -65,18 +73,21 @@ def run(args: argparse.Namespace) -> int:
         if args.predictions:
             write_predictions(args.predictions, made)
         if args.plot:
-            from nbad.training.plots import draw
-
             draw(made, args.plot)
     except OSError as error:
-        return end("evaluate", USAGE, f"{error.filename}: expected a file that can be written,"
-                   f" was: {error.strerror}")  # fmt: skip
+        return _unwritable(error)
     figures = report(made)
     if args.json:
         sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         sys.stdout.write(table(figures))
     return 0
+
+
+def _unwritable(error: OSError) -> int:
+    what = error.filename or "--plot, --predictions"  # a full disk names no file
+    told = f"{what}: expected a file that can be written, was: {error.strerror}"
+    return end("evaluate", USAGE, told)
 
 
 def write_predictions(path: Path, made: Evaluation) -> None:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         except ImportError:
             return end("export", UNAVAILABLE,
                        "pyarrow is not installed; pip install 'nbad[export]'")  # fmt: skip
-    written = 0
+    written: list[str] = []
     with contextlib.ExitStack() as opened:
         try:
             log = opened.enter_context(args.log.open("rb")) if args.log else None
@@ -54,13 +54,14 @@ def run(args: argparse.Namespace) -> int:
                     while lot := list(islice(remaining, _LOT)):
                         write(lot)
                         count += len(lot)
-                sys.stdout.write(f"{args.out / f'{name}.{args.format}'}: {count} rows\n")
-                written += 1
-        except OSError as error:
-            return end("export", FAILED, f"{error.filename}: {error.strerror}")
+                written.append(f"{args.out / f'{name}.{args.format}'}: {count} rows\n")
+        except OSError as error:  # a full disk names no file
+            what = error.filename or args.out
+            return end("export", FAILED, f"{what}: {error.strerror}")
         except (ValueError, NightsError) as error:
             return end("export", FAILED, str(error))
     if not written:
         return end("export", USAGE, f"{args.folder}: expected past nights (nights.sqlite) or a"
                    " recording (*.rec), was neither, and no --log")  # fmt: skip
+    sys.stdout.write("".join(written))  # at the end: who reads only the first has all the files
     return OK

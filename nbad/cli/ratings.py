@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from nbad.cli._parser import add_json
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
 
 
@@ -25,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "url", nargs="?", metavar="URL", help="a running daemon's HTTP address: what it knows now"
     )
     parser.add_argument("--model", type=Path, help="the model's folder (default: the bundled one)")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 

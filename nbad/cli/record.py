@@ -97,25 +97,15 @@ def _read(path: Path | None, out: Path | None) -> Runtime:
 
 
 async def _main(path: Path | None, out: Path | None, signals: Signals, output: Output) -> None:
-    import structlog
-
     from nbad.recording.recorder import Recorder
     from nbad.reloading import Reloads
     from nbad.settings.current import Settings
     from nbad.systemd.notify import Notifier
     from nbad.wiring import follow_feed
 
-    log = structlog.get_logger()
     polling = trio.CancelScope()
     reloads = Reloads(path, partial(_read, out=out), Notifier(), output)
-
-    def stop(signal_name: str) -> None:
-        if structlog.is_configured():
-            log.info("stopping", signal=signal_name)
-        reloads.cancel()
-        polling.cancel()
-
-    signals.forward_to(end=stop, reload=reloads.ask, cut=output.last_words("record"))
+    reloads.obey(signals, "record", polling.cancel)
     runtime = await reloads.start()
     if runtime is None:
         return

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             sys.stdout.write(text)
     except OSError as error:
-        return end("report", FAILED, f"{error.filename}: {error.strerror}")
+        return end("report", FAILED, f"{error.filename or args.out}: {error.strerror}")
     except NightsError as error:
         return end("report", FAILED, str(error))
     return OK

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from nbad.cli._parser import add_json
 from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.observe.statistics import STAGES, Statistics
 
@@ -39,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"the daemon's HTTP address, a log file, or - for a log on standard input "
         f"(default: {_URL})",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 

@@ -66,9 +66,6 @@ def run(args: argparse.Namespace) -> int:
         trio.run(_watch, url, args.plain or not _is_screen())
     except KeyboardInterrupt:
         return OK
-    except BrokenPipeError:
-        # The reader of the pipe has seen enough; nothing is to be written at the exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (DroppedError, NoStreamError) as error:
         hint = "is the daemon running, and is this its [server] address?"
         return end("watch", UNAVAILABLE, f"{url}: {error}; {hint}")

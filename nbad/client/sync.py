@@ -27,6 +27,9 @@ class Following:
     Iterate it: the connection is open from the first message until the loop is left, and resumed
     after each drop. A thread of its own reads the socket, so it works where a loop runs already, as
     in a notebook. ``games`` and the frames stay when the loop has ended.
+
+    ``seconds``: follow for no longer than that. The other arguments are those of
+    :func:`nbad.client.connect`.
     """
 
     def __init__(
@@ -79,20 +82,8 @@ class Following:
         return self.view.to_polars(what)
 
 
-def follow(
-    url: str,
-    *,
-    games: Collection[str] = (),
-    teams: Collection[str] = (),
-    token: str | None = None,
-    tls: ssl.SSLContext | None = None,
-    seconds: float | None = None,
-) -> Following:
-    """Follow the stream at ``url`` without async; ``seconds``: no longer than that.
-
-    The other arguments are those of :func:`nbad.client.connect`.
-    """
-    return Following(url, games=games, teams=teams, token=token, tls=tls, seconds=seconds)
+follow = Following
+"""Reads as what it does: ``for message in follow(URL)``."""
 
 
 async def _now() -> float:

@@ -1,9 +1,9 @@
-"""The one judge of what is told of a game, from its line on the board and from its plays.
+"""Decides what is told of a game, from its entry on the board and from its plays.
 
 Each document can lag, stand still, go back, be corrected or be half readable, alone. What is told
-is the state that is further on, whole from one document. What would take back something told is
-held until its document proves that it is newer, or has said so for :data:`BELIEVED_AFTER_S`
-without the other state coming back: two caches that disagree make no flicker.
+is the state that is further on, whole from one document. A state that would take back something
+told stays pending until its document proves to be newer, or has stood for :data:`ACCEPTED_AFTER_S`
+without the other state coming back: two caches that disagree cause no flicker.
 
 Pure: no I/O, and time is an argument, in seconds on one clock that never steps.
 """
@@ -16,77 +16,78 @@ from typing import Generic, TypeVar
 from nbad.domain import Listing, Play, State, Status
 from nbad.feed.decode import period_s
 
-BELIEVED_AFTER_S = 30.0
+ACCEPTED_AFTER_S = 30.0
 _NOTHING = State(Status.SCHEDULED, 0, 0.0, 0, 0)
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Word(Generic[T]):
-    """What one source says: ``said`` is believed, and puts the game at ``state``.
+class Source(Generic[T]):
+    """One source, debounced: ``value`` is its last accepted report, ``state`` where that puts the
+    game. A report that goes back stays pending until it is proven, confirmed or old enough.
 
-    ``went_back``: it was believed to have taken something back and is not yet as far again, so its
-    state is no leftover of a cache that lags.
+    ``went_back``: a report that went back was accepted, and the source has not caught up since. So
+    its state is not a stale copy from a cache.
     """
 
-    said: T | None = None
+    value: T | None = None
     state: State | None = None
     _high: State | None = None
-    _doubted: tuple[T, State] | None = None
-    _since: float = 0.0
+    _pending: tuple[T, State] | None = None
+    _pending_since: float = 0.0
 
     @property
     def went_back(self) -> bool:
         return self._high is not None
 
     @property
-    def doubts(self) -> bool:
-        """Whether something waits to be believed."""
-        return self._doubted is not None
+    def pending(self) -> bool:
+        """Whether a report waits to be accepted."""
+        return self._pending is not None
 
-    def hear(
-        self, said: T, state: State, now: float, *, proven: bool = False, older: bool = False
+    def report(
+        self, value: T, state: State, now: float, *, proven: bool = False, older: bool = False
     ) -> bool:
-        """Take in what the source says now; whether it is believed.
+        """Take in a report; whether it is accepted.
 
-        ``proven``: it shows that it is newer than any before. ``older``: it takes something back
-        that its ``state`` does not show.
+        ``proven``: it is certainly newer than any before. ``older``: it takes something back that
+        its ``state`` does not show.
         """
         back = self.state is not None and (older or state.goes_back_from(self.state))
         if back and not proven:
-            if self._doubted is None:
-                self._since = now
-            self._doubted = said, state
+            if self._pending is None:
+                self._pending_since = now
+            self._pending = value, state
             return False
-        self._believe(said, state, back=back)
+        self._accept(value, state, back=back)
         return True
 
-    def ripen(self, now: float, other: State | None = None) -> bool:
-        """Believe what was doubted if it was said for long, or has the score of ``other``, a state
-        that was itself believed to go back. Returns whether it was."""
-        if self._doubted is None:
+    def settle(self, now: float, other: State | None = None) -> bool:
+        """Accept the pending report if it stood long enough, or has the score of ``other``, a state
+        that was itself accepted though it went back. Returns whether it was."""
+        if self._pending is None:
             return False
-        said, state = self._doubted
+        value, state = self._pending
         agreed = other is not None and other.score == state.score
-        if not agreed and now - self._since < BELIEVED_AFTER_S:
+        if not agreed and now - self._pending_since < ACCEPTED_AFTER_S:
             return False
-        self._believe(said, state, back=True)
+        self._accept(value, state, back=True)
         return True
 
-    def _believe(self, said: T, state: State, *, back: bool) -> None:
+    def _accept(self, value: T, state: State, *, back: bool) -> None:
         if back and self._high is None:
             self._high = self.state
         elif self._high is not None and not state.goes_back_from(self._high):
             self._high = None
-        self.said, self.state, self._doubted = said, state, None
+        self.value, self.state, self._pending = value, state, None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is to be told: ``state``, and whether it takes back something told before.
 
-    ``disagree``: what board and plays have said against each other for long, told once.
+    ``disagree``: board and plays, where their scores have differed for long; given once.
     """
 
     state: State
@@ -96,15 +97,15 @@ class Verdict:
 
 @dataclass(slots=True)
 class Judge(Generic[T]):
-    """Everything one game's verdicts depend on. ``T`` is what the plays were read to."""
+    """Everything one game's verdicts depend on. ``T`` is the type of its parsed plays."""
 
-    board: Word[Listing] = field(default_factory=Word)
-    plays: Word[T] = field(default_factory=Word)
-    _told: Word[State] = field(default_factory=Word)
+    board: Source[Listing] = field(default_factory=Source)
+    plays: Source[T] = field(default_factory=Source)
+    _told: Source[State] = field(default_factory=Source)
     _newest_edit: str = ""
     _newest_modified: float | None = None
     _differ_since: float | None = None
-    _disagreement_told: bool = False
+    _disagreement_given: bool = False
     _postponed_at: State | None = None
 
     @property
@@ -115,17 +116,17 @@ class Judge(Generic[T]):
     @property
     def unsettled(self) -> bool:
         """Whether time alone may change the verdict."""
-        waits = self.board.doubts or self.plays.doubts or self._told.doubts
-        return waits or self._differ_since is not None
+        pending = self.board.pending or self.plays.pending or self._told.pending
+        return pending or self._differ_since is not None
 
-    def hear_board(self, listing: Listing, now: float) -> bool:
-        """Take in what the board says of the game; whether it is believed. Nothing in a board's
-        date proves it newer."""
-        return self.board.hear(listing, state_of_listing(listing, self.board.state), now)
+    def report_board(self, listing: Listing, now: float) -> bool:
+        """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
+        proves it newer."""
+        return self.board.report(listing, state_of_listing(listing, self.board.state), now)
 
-    def hear_plays(
+    def report_plays(
         self,
-        said: T,
+        value: T,
         plays: tuple[Play, ...],
         now: float,
         *,
@@ -133,17 +134,17 @@ class Judge(Generic[T]):
         newest_edit: str,
         modified: float | None,
     ) -> bool:
-        """Take in a play-by-play; whether it is believed.
+        """Take in a play-by-play; whether it is accepted.
 
         ``newest_edit`` is the latest ``edited`` of its plays, ``modified`` its Last-Modified in s:
         one that is later than any seen proves that the document is newer.
         """
-        proven = self.saw_date(modified) or newest_edit > self._newest_edit
+        proven = self.note_modified(modified) or newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
-        return self.plays.hear(said, state_of_plays(plays), now, proven=proven, older=older)
+        return self.plays.report(value, state_of_plays(plays), now, proven=proven, older=older)
 
-    def saw_date(self, modified: float | None) -> bool:
-        """Take note of the date of a play-by-play; whether it is later than another one seen."""
+    def note_modified(self, modified: float | None) -> bool:
+        """Note the Last-Modified of a play-by-play; whether it is later than an earlier one."""
         if modified is None:
             return False
         newest, self._newest_modified = self._newest_modified, modified
@@ -155,19 +156,19 @@ class Judge(Generic[T]):
     def decide(self, now: float) -> Verdict | None:
         """What is to be told now; None before anything is known."""
         board, plays = self.board, self.plays
-        believed = board.ripen(now, plays.state if plays.went_back else None)
-        believed = plays.ripen(now, board.state if board.went_back else None) or believed
+        accepted = board.settle(now, plays.state if plays.went_back else None)
+        accepted = plays.settle(now, board.state if board.went_back else None) or accepted
         if board.state is None:
             return None
         disagree = self._compare(now)
         state = self._further(now)
         told = self._told.state
         # Where neither source went back, only the change from one to the other takes something
-        # back: that must be believed too, but for the end, where the board's score stands.
+        # back: that must be accepted too, but for the end, where the board's score stands.
         over = state.status is Status.FINAL and self._stands(now)
-        proven = believed or board.went_back or plays.went_back or over
-        if not self._told.hear(state, state, now, proven=proven):
-            self._told.ripen(now)
+        proven = accepted or board.went_back or plays.went_back or over
+        if not self._told.report(state, state, now, proven=proven):
+            self._told.settle(now)
         assert self._told.state is not None
         corrected = told is not None and self._told.state.contradicts(told)
         return Verdict(self._told.state, corrected, disagree)
@@ -204,24 +205,24 @@ class Judge(Generic[T]):
         return further._replace(status=Status.POSTPONED)
 
     def _stands(self, now: float) -> bool:
-        """Whether board and plays have said another score for so long that it is no delay."""
-        return self._differ_since is not None and now - self._differ_since >= BELIEVED_AFTER_S
+        """Whether the scores of board and plays have differed for too long to be a delay."""
+        return self._differ_since is not None and now - self._differ_since >= ACCEPTED_AFTER_S
 
     def _compare(self, now: float) -> tuple[State, State] | None:
         board, plays = self.board.state, self.plays.state
         if board is None or plays is None or board.score == plays.score:
-            self._differ_since, self._disagreement_told = None, False
+            self._differ_since, self._disagreement_given = None, False
             return None
         if self._differ_since is None:
             self._differ_since = now
-        if self._disagreement_told or not self._stands(now):
+        if self._disagreement_given or not self._stands(now):
             return None
-        self._disagreement_told = True
+        self._disagreement_given = True
         return board, plays
 
 
 def state_of_listing(listing: Listing, last: State | None) -> State:
-    """Where the board puts a game, what it leaves unsaid being what it said ``last``."""
+    """Where the board puts a game; what it leaves out is as it was ``last``."""
     known = last or _NOTHING
     home = known.home if listing.home_score is None else listing.home_score
     away = known.away if listing.away_score is None else listing.away_score

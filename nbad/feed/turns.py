@@ -1,4 +1,4 @@
-"""Whose turn it is: when each document of the feed is asked for next. Pure but for the jitter."""
+"""The polling schedule: when each document is requested next. Pure but for the jitter."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from nbad.feed.health import DOWN_AFTER_S
 from nbad.feed.poll_plan import TrackedGame, board_interval_s, plays_interval_s, urgency_s
 from nbad.settings.schema import Poll
 
-BOARD = ""  # the board's place among the documents, which are by game id
+BOARD = ""  # the board's key among the documents; those of plays are game ids
 
-# Of an answer's time into the mean of its document's answers.
+# Weight of a new response time in the moving average.
 _SMOOTHING = 0.1
-# What a plain loop of requests and json takes to read a document, all of it anew: 4 ms of a core
-# for a board, up to 14 for the plays of a whole game.
+# How long a plain loop of requests and json takes to read a whole document: 4 ms of a core for a
+# board, up to 14 for the plays of a whole game.
 _LOOP_READS_S = 0.01
-# A document that is refused again and again is asked for ever less often, down to once in so many
-# live intervals.
+# The longest backoff, in live intervals.
 _MOST_BACKOFF = 15
 
 
@@ -35,36 +34,36 @@ class Now(NamedTuple):
 
 
 @dataclass(slots=True)
-class Due:
-    """A document's turns: ``at`` is the next, on Trio's clock; how long its answers take, how its
-    cache behaves, and how often in a row it could not be had. ``barred``: lastly because all of us
-    are to wait (429)."""
+class PollTarget:
+    """A document that is polled: ``at`` is its next request, on Trio's clock; ``took_s`` its mean
+    response time, ``timing`` its cache's, ``failures`` its failed requests in a row.
+    ``rate_limited``: the last one failed with 429, so every document waits."""
 
     at: float
     took_s: float = 0.0
     timing: CacheTiming = field(default_factory=CacheTiming)
     in_flight: bool = False
     failures: int = 0
-    barred: bool = False
+    rate_limited: bool = False
 
     def took(self, seconds: float) -> None:
-        """Take in how long an answer took."""
+        """Add a response time to the mean."""
         self.took_s += (seconds - self.took_s) * (_SMOOTHING if self.took_s else 1.0)
 
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of every document. ``tip_offs`` of the season are in s since the epoch;
-    ``connect_s`` is what a new connection to the feed takes."""
+    """The schedule of every document. ``tip_offs`` of the season are in s since the epoch;
+    ``connect_s`` is how long a new connection to the feed takes."""
 
-    documents: dict[str, Due] = field(default_factory=dict)
+    documents: dict[str, PollTarget] = field(default_factory=dict)
     games: dict[str, TrackedGame] = field(default_factory=dict)
     tip_offs: tuple[float, ...] = ()
     connect_s: float = 0.0
 
     def begin(self, at: float) -> None:
-        """Ask for everything anew, as of another feed."""
-        self.documents = {BOARD: Due(at)}
+        """Start over, as with another feed."""
+        self.documents = {BOARD: PollTarget(at)}
 
     @property
     def live(self) -> bool:
@@ -72,8 +71,8 @@ class Turns:
         return any(game.status.in_play for game in self.games.values())
 
     def follow(self, games: Iterable[TrackedGame], now: Now, poll: Poll) -> None:
-        """Have a turn for the plays of each game that wants them, and for no other; and bring the
-        turns forward that the night, as it is known now, wants sooner."""
+        """Poll the plays of each of ``games`` that needs them, and of no other. Move requests
+        forward where a game's state now calls for a shorter interval."""
         self.games = {game.game_id: game for game in games}
         wanted = {
             game_id
@@ -81,7 +80,7 @@ class Turns:
             if plays_interval_s(game, now.at, poll) is not None
         }
         for game_id in wanted - self.documents.keys():
-            self.documents[game_id] = Due(now.at)
+            self.documents[game_id] = PollTarget(now.at)
         for game_id in self.documents.keys() - wanted - {BOARD}:
             if not self.documents[game_id].in_flight:
                 del self.documents[game_id]
@@ -90,7 +89,7 @@ class Turns:
                 document.at = min(document.at, self._planned(place, document, now, poll))
 
     def due(self, now: Now, poll: Poll) -> list[str]:
-        """The documents whose turn it is, the most urgent first."""
+        """The documents to request now, the most urgent first."""
         turns = [
             (document.at - urgency_s(self.games.get(place), poll), place)
             for place, document in self.documents.items()
@@ -99,7 +98,7 @@ class Turns:
         return [place for _, place in sorted(turns)]
 
     def next_at(self) -> float:
-        """When the next document's turn comes; infinity where none will."""
+        """When the next request is due; infinity where none is."""
         turns = (
             document.at
             for place, document in self.documents.items()
@@ -108,47 +107,47 @@ class Turns:
         return min(turns, default=math.inf)
 
     def answered(self, place: str, now: Now, poll: Poll) -> None:
-        """Give a document that came its next turn."""
+        """Schedule the next request of a document that was answered."""
         document = self.documents.get(place)
         if document is None:
             return
         if place == BOARD and document.failures:
-            for other in self.documents.values():  # what was refused with it is worth asking for
+            for other in self.documents.values():  # the feed is back: retry what failed too
                 if other.failures:
                     other.at = now.at
         document.failures = 0
         document.at = self._planned(place, document, now, poll)
 
     def refused(
-        self, place: str, now: Now, poll: Poll, retry_after_s: float, *, barred: bool = False
+        self, place: str, now: Now, poll: Poll, retry_after_s: float, *, rate_limited: bool = False
     ) -> None:
-        """Ask for a document that could not be had ever less often."""
+        """Back off from a document whose request failed, at least ``retry_after_s``."""
         document = self.documents.get(place)
         if document is None:
             return
         document.failures += 1
-        document.barred = barred
-        # Whether it was one bad answer among good ones is seen before the feed is called down.
+        document.rate_limited = rate_limited
+        # Retry once before the feed counts as down: it may be a single bad response.
         first = min(self._interval_s(place, now, poll), DOWN_AFTER_S / 2)
         most = max(first, _MOST_BACKOFF * poll.live_interval_s)
         backoff = min(first * 2.0 ** min(document.failures - 1, 10), most)
         document.at = now.at + max(backoff * random.uniform(0.8, 1.2), retry_after_s)
 
     def failing(self, *, board: bool) -> bool:
-        """Whether the board, or any plays, could not be had when asked for last."""
+        """Whether the last request of the board, or of any plays, failed."""
         return any(
-            due.failures for place, due in self.documents.items() if board is (place == BOARD)
+            target.failures for place, target in self.documents.items() if board is (place == BOARD)
         )
 
     def _waits(self, place: str) -> bool:
-        """Whether plays wait for the board: while the feed refuses all, that one asks for all."""
+        """Whether plays wait for the board: while everything fails, only the board is tried."""
         board = self.documents[BOARD]
         if place == BOARD or not board.failures:
             return False
-        return board.barred or self.documents[place].failures > 0
+        return board.rate_limited or self.documents[place].failures > 0
 
     def _interval_s(self, place: str, now: Now, poll: Poll) -> float:
-        """How often the document is asked for, where nothing is known of its cache."""
+        """The polling interval, where nothing is known of the document's cache."""
         if place == BOARD:
             games = self.games.values()
             return board_interval_s(games, self.tip_offs, now.wall, now.quiet_s, poll)
@@ -156,8 +155,8 @@ class Turns:
         wanted = plays_interval_s(game, now.at, poll) if game else None
         return poll.idle_interval_s if wanted is None else wanted
 
-    def _planned(self, place: str, document: Due, now: Now, poll: Poll) -> float:
-        """When to ask next: just after the cache takes a new copy, else at the next beat."""
+    def _planned(self, place: str, document: PollTarget, now: Now, poll: Poll) -> float:
+        """When to request next: just after the cache takes a new copy, else at the next beat."""
         interval = self._interval_s(place, now, poll)
         known = document.timing.next_at(interval)
         if self.live and known is not None:
@@ -166,7 +165,7 @@ class Turns:
             return self._next_beat(place, document, now.at, interval)
         return now.at + interval
 
-    def _next_beat(self, place: str, document: Due, now: float, interval: float) -> float:
+    def _next_beat(self, place: str, document: PollTarget, now: float, interval: float) -> float:
         """An interval on, and as much more as a plain loop, which asks for one document after the
         other, each on a new connection, would take for all: so no feed is asked more often than by
         that, and a slow one less.

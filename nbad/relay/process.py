@@ -94,15 +94,7 @@ async def _main(
     ended = trio.Event()
     reading = partial(read_runtime, model=ToldModel())  # one model, whatever is reloaded
     reloads = Reloads(path, reading, notifier, output, metrics.reloaded)
-
-    def stop(signal_name: str) -> None:
-        if structlog.is_configured():
-            log.info("stopping", signal=signal_name)
-        notifier.stopping()
-        reloads.cancel()
-        ended.set()
-
-    signals.forward_to(end=stop, reload=reloads.ask, cut=output.last_words("relay"))
+    reloads.obey(signals, "relay", ended.set)
     async with trio.open_nursery() as nursery:
         if watched:
             nursery.start_soon(_end_with_watcher)

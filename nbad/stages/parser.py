@@ -49,7 +49,7 @@ class GameProblem:
 
 @dataclass(slots=True)
 class _Game:
-    """What is known of a game. ``read`` is its newest document that could be read, believed or
+    """What is known of a game. ``read`` is its newest document that could be read, accepted or
     not. Times are on Trio's clock."""
 
     listing: Listing
@@ -158,7 +158,7 @@ class GameTracker:
             if game is None:
                 game = self._games[listing.game_id] = _Game(listing, now)
             game.listing, game.listed = self._names.named(listing), True
-            if game.judge.hear_board(listing, now):
+            if game.judge.report_board(listing, now):
                 game.board_time = changed
         for game_id, game in self._games.items():
             if game.listed and game_id not in there:
@@ -175,10 +175,10 @@ class GameTracker:
             return first
         if game.read is not None and document.body == game.read.body:
             document.accept()
-            if game.judge.plays.doubts:  # its date may prove it by now
-                self._hear(game, game.read, document, now)
+            if game.judge.plays.pending:  # its date may prove it by now
+                self._judge_plays(game, game.read, document, now)
                 return True
-            game.judge.saw_date(document.modified)
+            game.judge.note_modified(document.modified)
             return first
         reading = read(document.body, game.read)
         if reading.game_id != document.game_id:
@@ -191,15 +191,15 @@ class GameTracker:
             reason = f"{said - plays} of its {said} plays could not be read"
             self._skip("game_skipped", document.game_id, reason)
         game.read = reading
-        self._hear(game, reading, document, now)
+        self._judge_plays(game, reading, document, now)
         return True
 
-    def _hear(self, game: _Game, reading: Reading, document: Document, now: float) -> None:
-        believed = game.judge.plays.said
-        known = believed.plays if believed else ()
+    def _judge_plays(self, game: _Game, reading: Reading, document: Document, now: float) -> None:
+        accepted = game.judge.plays.value
+        known = accepted.plays if accepted else ()
         judged = compare(known, reading.plays)
         new = reading.plays if judged.corrected else reading.plays[judged.unchanged :]
-        if game.judge.hear_plays(
+        if game.judge.report_plays(
             reading,
             reading.plays,
             now,
@@ -211,10 +211,10 @@ class GameTracker:
 
     def _decide(self, game_id: str, game: _Game, now: float, received_at: float) -> Update | None:
         """The game's next message, None where nothing of it is new or it is not to be told yet."""
-        before = game.judge.plays.said
+        before = game.judge.plays.value
         verdict = game.judge.decide(now)
-        reading = game.judge.plays.said
-        if reading is not before:  # what was doubted is believed by now
+        reading = game.judge.plays.value
+        if reading is not before:  # what was pending is accepted by now
             assert reading is not None
             _note_plays(game, before.plays if before else (), None)
         if verdict is None or (self._waits_for_plays(game, now) and game.told is None):
@@ -271,8 +271,8 @@ class GameTracker:
 
 
 def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | None) -> None:
-    """Keep of newly believed plays what the next update has to say of them."""
-    reading = game.judge.plays.said
+    """Keep of newly accepted plays what the next update has to say of them."""
+    reading = game.judge.plays.value
     assert reading is not None
     plays = reading.plays
     judged = judged or compare(known, plays)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from nbad.feed.endpoints import odds_url, play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
 from nbad.feed.poll_plan import TrackedGame, odds_interval_s
 from nbad.feed.schedule import read_schedule
-from nbad.feed.turns import BOARD, Due, Now, Turns
+from nbad.feed.turns import BOARD, Now, PollTarget, Turns
 from nbad.observe.timing import Tick, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
@@ -56,7 +56,7 @@ class _State:
     began: float
     troubles: Troubles = field(default_factory=Troubles)
     limiter: RateLimiter = field(default_factory=RateLimiter)
-    bell: trio.Event = field(default_factory=trio.Event)
+    wakeup: trio.Event = field(default_factory=trio.Event)
     turns: Turns = field(default_factory=Turns)
     inbox: dict[str, Document] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
@@ -73,10 +73,10 @@ class _State:
     ticks: int = 0
     sent_at: float = 0.0
 
-    def ring(self) -> None:
-        """Wake the poller: something came, or is to be done otherwise."""
-        bell, self.bell = self.bell, trio.Event()
-        bell.set()
+    def wake(self) -> None:
+        """Wake the poller: an answer came, or the night or the settings changed."""
+        wakeup, self.wakeup = self.wakeup, trio.Event()
+        wakeup.set()
 
     @property
     def now(self) -> Now:
@@ -104,14 +104,14 @@ class _State:
             self.health.news(now)
 
     def arrive(self, place: str, document: Document, asked_at: float) -> None:
-        """Put an answer where the next tick takes it from."""
+        """Add an answer to the next tick."""
         self.inbox[place] = document
         self.asked_first = min(self.asked_first, asked_at)
         self.arrived_first = min(self.arrived_first, trio.current_time())
 
     @property
-    def ripe_at(self) -> float:
-        """When what came goes out: at once, but for what was asked for with it."""
+    def tick_at(self) -> float:
+        """When the next tick is sent: at once, unless answers to the same requests are pending."""
         if not (self.inbox or self.failed or self.schedule or self.board_failed):
             down_at = self.health.down_at()
             beat = self.sent_at + _BEAT_S
@@ -208,8 +208,8 @@ async def poll(
                 state.followed = None
                 nursery.start_soon(_keep_schedule, client, state)
                 nursery.start_soon(_keep_odds, client, state)
-                nursery.start_soon(_ring_with_night, state)
-                nursery.start_soon(_ring_with_settings, state, settings.current)
+                nursery.start_soon(_wake_on_night, state)
+                nursery.start_soon(_wake_on_settings, state, settings.current)
                 while settings.current.config.feed == config.feed:
                     await _go_on(fetched, client, nursery, state)
                 nursery.cancel_scope.cancel()
@@ -218,28 +218,28 @@ async def poll(
 async def _go_on(
     fetched: Sender[Fetched], client: FeedClient, nursery: trio.Nursery, state: _State
 ) -> None:
-    """Send what is ripe, ask for what is due, and wait for the next of either."""
+    """Send the tick and start the requests that are due, and wait for the next of either."""
     runtime = state.settings.current
     client.config = runtime.config
     poll_, rate = runtime.config.poll, runtime.config.poll.max_requests_per_s
-    bell, now = state.bell, state.now
+    wakeup, now = state.wakeup, state.now
     if state.night.value is not state.followed or poll_ is not state.planned_with:
         state.followed, state.planned_with = state.night.value, poll_
         state.turns.follow(state.followed, now, poll_)
-    # Who finds no room stays due, and the more urgent go first again.
+    # What exceeds the rate stays due, and the most urgent go first again.
     for place in state.turns.due(now, poll_)[: state.limiter.room(rate)]:
         document = state.turns.documents[place]
         document.in_flight = True
         nursery.start_soon(_ask, client, state, place, document)
-    if state.ripe_at <= trio.current_time():
+    if state.tick_at <= trio.current_time():
         await fetched.send(state.tick(runtime))
         return
     next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
-    with trio.move_on_at(min(next_at, state.ripe_at)):
-        await bell.wait()
+    with trio.move_on_at(min(next_at, state.tick_at)):
+        await wakeup.wait()
 
 
-async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
+async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget) -> None:
     """Ask for one document, retries included, and put its answer into the inbox."""
     feed = client.config.feed
     url = play_by_play_url(feed, place) if place else scoreboard_url(feed)
@@ -247,16 +247,16 @@ async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
     kind_of_document = "playbyplay" if place else "scoreboard"
     try:
         # What has failed before is not tried thrice in a row: its turns come ever less often.
-        retries = 0 if due.failures else None
-        answer = await client.get(url, due.timing.observe, retries=retries)
+        retries = 0 if target.failures else None
+        answer = await client.get(url, target.timing.observe, retries=retries)
     except FeedError as error:
         state.errors[error.kind] += 1
         state.troubles.note(
             "feed_error", kind_of_document, what=kind_of_document, game_id=place or None,
             kind=error.kind, error=str(error),
         )  # fmt: skip
-        barred, wait_s = error.kind == "status_429", error.retry_after_s
-        state.turns.refused(place, state.now, client.config.poll, wait_s, barred=barred)
+        rate_limited, wait_s = error.kind == "status_429", error.retry_after_s
+        state.turns.refused(place, state.now, client.config.poll, wait_s, rate_limited=rate_limited)
         state.arrived_first = min(state.arrived_first, trio.current_time())
         if place:
             state.failed.add(place)
@@ -264,7 +264,7 @@ async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
             state.board_failed = True
             state.health.failed(asked)
     else:
-        due.took(trio.current_time() - asked)
+        target.took(trio.current_time() - asked)
         state.turns.connect_s = client.connect_s
         if answer is not None:
             state.clock_offset_s = client.date_offset_s
@@ -282,23 +282,23 @@ async def _ask(client: FeedClient, state: _State, place: str, due: Due) -> None:
         if not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
     finally:
-        due.in_flight = False
-        state.ring()
+        target.in_flight = False
+        state.wake()
 
 
-async def _ring_with_night(state: _State) -> None:
+async def _wake_on_night(state: _State) -> None:
     while True:
         try:
             await state.night.wait()
         except trio.EndOfChannel:
             return  # the parser ended, and with it the poller's channel
-        state.ring()
+        state.wake()
 
 
-async def _ring_with_settings(state: _State, seen: Runtime) -> None:
+async def _wake_on_settings(state: _State, seen: Runtime) -> None:
     while True:
         seen = await state.settings.wait_until_other_than(seen)
-        state.ring()
+        state.wake()
 
 
 async def _keep_schedule(client: FeedClient, state: _State) -> None:
@@ -318,7 +318,7 @@ async def _keep_schedule(client: FeedClient, state: _State) -> None:
             state.troubles.over("schedule", what="schedule")
             wait_s, failures = _SCHEDULE_EVERY_S, 0
         state.schedule_tried = True
-        state.ring()
+        state.wake()
         await trio.sleep(wait_s)
 
 
@@ -328,10 +328,10 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
     failures = 0
     modified: float | None = None
     while True:
-        bell = state.bell
+        wakeup = state.wakeup
         interval_s = odds_interval_s(state.night.value, state.now.wall)
         if interval_s is None or not state.settings.current.config.odds.enabled:
-            await bell.wait()
+            await wakeup.wait()
             continue
         try:
             answer = await client.get(odds_url(client.config.feed), retries=0)
@@ -352,7 +352,7 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
             document = Document(ODDS, body, state.wall_clock(), modified, accept)
             # As if asked for just now: a slow answer delayed nobody.
             state.arrive(ODDS, document, trio.current_time())
-            state.ring()
+            state.wake()
         await trio.sleep(interval_s)
 
 

@@ -1,0 +1,73 @@
+"""Standard output that can be lost: a reader that leaves early, or a device that is full."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from nbad.exit_codes import FAILED, OK, end
+
+
+class StdoutError(Exception):
+    """Standard output took no more. Not an OSError: no command takes it for a file's."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause.strerror)
+        self.closed = isinstance(cause, BrokenPipeError)
+
+
+class _Stdout(io.FileIO):
+    def write(self, data: object) -> int:
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except OSError as error:
+            raise StdoutError(error) from None
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run ``command`` on the process's standard output, and end well where that is lost.
+
+    A closed pipe is success, as for any filter: its reader has seen enough. A full device is one
+    line on standard error, exit code 1.
+    """
+    _replace_stdout()
+    try:
+        try:
+            return command()
+        finally:
+            sys.stdout.flush()
+    except (StdoutError, BaseExceptionGroup) as error:
+        lost = _lost(error)
+        if lost is None:
+            raise
+        # What is still buffered goes nowhere: the interpreter flushes at its end, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if lost.closed:
+            return OK
+        return end((sys.argv[1:] or [""])[0], FAILED, f"cannot write to standard output: {lost}")
+
+
+def _replace_stdout() -> None:
+    old: TextIO | None = sys.stdout
+    if old is None:  # closed before the start
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
+        return
+    raw = _Stdout(old.fileno(), "wb", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=old.encoding,
+        errors=old.errors,
+        line_buffering=old.isatty(),
+    )
+
+
+def _lost(error: BaseException) -> StdoutError | None:
+    """The loss that ``error`` is, or a group consists of; None where there is more to it."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [_lost(part) for part in error.exceptions]
+        return found[0] if all(found) else None
+    return error if isinstance(error, StdoutError) else None
