@@ -12,7 +12,7 @@ import trio
 
 from nbad import __version__
 from nbad.domain import FeedState
-from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
 from nbad.observe.garbage import Collector
@@ -51,14 +51,13 @@ def run_daemon(path: Path | None, signals: Signals) -> int:
         return end("run", CONFIG, str(error))
     except ConfigError as error:
         return end("run", CONFIG, *error.problems)
-    except BaseExceptionGroup as group:
-        cause = first_error(group)
+    except (Exception, BaseExceptionGroup) as error:
+        cause = first_error(error)
         if isinstance(cause, AddressError):
             what = f"{cause.host}:{cause.port} cannot be had ({cause})"
             hint = f"set another [{cause.section}] host or port, or 0 for a free one"
             return end("run", UNAVAILABLE, f"{what}; {hint}")
-        log.critical("crashed", exc_info=group)
-        return end("run", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
+        return crash("run", error, cause)
     finally:
         output.drain()
     return OK

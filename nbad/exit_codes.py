@@ -6,6 +6,8 @@ import os
 import sys
 from typing import NoReturn
 
+import structlog
+
 OK, FAILED, USAGE, UNAVAILABLE, CONFIG = 0, 1, 64, 69, 78
 
 
@@ -14,6 +16,17 @@ def end(command: str, code: int, *problems: str) -> int:
     for problem in problems:
         sys.stderr.write(f"nbad {command}: {problem}\n")
     return code
+
+
+def crash(command: str, error: BaseException, cause: BaseException) -> int:
+    """Log that ``command`` ends by ``error``, begun by ``cause``; return its exit code."""
+    what = "out of memory" if isinstance(cause, MemoryError) else f"a bug: {cause!r}"
+    # Until the configuration is read nobody knows how to log.
+    if structlog.is_configured():
+        structlog.get_logger().critical("crashed", exc_info=error)
+        return end(command, FAILED, f"{what}; the log's event `crashed` tells more")
+    sys.excepthook(type(error), error, error.__traceback__)
+    return end(command, FAILED, what)
 
 
 def leave(code: int) -> NoReturn:

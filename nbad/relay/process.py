@@ -14,7 +14,7 @@ import trio
 
 from nbad import __version__
 from nbad.domain import FeedState
-from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, end
+from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
 from nbad.observe.garbage import Collector
@@ -64,8 +64,8 @@ def run_relay(
     output = Output(metrics.count)
     try:
         trio.run(_main, path, inherited, metrics, output, signals, watched)
-    except BaseExceptionGroup as group:
-        cause = first_error(group)
+    except (Exception, BaseExceptionGroup) as error:
+        cause = first_error(error)
         if isinstance(cause, ConfigError):
             return end("relay", CONFIG, *cause.problems)
         if isinstance(cause, AddressError):
@@ -74,8 +74,7 @@ def run_relay(
             return end("relay", UNAVAILABLE, f"{what}; {hint}")
         if isinstance(cause, BrokerError):
             return end("relay", UNAVAILABLE, f"{cause}; start it, or set another [publish] url")
-        log.critical("crashed", exc_info=group)
-        return end("relay", FAILED, f"a bug: {cause!r}; the log's event `crashed` tells more")
+        return crash("relay", error, cause)
     finally:
         output.drain()
     return OK
