@@ -345,7 +345,7 @@ def measure(name: str, urls: list[str], folder: Path, seconds: float, healthy: i
             time.sleep(1.5)
             begun = time.monotonic()
             while daemon.told("subscriber_joined") < healthy + attack.joined:
-                if time.monotonic() > begun + 90:
+                if time.monotonic() > begun + 300:
                     raise SystemExit(f"{daemon.told('subscriber_joined')} have joined only")
                 time.sleep(0.2)
 
