@@ -15,7 +15,7 @@ import pytest
 import stamina
 import structlog
 from hypothesis import settings
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from process_kit import end_all
 
 from nbad.stream.frame_stream import FrameStream

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from daemon_kit import Daemon, get, serving, until_status
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
 from nbad.web.openapi import DOCUMENT

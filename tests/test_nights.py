@@ -18,7 +18,7 @@ import trio
 from daemon_kit import ANY_PORTS, Daemon, get, serving
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from stream_kit import FakeSettings, make_game
 from structlog.testing import capture_logs
 

@@ -15,7 +15,7 @@ import trio
 from daemon_kit import ANY_PORTS, Daemon, get, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from test_pattern_rating import league
 from test_ratings_tracker import STAR
 

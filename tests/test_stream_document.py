@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import trio
 from conftest import DOCUMENT
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema_rs import Draft202012Validator, ValidationError
 from stream_kit import make_clock, make_game, running
 from trio.testing import MockClock
 
