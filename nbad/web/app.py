@@ -104,6 +104,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
                 "version": __version__,
                 "model": tick.runtime.forecaster.name if tick else None,
                 "stream": {"path": "/v1/stream", "port": stream[1]} if stream else None,
+                "box_scores": live.boxes is not None,
                 "budgets_ms": tick.runtime.config.budgets_ms.model_dump() if tick else None,
             }
         )
