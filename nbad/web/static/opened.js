@@ -1,6 +1,7 @@
 // One game opened large: one time axis for all curves, what turned it, its plays and its players.
 
 import { beats, biggest, clockText, flips, leadChanges, playTime, players, started } from "/state.js";
+import { dress } from "/colours.js";
 import { explorer } from "/draw.js";
 import { el, favoured, odds, percent, result, signed } from "/cards.js";
 
@@ -291,6 +292,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     const other = game?.game_id !== newer.game_id;
     game = newer;
     if (other) {
+      dress(box, game);
       stop();
       [picked, pinned, bet.spread, bet.total] = [null, null, "", ""];
       panel.replaceChildren();

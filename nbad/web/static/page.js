@@ -3,6 +3,7 @@
 // past night) and /nights (all of those).
 
 import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
+import { dress } from "/colours.js";
 import { spark } from "/draw.js";
 import { el, fillCard, makeCard } from "/cards.js";
 import { makeOpen } from "/opened.js";
@@ -128,6 +129,7 @@ function renderGlance() {
     const part = el("button", { type: "button", class: by > 0 ? "h" : "a" }, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`,
       el("small", {}, ` ${where} ${other.tricode}, ${clockText(game)}`));
     part.addEventListener("click", () => open(game.game_id));
+    dress(part, game);
     return el("li", {}, part);
   }));
 }

@@ -200,7 +200,7 @@ export function clockText(game) {
   const names = { scheduled: tipOff(game), halftime: "Halftime", final: "Final", postponed: "Postponed" };
   if (game.status === "final" && game.period > 4) return game.period === 5 ? "Final/OT" : `Final/${game.period - 4}OT`;
   if (game.status !== "live") return names[game.status];
-  return `${periodName(game.period)} ${minutes(game.clock_s)}`;
+  return game.clock_s ? `${periodName(game.period)} ${minutes(game.clock_s)}` : `End ${periodName(game.period)}`;
 }
 
 export function periodName(period) {
