@@ -13,6 +13,7 @@ import trio
 from nbad import __version__
 from nbad.domain import FeedState
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
+from nbad.feed.box_orders import BoxOrders
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
 from nbad.observe.garbage import Collector
@@ -94,7 +95,8 @@ async def _run(
     hub = open_hub(settings)
     publisher = Publisher(hub.journal, settings, metrics.wrote)
     hub.on_news = publisher.wake
-    live = Live(hub, Statistics(), metrics, knowledge.ratings, unready_too=publisher.unready)
+    boxes = BoxOrders()
+    live = Live(hub, Statistics(), metrics, knowledge.ratings, boxes, unready_too=publisher.unready)
     collector = Collector()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloads.run, settings, lambda: live.tick is not None)
@@ -110,7 +112,9 @@ async def _run(
         serve = partial(
             serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
         )
-        await run_stages(settings, serve, source=source, tap=recorder.put, knowledge=knowledge)
+        await run_stages(
+            settings, serve, source=source, tap=recorder.put, knowledge=knowledge, boxes=boxes
+        )
         await keeper.keep()
         await publisher.finish()
         recording.set()

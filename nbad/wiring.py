@@ -25,6 +25,7 @@ import httpx
 import trio
 
 from nbad.channels import Receiver, Sender, open_bounded, open_latest, open_latest_value
+from nbad.feed.box_orders import BoxOrders
 from nbad.feed.client import Tap
 from nbad.feed.poll_plan import TrackedGame
 from nbad.pattern.knowledge import Knowledge
@@ -54,11 +55,13 @@ async def run_stages(
     transport: httpx.AsyncBaseTransport | None = None,
     tap: Tap | None = None,
     knowledge: Knowledge | None = None,
+    boxes: BoxOrders | None = None,
 ) -> None:
     """Run until ``source`` is cancelled and ``serve``, the last stage, has taken the last tick.
 
     ``tap`` is told of every answer of the feed, ``transport`` is another way to it; ``knowledge``
-    is what is known of teams and games before, and learns. Raises what the stages raise.
+    is what is known of teams and games before, and learns; ``boxes`` is who reads which box score.
+    Raises what the stages raise.
     """
     to_parse, fetched = open_latest(merge_fetched)
     to_poll, night = open_latest_value(_NO_GAMES)
@@ -72,7 +75,7 @@ async def run_stages(
         nursery.start_soon(build_patterns, updates, to_predict, knowledge)
         nursery.start_soon(parse, fetched, to_build, to_poll)
         with source:
-            await poll(to_parse, night, settings, transport=transport, tap=tap)
+            await poll(to_parse, night, settings, transport=transport, tap=tap, boxes=boxes)
 
 
 async def follow_feed(settings: Settings, updates: Sender[Updates], *, tap: Tap) -> None:

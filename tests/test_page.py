@@ -229,7 +229,7 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
     daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
     url = f"http://127.0.0.1:{daemon.port('http')}/"
     is_open = "!document.querySelector('#open').hidden"
-    first = "document.querySelector('#games > li').dataset.game"
+    first = "document.querySelector('#games > li')?.dataset.game"
     with browser(tmp_path / "profile") as tab:
         tab.call("Page.enable")
         tab.look(1280, 900)
@@ -296,6 +296,25 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
               field.dispatchEvent(new Event('input'));
               return document.querySelector('#out-spread').textContent })()""")
             assert re.match(r"... covers [<>]?\d+% \(.*\) · ... covers", told), told
+            # The feed's box score, asked of it now that a game is open; sorted by what is clicked.
+            tab.click("#tab-box")
+            tab.wait_until("document.querySelectorAll('.boxes tbody tr').length >= 10")
+            tab.click("[data-sort=pts]")
+            tab.wait_until(
+                "document.querySelector('[data-sort=pts]').parentNode.ariaSort === 'descending'"
+            )
+            points = tab.evaluate(
+                "[...document.querySelectorAll('.boxes table')].map((table) =>"
+                " [...table.tBodies[0].rows].map((row) => Number(row.cells[2].textContent)))"
+            )
+            assert all(side == sorted(side, reverse=True) for side in points)
+            # In one step: the table is made anew while it is looked at.
+            teams = tab.evaluate(
+                "[...document.querySelectorAll('.boxes table')].map((table) =>"
+                " [table.tFoot.rows[0], ...table.tBodies[0].rows].map("
+                "(row) => Number(row.cells[2].textContent)))"
+            )
+            assert all(team == sum(others) for team, *others in teams)
             tab.click("#tab-players")
             tab.wait_until("document.querySelectorAll('.panel tbody tr').length > 4")
             opened = tab.evaluate("location.hash.slice(1)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from nbad.settings.schema import Feed
 
 SCOREBOARD = "scoreboard/todaysScoreboard_00.json"
+BOX_SCORE = "boxscore/boxscore_{game_id}.json"
 ODDS = "odds/odds_todaysGames.json"
 PLAY_BY_PLAY = "playbyplay/playbyplay_{game_id}.json"
 
@@ -34,3 +35,7 @@ def odds_url(feed: Feed) -> str:
 
 def play_by_play_url(feed: Feed, game_id: str) -> str:
     return f"{feed.base_url}/{PLAY_BY_PLAY.format(game_id=game_id)}"
+
+
+def box_score_url(feed: Feed, game_id: str) -> str:
+    return f"{feed.base_url}/{BOX_SCORE.format(game_id=game_id)}"

@@ -26,6 +26,9 @@ _ODDS_BEFORE_S, _ODDS_SELDOM_S = 12 * 3600.0, 600.0
 _ODDS_OFTEN_BEFORE_S, _ODDS_OFTEN_S = 1800.0, 60.0
 _LATE_S = 3 * 3600.0
 
+# Live intervals from one box score to the next.
+_BOX_EVERY = 5
+
 
 class TrackedGame(NamedTuple):
     """A game that is followed, by its id, until it is over and has left the board.
@@ -105,6 +108,12 @@ def plays_interval_s(game: TrackedGame, now: float, poll: Poll) -> float | None:
         return None
     late = game.final_at is not None and now - game.final_at > _END_WITHIN_S
     return poll.idle_interval_s if game.plays_over or late else poll.live_interval_s
+
+
+def box_score_interval_s(game: TrackedGame, poll: Poll) -> float:
+    """How long from one request for a game's box score to the next, while somebody reads it: it is
+    read by eye, and makes no forecast."""
+    return _BOX_EVERY * poll.live_interval_s if game.status.in_play else poll.idle_interval_s
 
 
 def urgency_s(game: TrackedGame | None, poll: Poll) -> float:

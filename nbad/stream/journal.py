@@ -173,6 +173,11 @@ class StreamJournal:
         """Every game's newest message, as JSON."""
         return [message.body for message in self._games.values()]
 
+    def body(self, game_id: str) -> bytes | None:
+        """A game's newest message, as JSON; None for an unknown one."""
+        message = self._games.get(game_id)
+        return None if message is None else message.body
+
     def whole(self, game_id: str) -> bytes | None:
         """A game's newest message with its series and scoring, as JSON; None for an unknown one."""
         message = self._games.get(game_id)

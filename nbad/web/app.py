@@ -25,6 +25,7 @@ from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
 from nbad.stream import wire
 from nbad.web import nights
+from nbad.web.boxscore import AGAIN_S, box_score
 from nbad.web.events import Events
 from nbad.web.openapi import DOCUMENT
 from nbad.web.pages import page_routes
@@ -83,6 +84,14 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         kept = await past.game(game_id)
         return None if kept is None else [tuple(row) for row in orjson.loads(kept.plays)["plays"]]
 
+    async def boxscore(request: Request) -> Response:
+        game_id = request.path_params["game_id"]
+        status, body = await box_score(game_id, live.hub.journal, live.boxes)
+        if status == 200:
+            return _tagged(request, body, "application/json")
+        headers = {"retry-after": str(AGAIN_S)} if status == 503 else None
+        return Response(body, status, headers, "application/json")
+
     async def stats(_: Request) -> Response:
         now, kept = trio.current_time(), live.statistics
         return _json({"stages": kept.as_dict(now), "freshness": kept.freshness.as_dict(now)})
@@ -95,6 +104,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
                 "version": __version__,
                 "model": tick.runtime.forecaster.name if tick else None,
                 "stream": {"path": "/v1/stream", "port": stream[1]} if stream else None,
+                "box_scores": live.boxes is not None,
                 "budgets_ms": tick.runtime.config.budgets_ms.model_dump() if tick else None,
             }
         )
@@ -133,6 +143,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/v1/games/{game_id}": nights.readable(game),
         "/v1/games/{game_id}/plays": nights.readable(plays),
         "/v1/games/{game_id}/plays.csv": nights.readable(plays_csv),
+        "/v1/games/{game_id}/boxscore": boxscore,
         **nights.routes(past),
         "/v1/ratings": ratings,
         "/v1/events": Events(live, settings, accepts),

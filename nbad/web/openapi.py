@@ -97,6 +97,58 @@ _RATINGS: dict[str, Any] = {
         },
     },
 }
+_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_SHOTS = {
+    "type": ["array", "null"],
+    "description": "[made, tried]",
+    "items": _SCORE,
+    "minItems": 2,
+    "maxItems": 2,
+}
+_NUMBERS = {
+    **dict.fromkeys(("field_goals", "threes", "free_throws"), _SHOTS),
+    **dict.fromkeys(
+        ("points", "offensive_rebounds", "rebounds", "assists", "steals", "blocks", "turnovers",
+         "fouls"), _COUNT,
+    ),
+}  # fmt: skip
+_DONE = {"type": "object", "required": list(_NUMBERS), "properties": _NUMBERS}
+_PLAYER = {
+    "person_id": {"type": "integer"},
+    "name": _TEXT,
+    "position": _TEXT,
+    "starter": {"type": "boolean"},
+    "on_court": {"type": "boolean"},
+    "seconds": {"type": ["number", "null"], "description": "on the court"},
+    "plus_minus": {"type": ["integer", "null"]},
+    "numbers": _DONE,
+}
+_SIDE = {
+    "tricode": _TEXT,
+    "score": _COUNT,
+    "periods": {"type": "array", "items": _SCORE, "description": "points by period"},
+    "timeouts": {**_COUNT, "description": "left"},
+    "in_bonus": {"type": ["boolean", "null"]},
+    "numbers": _DONE,
+    "players": {
+        "type": "array",
+        "description": "who took part, the starters first",
+        "items": {"type": "object", "required": list(_PLAYER), "properties": _PLAYER},
+    },
+}
+_BOX_OF_SIDE = {"type": "object", "required": list(_SIDE), "properties": _SIDE}
+_BOX_SCORE = {
+    "type": "object",
+    "description": "the feed's own, as of `period` and `clock_s`; null is what it leaves out",
+    "required": ["game_id", "period", "clock_s", "away", "home"],
+    "properties": {
+        "game_id": _TEXT,
+        "period": {"type": "integer", "minimum": 0},
+        "clock_s": {"type": ["number", "null"]},
+        "away": _BOX_OF_SIDE,
+        "home": _BOX_OF_SIDE,
+    },
+}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _VERDICT = {
     "type": "object",
@@ -244,6 +296,16 @@ DOCUMENT: dict[str, Any] = {
                     "503": _response(*_UNREADABLE),
                 },
             },
+            "parameters": _GAME_ID,
+        },
+        "/v1/games/{game_id}/boxscore": {
+            **_get(
+                "The box score, asked of the feed as long as somebody asks for it here",
+                _BOX_SCORE,
+                _304=("as the ETag sent", {}),
+                _404=("no such game tonight, it has not begun, or a relay is asked", _ERROR),
+                _503=("the feed has not given it", _ERROR),
+            ),
             "parameters": _GAME_ID,
         },
         "/v1/ratings": {

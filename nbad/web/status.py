@@ -17,6 +17,7 @@ from nbad.observe.timing import Tick
 from nbad.stream.hub import Hub
 
 if TYPE_CHECKING:
+    from nbad.feed.box_orders import BoxOrders
     from nbad.pattern.tracker import RatingsTracker
 
 # A tick passes at least every 10 s, asleep or not (the poller's beat).
@@ -25,12 +26,14 @@ _STUCK_S = 30.0
 
 @dataclass(slots=True)
 class Live:
-    """The night, the figures, the teams' ratings (a relay has none), and the last tick served."""
+    """The night, the figures, the teams' ratings and who reads which box score (a relay has none of
+    both), and the last tick served."""
 
     hub: Hub
     statistics: Statistics
     metrics: Metrics
     ratings: RatingsTracker | None = None
+    boxes: BoxOrders | None = None
     tick: Tick | None = None
     unready_too: Callable[[], list[str]] = list  # why else it should not be asked
     news: trio.Event = field(default_factory=trio.Event)  # set at the next tick, and made anew

@@ -1,6 +1,7 @@
 // A game as a card: what it tells at a glance, and to a screen reader.
 
 import { clockText, isClose, started } from "/state.js";
+import { dress } from "/colours.js";
 import { card as curve } from "/draw.js";
 
 /** An element with its children; text is always text. */
@@ -69,6 +70,7 @@ export function fillCard(part, game) {
   const f = game.forecast;
   const final = game.status === "final";
   const begun = started(game);
+  dress(part.button, game);
   part.button.classList.toggle("live", game.status === "live");
   part.button.classList.toggle("final", final);
   part.clock.textContent = clockText(game);

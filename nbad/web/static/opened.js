@@ -1,10 +1,11 @@
 // One game opened large: one time axis for all curves, what turned it, its plays and its players.
 
-import { above, biggest, clockText, flips, leadChanges, periodName, playTime, players, quarters, started } from "/state.js";
+import { beats, biggest, clockText, flips, leadChanges, playTime, players, started } from "/state.js";
+import { dress } from "/colours.js";
 import { explorer } from "/draw.js";
 import { el, favoured, odds, percent, result, signed } from "/cards.js";
 
-const TABS = { swings: "Biggest swings", plays: "Plays", players: "Players", quarters: "By quarter", line: "Your line" };
+const TABS = { swings: "Biggest swings", box: "Box score", plays: "Plays", players: "Players", line: "Your line" };
 
 /** The view of a game in `box`: `fill` draws a game into it. `star(tricode)` marks a favourite. */
 export function makeOpen(box, { close, star, starred, withToken, moved }) {
@@ -16,6 +17,8 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
   let tab = "swings";
   let onlyScoring = true;
   let sorting = "added";
+  let boxSorting = ""; // the feed's order
+  let boxScore = null; // its module, once it is looked at
   const bet = { spread: "", total: "" };
 
   const title = el("h2");
@@ -36,6 +39,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
   const facts = el("dl", { class: "facts" });
   const tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "More of this game" });
   const panel = el("div", { class: "panel", role: "tabpanel", id: "panel" });
+  const boxes = el("div", { class: "boxes", hidden: "" });
   for (const [name, label] of Object.entries(TABS)) {
     const part = el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel" }, label);
     part.addEventListener("click", () => choose(name));
@@ -50,7 +54,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     tabs.querySelector("[aria-selected=true]").focus();
   });
   box.replaceChildren(el("div", { class: "headline" }, title, el("span", { class: "links" }, ...stars.map(([, part]) => part)), links, button), play,
-    el("div", { class: "detail" }, el("div", { class: "charts" }, read, chart, scrub), el("div", {}, facts, tabs, panel)));
+    el("div", { class: "detail" }, el("div", { class: "charts" }, read, chart, scrub), el("div", {}, facts, tabs, panel), boxes));
 
   chart.addEventListener("pointermove", ({ clientX }) => pickAt(clientX));
   chart.addEventListener("pointerdown", ({ clientX }) => pickAt(clientX));
@@ -153,6 +157,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
 
   function choose(name) {
     tab = name;
+    if (name === "box" && !boxScore) import("/boxscore.js").then((module) => { boxScore = module; drawPanel(); });
     drawPanel();
   }
 
@@ -163,16 +168,39 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
       part.tabIndex = on ? 0 : -1;
     }
     panel.setAttribute("aria-labelledby", `tab-${tab}`);
+    boxes.hidden = tab !== "box" || !boxScore || !game.box;
     if (tab === "line") return drawLine();
     const plays = game.plays;
     if (!plays) return panel.replaceChildren(el("p", {}, started(game) ? "Loading…" : "Nothing yet: the game has not begun."));
-    const draw = { swings: drawSwings, plays: drawPlays, players: drawPlayers, quarters: drawQuarters }[tab];
-    // Redrawn under the reader: focus and place stay.
-    const held = [...panel.querySelectorAll("button, input")].indexOf(document.activeElement);
-    const scrolled = panel.querySelector("ol")?.scrollTop ?? 0;
-    panel.replaceChildren(...draw(plays));
-    if (held >= 0) panel.querySelectorAll("button, input")[held]?.focus({ preventScroll: true });
-    if (scrolled) panel.querySelector("ol").scrollTop = scrolled;
+    const draw = { swings: drawSwings, plays: drawPlays, players: drawPlayers, box: drawBox }[tab];
+    redraw(panel, () => draw(plays));
+  }
+
+  /** Redrawn under the reader: focus and place stay. */
+  function redraw(part, draw) {
+    const [stops, moving] = ["button, input, [tabindex]", "ol, .scroll"];
+    const held = [...part.querySelectorAll(stops)].indexOf(document.activeElement);
+    const scrolled = [...part.querySelectorAll(moving)].map((each) => [each.scrollLeft, each.scrollTop]);
+    part.replaceChildren(...draw());
+    if (held >= 0) part.querySelectorAll(stops)[held]?.focus({ preventScroll: true });
+    part.querySelectorAll(moving).forEach((each, i) => { [each.scrollLeft, each.scrollTop] = scrolled[i] ?? [0, 0]; });
+  }
+
+  function drawBox() {
+    if (!boxScore) return [el("p", {}, "Loading…")];
+    if (game.box) {
+      redraw(boxes, () => boxScore.tables(game, boxSorting, (key) => { boxSorting = key; drawPanel(); }));
+    }
+    return [...boxScore.summary(game), el("p", { class: "hint" }, boxNote())];
+  }
+
+  /** As of when the box score is, where it is not as of now; or why there is none. */
+  function boxNote() {
+    const { box } = game;
+    if (!box) return game.box === undefined ? "Waiting for the feed's box score…" : "There is no box score of this game: the feed gives one of tonight's games only.";
+    const at = { status: "live", period: box.period, clock_s: box.clock_s ?? 0 };
+    const behind = box.home.score !== game.home.score || box.away.score !== game.away.score;
+    return behind ? `The feed's box score, as of ${clockText(at)}, ${box.away.score}–${box.home.score}.` : "The feed's own box score.";
   }
 
   const gain = (p) => el("b", { class: p.swing > 0 ? "h" : "a" },
@@ -212,13 +240,6 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     rows.slice(0, 16).map((p) => [el("span", { class: p.team === game.home.tricode ? "h" : "a" }, `${p.name} ${p.team}`), p.points, signed(p.added * 100, 1)]))];
   }
 
-  function drawQuarters(plays) {
-    const found = quarters(plays);
-    const names = found.map((_, i) => periodName(i + 1));
-    const row = (side, i) => [el("b", { class: i ? "h" : "a" }, side.tricode), ...found.map((q) => q[i]), side.score];
-    return [table(["", ...names, "Total"].map((name) => el("th", { scope: "col" }, name)), [row(game.away, 0), row(game.home, 1)])];
-  }
-
   /** The bettor's line: kept while it is typed in, only its results are written anew. */
   function drawLine() {
     if (!panel.querySelector("form")) {
@@ -229,7 +250,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
         return el("p", {}, el("label", { for: `bet-${name}` }, label), input, el("output", { for: `bet-${name}`, id: `out-${name}` }));
       };
       const form = el("form", {}, field("spread", `Spread of ${game.home.tricode} (−4.5: gives 4.5)`), field("total", "Total, over or under"),
-        el("p", { class: "hint" }, "Chances by the model's median and 80 % band; the odds are fair ones, without a bookmaker's margin. Not advice."));
+        el("p", { class: "hint" }, "Chances by the forecast's distribution. The odds are fair ones, without a bookmaker's margin; a push gives the stake back. Not advice."));
       form.addEventListener("submit", (event) => event.preventDefault());
       panel.replaceChildren(form);
     }
@@ -239,10 +260,17 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     const usable = f && game.status !== "final";
     const spread = number("spread");
     const total = number("total");
-    const sides = (p, over, under) => `${over} ${percent(p)} (${fair(p)}) · ${under} ${percent(1 - p)} (${fair(1 - p)})`;
-    say("spread", usable && spread !== null ? sides(above(f.margin, -spread), `${game.home.tricode} covers`, `${game.away.tricode} covers`) : "");
-    say("total", usable && total !== null ? sides(above(f.total, total), "over", "under") : "");
+    const sides = ([won, pushed, lost], over, under) => [`${over} ${percent(won)}${fair(won, lost)}`,
+      ...(pushed >= 0.0005 ? [`push ${(pushed * 100).toFixed(1)}%`] : []), `${under} ${percent(lost)}${fair(lost, won)}`].join(" · ");
+    if (!usable) return ["spread", "total"].forEach((name) => say(name, game.status === "final" ? "The game is over." : "There is no forecast."));
+    const { home, away } = game;
+    say("spread", spread === null ? `Even at ${home.tricode} ${signed(-f.margin.p50, 1)}` : sides(beats.spread(game, spread), `${home.tricode} covers`, `${away.tricode} covers`));
+    say("total", total === null ? `Even at ${f.total.p50.toFixed(1)}` : sides(beats.total(game, total), "over", "under"));
   }
+
+  /** A text for each side in its colour, the one in the bonus marked. */
+  const both = (text) => ["away", "home"].flatMap((side, i) => [...(i ? [" · "] : []),
+    el("span", { class: side[0] }, `${game[side].tricode} ${text(side)}${game.box[side].in_bonus ? " (bonus)" : ""}`)]);
 
   function drawFacts(leads) {
     const f = game.forecast;
@@ -254,6 +282,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
       fact("Margin", favoured(game));
       fact("Total", `${f.total.p50.toFixed(0)}, ${f.total.p10.toFixed(0)} to ${f.total.p90.toFixed(0)}`);
     }
+    if (game.box && game.status !== "final") fact("Time-outs left", ...both((side) => game.box[side].timeouts ?? "?"));
     if (started(game)) fact("Lead changes", game.plays ? String(leads.length) : "…"); // until they are fetched
     if (game.series.length) fact("Favourite flips", String(flips(game.series)));
     if (f) fact("Model", f.model);
@@ -263,6 +292,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     const other = game?.game_id !== newer.game_id;
     game = newer;
     if (other) {
+      dress(box, game);
       stop();
       [picked, pinned, bet.spread, bet.total] = [null, null, "", ""];
       panel.replaceChildren();
@@ -332,11 +362,12 @@ function points(game) {
   return found;
 }
 
-/** Fair odds of a chance: decimal and American. */
-function fair(p) {
-  if (p < 0.005 || p > 0.995) return "no fair odds";
+/** Fair odds of a bet with these chances to be won and lost: decimal and American. */
+function fair(won, lost) {
+  const p = won / (won + lost);
+  if (!(p >= 0.005 && p <= 0.995)) return "";
   const american = p >= 0.5 ? -Math.round((100 * p) / (1 - p)) : Math.round((100 * (1 - p)) / p);
-  return `${(1 / p).toFixed(2)}, ${american < 0 ? "−" : "+"}${Math.abs(american)}`;
+  return ` (${(1 / p).toFixed(2)}, ${american < 0 ? "−" : "+"}${Math.abs(american)})`;
 }
 
 function table(headings, rows) {

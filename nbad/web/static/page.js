@@ -2,7 +2,8 @@
 // The same document is /, /game/ID (one game opened), /embed/ID (that game alone), /night/DATE (a
 // past night) and /nights (all of those).
 
-import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays } from "/state.js";
+import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
+import { dress } from "/colours.js";
 import { spark } from "/draw.js";
 import { el, fillCard, makeCard } from "/cards.js";
 import { makeOpen } from "/opened.js";
@@ -20,6 +21,7 @@ const only = view === "game" || view === "embed" ? name : null;
 const isPast = view === "night" || view === "nights"; // nothing of it changes: no stream
 const kept = new Map(); // games of past nights that were opened by their address
 let budgets = {};
+let boxScores = true;
 let opened = named();
 let filter = "all";
 let sortedAt = 0;
@@ -127,6 +129,7 @@ function renderGlance() {
     const part = el("button", { type: "button", class: by > 0 ? "h" : "a" }, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`,
       el("small", {}, ` ${where} ${other.tricode}, ${clockText(game)}`));
     part.addEventListener("click", () => open(game.game_id));
+    dress(part, game);
     return el("li", {}, part);
   }));
 }
@@ -213,6 +216,7 @@ function show(id, again = false) {
   large.focus();
   refresh(id);
   fetchPlays(id);
+  readBox(id);
 }
 
 /** Ask for a game's whole curve again, where a correction may have changed it. */
@@ -252,6 +256,22 @@ async function fetchPlays(id) {
   mark([id]);
   if (moment !== null && id === opened) requestAnimationFrame(() => { large.show(Number(moment)); moment = null; });
 }
+
+/** The box score, as long as the game is looked at: asking for it is what has the feed asked. */
+async function readBox(id) {
+  const game = id && find(id);
+  if (!game || !started(game) || document.hidden || asking.has(`${id} box`)) return;
+  if (isPast || kept.has(id) || !boxScores) game.box = null; // none is kept, and a relay has none
+  else {
+    asking.add(`${id} box`);
+    const answer = await ask(`/v1/games/${encodeURIComponent(id)}/boxscore`);
+    asking.delete(`${id} box`);
+    const known = find(id);
+    if (known) known.box = answer ?? known.box ?? null;
+  }
+  mark([id]);
+}
+if (!isPast) setInterval(() => readBox(opened), 5000);
 
 async function ask(path) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};
@@ -355,6 +375,7 @@ async function address() {
   const facts = await ask("/v1/about");
   if (!facts?.stream) throw new Error("the daemon does not say where its stream is");
   budgets = facts.budgets_ms ?? {};
+  boxScores = facts.box_scores ?? false;
   $("version").textContent = `nbad ${facts.version}${facts.model ? ` · model ${facts.model}` : ""}`;
   const url = new URL(facts.stream.path, location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";

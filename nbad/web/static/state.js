@@ -37,6 +37,7 @@ export class Night {
     const known = this.games.get(game.game_id);
     game.series = known ? known.series : [];
     game.plays = known ? known.plays : null;
+    game.box = known?.box;
     const now = elapsed(game);
     // What was taken back is forgotten; the whole curve is asked for again.
     while (game.series.length && game.series.at(-1)[0] >= now) game.series.pop();
@@ -155,11 +156,34 @@ export function players(plays, homeCode) {
   return [...found.values()];
 }
 
-/** P(X > line) where X has these quantiles: normal on either side of its median. */
-export function above({ p10, p50, p90 }, line) {
-  const scale = (line > p50 ? p90 - p50 : p50 - p10) / 1.2815515655446004;
-  if (scale <= 0) return line < p50 ? 1 : line > p50 ? 0 : 0.5;
-  return 0.5 * erfc((line - p50) / scale / Math.SQRT2);
+/**
+ * What becomes of a bet: [won, pushed, lost]. Margin and total are whole numbers, of which the
+ * forecast's normal distribution says: up to half-way to the next. But no game ends in a tie, and
+ * the chance of a positive margin is the chance to win; nor has a total fewer points than there are.
+ */
+export const beats = {
+  /** That the home side covers, given `spread` points. */
+  spread({ forecast: f }, spread) {
+    return bet(-spread, (k) => (k === 0 || k === -1 ? f.home_win : above(f.margin, k + 0.5)));
+  },
+  /** That there are more points than `line`. */
+  total({ forecast: f, home, away }, line) {
+    return bet(line, (k) => (k < home.score + away.score ? 1 : above(f.total, k + 0.5)));
+  },
+};
+
+/** `more(k)`: the chance of a whole number above `k`. */
+function bet(line, more) {
+  const won = more(Math.floor(line));
+  const lost = 1 - more(Math.ceil(line) - 1);
+  return [won, Math.max(0, 1 - won - lost), lost];
+}
+
+/** P(X > x) of the normal distribution that has these quantiles. */
+function above({ p10, p50, p90 }, x) {
+  const scale = (p90 - p10) / 2 / 1.2815515655446004;
+  if (scale <= 0) return x < p50 ? 1 : 0;
+  return 0.5 * erfc((x - p50) / scale / Math.SQRT2);
 }
 
 /** The complementary error function, to 1.2e-7 (Numerical Recipes). */
@@ -176,7 +200,7 @@ export function clockText(game) {
   const names = { scheduled: tipOff(game), halftime: "Halftime", final: "Final", postponed: "Postponed" };
   if (game.status === "final" && game.period > 4) return game.period === 5 ? "Final/OT" : `Final/${game.period - 4}OT`;
   if (game.status !== "live") return names[game.status];
-  return `${periodName(game.period)} ${minutes(game.clock_s)}`;
+  return game.clock_s ? `${periodName(game.period)} ${minutes(game.clock_s)}` : `End ${periodName(game.period)}`;
 }
 
 export function periodName(period) {

@@ -1,0 +1,335 @@
+"""The box score: read defensively, asked for where somebody reads it, and behind all else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import trio
+from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
+from jsonschema import Draft202012Validator
+from nba_api.live.nba.endpoints import BoxScore as NbaBoxScore
+from stream_kit import FakeSettings, make_game
+
+from nbad.channels import open_latest, open_latest_value
+from nbad.domain import Status
+from nbad.feed.box_orders import WANTED_S, BoxOrders
+from nbad.feed.boxscore import parse_box_score
+from nbad.feed.decode import BadData
+from nbad.feed.endpoints import box_score_url
+from nbad.feed.poll_plan import TrackedGame
+from nbad.observe.metrics import Metrics
+from nbad.observe.statistics import Statistics
+from nbad.settings.schema import Config, Feed, Poll
+from nbad.simulator import simulate_night
+from nbad.stages.parser import parse
+from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.server import open_hub
+from nbad.web.app import make_app
+from nbad.web.openapi import DOCUMENT
+from nbad.web.status import Live
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "live"
+SCHEMA = DOCUMENT["paths"]["/v1/games/{game_id}/boxscore"]["get"]["responses"]["200"]
+
+
+def simulated(second: float = 9000.0) -> bytes:
+    """A simulated game's box score, so long after its night began."""
+    night = simulate_night(1, 3)
+    (game_id,) = night.finals
+    told = night.box_score(game_id, night.starts_at + second)
+    assert told is not None
+    return b"".join(told.chunks)
+
+
+def valid(body: bytes) -> Any:
+    told = orjson.loads(body)
+    Draft202012Validator(SCHEMA["content"]["application/json"]["schema"]).validate(told)
+    return told
+
+
+def test_the_address_is_nba_apis() -> None:
+    theirs = NbaBoxScore(ONE, get_request=False).endpoint_url.format(game_id=ONE)
+    assert box_score_url(Config().feed, ONE).endswith(theirs)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the shared data")
+def test_a_real_one_is_read_as_it_was_published() -> None:
+    box = parse_box_score((REAL / "boxscore_0042200123.json").read_bytes())
+    assert (box.game_id, box.period, box.clock_s) == ("0042200123", 4, 0.0)
+    assert (box.away.tricode, box.away.score, box.home.tricode, box.home.score) == (
+        "PHI", 102, "BKN", 97,
+    )  # fmt: skip
+    assert (box.home.periods, box.home.timeouts, box.home.in_bonus) == ((28, 19, 35, 15), 0, False)
+    assert box.home.numbers.field_goals == (34, 79)
+    assert box.home.numbers.turnovers == 10  # eight by players, two of the side
+    (johnson,) = (p for p in box.home.players if p.name == "C. Johnson")
+    assert (johnson.seconds, johnson.plus_minus, johnson.numbers.points) == (2624.0, -1, 17)
+    assert johnson.starter
+    # Who was hurt or sat out took no part.
+    assert all(player.seconds for side in (box.home, box.away) for player in side.players)
+
+
+def test_a_simulated_one_adds_up() -> None:
+    told = valid(orjson.dumps(parse_box_score(simulated())))
+    for side in (told["away"], told["home"]):
+        assert side["score"] == sum(side["periods"]) == side["numbers"]["points"] > 0
+        players = side["players"]
+        assert sum(player["numbers"]["points"] for player in players) == side["score"]
+        assert sum(player["on_court"] for player in players) == 5
+        for each in (side, *players):
+            numbers = each["numbers"]
+            twos, threes = numbers["field_goals"][0], numbers["threes"][0]
+            assert numbers["points"] == 2 * twos + threes + numbers["free_throws"][0]
+
+
+def test_what_the_feed_leaves_out_is_null_and_a_bad_player_costs_only_himself() -> None:
+    document = orjson.loads(simulated())
+    home = document["game"]["homeTeam"]
+    del home["timeoutsRemaining"], home["inBonus"]
+    home["periods"][1]["score"] = -1
+    home["statistics"] = None
+    whole = [p for p in home["players"] if p["played"] == "1"]
+    whole[0]["statistics"] |= {"points": 10**18, "plusMinusPoints": 1e300, "assists": "x"}
+    whole[1]["nameI"] = whole[1]["name"] = None
+    whole[2]["statistics"] |= {"fieldGoalsMade": 9, "fieldGoalsAttempted": 3, "minutes": "PT9S"}
+    body = orjson.dumps(document)
+    told = valid(orjson.dumps(parse_box_score(body)))["home"]
+    assert told["timeouts"] is told["in_bonus"] is told["numbers"]["points"] is None
+    assert len(told["periods"]) == 1
+    assert len(told["players"]) == len(whole) - 1
+    first, third = told["players"][:2]
+    assert first["numbers"]["points"] is first["plus_minus"] is first["numbers"]["assists"] is None
+    assert third["numbers"]["field_goals"] is third["seconds"] is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"game": 7}', b'{"game": {"gameId": "1"}}', b'{"game": null}']
+)
+def test_what_is_no_box_score_is_said_to_be_none(body: bytes) -> None:
+    with pytest.raises(BadData):
+        parse_box_score(body)
+
+
+def test_whatever_comes_is_read_or_refused() -> None:
+    rng = random.Random(20261126)
+    whole = simulated()
+    odd: list[Any] = [None, True, -1, 1e308, "", "x" * 10_000, [], {}, [[]], 2**63]
+
+    def spoil(value: Any) -> Any:
+        if rng.random() < 0.02:
+            return rng.choice(odd)
+        if isinstance(value, dict):
+            return {key: spoil(of) for key, of in value.items()}
+        return [spoil(of) for of in value] if isinstance(value, list) else value
+
+    read = 0
+    for _ in range(300):
+        try:
+            box = parse_box_score(orjson.dumps(spoil(orjson.loads(whole))))
+        except BadData:
+            continue
+        read += 1
+        assert len(orjson.dumps(valid(orjson.dumps(box)))) < 50_000
+    assert read > 50
+
+
+# Who asks for it, and when.
+
+
+class Asked:
+    """A poller and a parser on a scripted feed, and orders for box scores."""
+
+    def __init__(self, feed: FakeFeed, **poll_: float) -> None:
+        self.feed = feed
+        self.boxes = BoxOrders()
+        told = Feed(base_url="http://feed/live", schedule_url="http://feed/schedule.json")
+        self.settings = FakeSettings(
+            Config(feed=told, poll=Poll(**{"max_requests_per_s": 1000.0} | poll_))
+        )
+
+    async def read(self, game_id: str, within_s: float = 5.0) -> bytes | None:
+        with trio.move_on_after(within_s):
+            return await self.boxes.newest(game_id)
+        return None
+
+    def times(self, part: str = "boxscore") -> list[float]:
+        return [at for at, path, _ in self.feed.requests if part in path]
+
+
+@asynccontextmanager
+async def asked(feed: FakeFeed, **poll_: float) -> AsyncIterator[Asked]:
+    """It runs for the block."""
+    asked_ = Asked(feed, **poll_)
+    to_parse, fetched = open_latest(merge_fetched)
+    games: tuple[TrackedGame, ...] = ()
+    to_poll, night = open_latest_value(games)
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(parse, fetched, Drain(), to_poll)
+        nursery.start_soon(
+            partial(
+                poll, to_parse, night, asked_.settings, transport=feed, boxes=asked_.boxes,
+                now=lambda: EPOCH + trio.current_time() - begun,
+            )
+        )  # fmt: skip
+        await trio.sleep(1.5)  # the night is known
+        yield asked_
+        nursery.cancel_scope.cancel()
+
+
+class Drain:
+    """The end of the parser's channel."""
+
+    async def send(self, _: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Drain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def box_of(game_id: str, period: int = 1) -> bytes:
+    sides = {
+        f"{side}Team": {"teamTricode": code, "score": 3, "players": []}
+        for side, code in (("home", "BOS"), ("away", "DEN"))
+    }
+    return orjson.dumps({"game": {"gameId": game_id, "period": period, **sides}})
+
+
+def answers(body: bytes) -> Any:
+    return lambda _: httpx.Response(
+        200, content=body, headers={"content-type": "application/json", "etag": '"1"'}
+    )
+
+
+async def test_it_is_asked_for_only_while_somebody_reads_it(autojump_clock: object) -> None:
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    feed.on[f"boxscore_{ONE}"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        await trio.sleep(60)
+        assert not it.times()
+        told = await it.read(ONE)
+        assert told is not None
+        assert valid(told)["game_id"] == ONE
+        await trio.sleep(3 * WANTED_S)
+        # Every five live intervals, from the first until nobody asked any more.
+        assert len(it.times()) == 1 + WANTED_S / 5
+        feed.on[f"boxscore_{ONE}"] = answers(box_of(ONE, 4))
+        told = await it.read(ONE)
+        assert told is not None
+        assert valid(told)["period"] == 4  # not that of three minutes ago
+        assert not it.times(f"boxscore_{TWO}")
+
+
+async def test_it_goes_behind_board_and_plays_and_within_the_ceiling(
+    autojump_clock: object,
+) -> None:
+    """With a ceiling that the night needs whole: the box score still comes, now and then."""
+    feed = FakeFeed(entry(ONE), entry(TWO))
+    feed.on[f"boxscore_{ONE}"] = answers(box_of(ONE))
+    async with asked(feed, max_requests_per_s=1.0) as it:
+        with trio.move_on_after(120):
+            while True:
+                await it.read(ONE)
+                await trio.sleep(5)
+        times = it.times("")
+        assert len(times) <= (trio.current_time() - feed.began) + 3
+        assert 4 <= len(it.times()) <= 16
+        board = it.times("scoreboard")
+        assert max(b - a for a, b in pairwise(board[5:])) < 6
+
+
+async def test_a_feed_without_it_is_asked_ever_less_often_and_the_night_goes_on(
+    autojump_clock: object,
+) -> None:
+    feed = FakeFeed(entry(ONE))
+    feed.on["boxscore"] = lambda _: httpx.Response(403, content=b"<Error/>")
+    async with asked(feed) as it:
+        before = len(it.times("scoreboard"))
+        for _ in range(20):
+            assert await it.read(ONE, 30) is None
+        assert 12 <= len(it.times()) <= 15  # 10, 20, 40 s, then once a minute
+        assert len(it.times("scoreboard")) - before >= 580
+        feed.on["boxscore"] = answers(box_of(TWO))  # another game's
+        assert await it.read(ONE, 90) is None
+        feed.on["boxscore"] = answers(box_of(ONE))
+        assert await it.read(ONE, 90) is not None
+
+
+async def test_while_the_board_is_refused_nobody_asks_for_more(autojump_clock: object) -> None:
+    feed = FakeFeed(entry(ONE))
+    async with asked(feed) as it:
+        refused = httpx.Response(403, content=b"<Error/>")
+        feed.on["scoreboard"] = lambda _: refused
+        await trio.sleep(5)
+        feed.on["boxscore"] = answers(box_of(ONE))
+        assert await it.read(ONE, 60) is None
+        assert not it.times()
+        del feed.on["scoreboard"]
+        assert await it.read(ONE, 60) is not None
+
+
+async def test_a_game_to_come_has_none_and_one_that_left_is_forgotten(
+    autojump_clock: object,
+) -> None:
+    feed = FakeFeed(entry(ONE, 1, start=7200), entry(TWO, 3, "", score=(99, 90)))
+    feed.on[f"boxscore_{TWO}"] = answers(box_of(TWO))
+    async with asked(feed) as it:
+        assert await it.read(ONE) is None
+        assert await it.read(TWO) is not None
+        await trio.sleep(50)
+        assert 1 <= len(it.times()) <= 2  # over: as seldom as all else
+        feed.games = feed.games[:1]
+        await trio.sleep(400)
+        assert await it.read(TWO) is None
+
+
+# How it is told.
+
+
+async def test_over_http_the_first_waits_and_who_has_it_is_told_so(autojump_clock: object) -> None:
+    known = FakeSettings(Config())
+    hub = open_hub(known)
+    told, to_come = make_game(1), make_game(2)
+    entry_ = to_come.update.entry._replace(status=Status.SCHEDULED)
+    games = (told, replace(to_come, update=replace(to_come.update, entry=entry_)))
+    hub.journal.apply(1, games, hub.journal.encode(games), {})
+    boxes = BoxOrders()
+    live = Live(hub, Statistics(), Metrics(), boxes=boxes)
+    transport = httpx.ASGITransport(make_app(live, known))
+    async with httpx.AsyncClient(transport=transport, base_url="http://nbad") as http:
+        path = f"/v1/games/{ONE}/boxscore"
+        late = await http.get(path)
+        assert (late.status_code, late.headers["retry-after"]) == (503, "5")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bring_in_a_second, boxes)
+            first = await http.get(path)
+        assert valid(first.content)["game_id"] == ONE
+        again = await http.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert again.status_code == 304
+        for game_id, why in ((TWO, "not begun"), ("0022599999", "no game")):
+            none = await http.get(f"/v1/games/{game_id}/boxscore")
+            assert none.status_code == 404
+            assert why in none.json()["error"]
+        live.boxes = None  # as a relay
+        assert "relay" in (await http.get(path)).json()["error"]
+
+
+async def bring_in_a_second(boxes: BoxOrders) -> None:
+    await trio.sleep(1)
+    boxes.bring(parse_box_score(box_of(ONE)), trio.current_time(), 5.0, 15.0)
