@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbad.cli._files import picture, try_to_write
+from nbad.cli._files import picture
 from nbad.cli._parser import add_json
 from nbad.cli.games import add_data, notify, read_all
 from nbad.exit_codes import CONFIG, USAGE, end
+from nbad.settings.files import try_to_write
 
 if TYPE_CHECKING:
     from nbad.training.evaluate import Evaluation

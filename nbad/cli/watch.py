@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         url = args.url or _configured(args.config)
     except ConfigError as error:
-        return end("watch", CONFIG, str(error))
+        return end("watch", CONFIG, *error.problems)
     if not _is_address(url):
         return end(
             "watch",
