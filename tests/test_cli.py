@@ -115,3 +115,25 @@ def test_version_and_completion_are_printed(capsys: pytest.CaptureFixture[str]) 
     asked = f'{script}COMP_WORDS=(nbad demo --se); COMP_CWORD=2; _nbad; echo "${{COMPREPLY[@]}}"'
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["--seconds", "--seed"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "command", "code", "said"),
+    [
+        ("HTTP__PORT", "9", ["stats"], 69, "http://127.0.0.1:9: expected a daemon's"),
+        ("HTTP__HOST", "::1", ["stats"], 69, "http://[::1]:8780: expected a daemon's"),
+        ("SERVER__PORT", "9", ["watch"], 69, "ws://127.0.0.1:9/v1/stream: "),
+        ("MODEL__PATH", "/nowhere", ["ratings"], 78, "/nowhere/model.json: expected a model"),
+        ("MODEL__PATH", "/nowhere", ["evaluate", "--data", "/"], 78, "/nowhere/model.json: "),
+        ("RECORD__PATH", "/nowhere", ["report", "2026-01-19"], 64, "a night that /nowhere kept"),
+        ("RECORD__PATH", "/nowhere", ["export", "--out", "{folder}"], 64, "/nowhere: expected"),
+        ("HTTP__PORT", "x", ["stats"], 78, "NBAD_HTTP__PORT: http.port: expected"),
+    ],
+)
+def test_every_command_reads_the_configuration(
+    key: str, value: str, command: list[str], code: int, said: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv(f"NBAD_{key}", value)
+    assert main([part.format(folder=tmp_path) for part in command]) == code
+    assert said in capsys.readouterr().err
