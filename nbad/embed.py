@@ -17,7 +17,7 @@ import trio
 from nbad.channels import Receiver
 from nbad.client.messages import Game
 from nbad.settings.current import Settings
-from nbad.settings.load import load
+from nbad.settings.load import Loaded, find, read_values
 from nbad.settings.runtime import judge
 from nbad.settings.schema import Config
 from nbad.stages.envelopes import Forecasts
@@ -52,16 +52,19 @@ async def pipeline(
 ) -> AsyncIterator[Games]:
     """The feed, forecast, without a server: as long as the block runs.
 
-    ``config`` is a configuration, the path of a TOML file, or None for the defaults; ``[server]``,
-    ``[http]``, ``[log]`` and ``[record]`` say nothing here. ``transport`` is another way to the
-    feed. Where the program has not configured structlog, warnings go to standard error.
+    ``config`` is a configuration, or the path of a TOML file, or None for the file that the
+    commands would read; with a file the environment's ``NBAD_SECTION__KEY`` count as there.
+    ``[server]``, ``[http]``, ``[log]`` and ``[record]`` say nothing here. ``transport`` is another
+    way to the feed. Where the program has not configured structlog, warnings go to standard error.
     :class:`nbad.settings.load.ConfigError` where the configuration cannot be used; what goes wrong
     within the block comes in an :class:`ExceptionGroup`, as from any nursery.
     """
-    where = "config" if config is None or isinstance(config, Config) else str(config)
-    if not isinstance(config, Config):
-        config = load(Path(config), os.environ).config if config is not None else Config()
-    settings = Settings(judge(config, where))
+    if isinstance(config, Config):
+        runtime = judge(Loaded(config, source="config"))
+    else:
+        path = find(Path(config) if config is not None else None)
+        runtime = judge(*read_values(path, os.environ))
+    settings = Settings(runtime)
     if not structlog.is_configured():
         structlog.configure(
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),

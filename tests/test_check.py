@@ -42,7 +42,7 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     path.write_text('[log]\nfile = "/nowhere/nbad.log"\n')
     done = check("--config", str(path))
     assert done.returncode == 78
-    assert f"{path}: log.file: expected a file to write, was: " in done.stderr
+    assert f"{path}: log.file: expected a file to write, was '/nowhere/nbad.log': " in done.stderr
 
 
 def test_a_model_that_was_not_copied_whole_is_told_in_words(tmp_path: Path) -> None:

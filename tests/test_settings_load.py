@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nbad.settings.files import try_folder
 from nbad.settings.load import ConfigError, differences, known_keys, load
+from nbad.settings.runtime import read
 from nbad.settings.schema import Config
 
 # Each file says in its head what is to be said of it.
@@ -51,8 +53,8 @@ def test_an_error_of_the_environment_names_its_variable(tmp_path: Path) -> None:
         load(None, {"NBAD_SERVER__PORT": "many", "NBAD_SERVER__PROT": "1"})
     assert sorted(error.value.problems) == [
         "NBAD_SERVER__PORT: server.port: expected a valid integer, was 'many'",
-        "NBAD_SERVER__PROT: server.prot: expected a known key, was unknown; "
-        "the nearest is server.port",
+        "NBAD_SERVER__PROT: server.prot: expected server.port or another known key, "
+        "was server.prot",
     ]
 
 
@@ -62,6 +64,49 @@ def test_a_secret_is_not_shown_where_it_is_wrong() -> None:
     assert error.value.problems == [
         "NBAD_FEED__HEADERS: feed.headers: expected a valid dictionary, was a str, ***"
     ]
+
+
+def test_all_that_is_wrong_is_told_at_once_and_where_it_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "nbad.toml"
+    gone = tmp_path / "gone"
+    path.write_text(
+        f'[server]\nport = -1\ntokens_file = "{gone}"\n[log]\nfile = "{gone}/log"\n'
+        '[record]\npath = "/proc/none"\n[state]\npath = "/proc/none"\n'
+        f'[publish]\npassword_file = "{gone}"\n'
+    )
+    monkeypatch.setenv("NBAD_SERVER__TLS_CERT", str(gone))
+    monkeypatch.setenv("NBAD_MODEL__PATH", str(gone))
+    monkeypatch.setenv("NBAD_HTTP__PORT", "many")
+    with pytest.raises(ConfigError) as error:
+        read(path)
+    assert [problem.rpartition(": expected")[0] for problem in error.value.problems] == [
+        f"{path}: server.port",
+        "NBAD_HTTP__PORT: http.port",
+        f"{path}: log.file",
+        f"{path}: record.path",
+        f"{path}: state.path",
+        "NBAD_SERVER__TLS_CERT: server.tls_cert",
+        f"{path}: server.tokens_file",
+        f"{path}: publish.password_file",
+        f"NBAD_MODEL__PATH: model.path: {gone}/model.json",
+    ]
+    path.write_text("[server\n")  # no TOML at all: the environment is read all the same
+    with pytest.raises(ConfigError) as error:
+        read(path)
+    assert len(error.value.problems) == 4
+
+
+def test_a_folder_that_is_tried_is_left_as_it_was(tmp_path: Path) -> None:
+    try_folder(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").mkdir()
+    try_folder(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+    (tmp_path / "a" / "b").touch()
+    with pytest.raises(OSError, match="Not a directory"):
+        try_folder(tmp_path / "a" / "b" / "c")
 
 
 def test_one_underscore_too_few_is_told() -> None:

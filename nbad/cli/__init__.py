@@ -38,7 +38,8 @@ def _run(arguments: list[str]) -> int:
     )
     # Only what is asked for is imported: a relay starts in half the time without the rest.
     alone = arguments[:1] != ["completion"] and set(arguments[:1]) & set(COMMANDS)
-    for name in alone or COMMANDS:
+    told_at_once = arguments[:1] in (["version"], ["--version"])
+    for name in () if told_at_once else alone or COMMANDS:
         import_module(f"nbad.cli.{name.replace('-', '_')}").add_parser(subparsers)
     version = subparsers.add_parser("version", help="the version", description="The version.")
     version.set_defaults(run=_version)

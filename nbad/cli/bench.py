@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbad.cli._files import picture, try_to_write
+from nbad.cli._files import picture
 from nbad.cli._parser import add_json
 from nbad.cli.run import add_config
 from nbad.exit_codes import CONFIG, FAILED, OK, USAGE, end
-from nbad.settings.load import ConfigError, find, load
+from nbad.settings.files import try_to_write
+from nbad.settings.load import ConfigError, find, read_values
 from nbad.settings.schema import BudgetsMs
 
 _BASELINES = Path(__file__).parent.parent.parent / "benchmarks" / "baselines"
@@ -80,10 +81,12 @@ def run(args: argparse.Namespace) -> int:
     if args.subscribers < 0:
         return end("bench", USAGE, f"--subscribers: expected 0 or more, was {args.subscribers}")
     if args.live:  # the daemon that is measured would only say it on its own log
+        from nbad.settings.runtime import judge
+
         try:
-            load(find(args.config), os.environ)
+            judge(*read_values(find(args.config), os.environ))
         except ConfigError as error:
-            return end("bench", CONFIG, "; ".join(error.problems))
+            return end("bench", CONFIG, *error.problems)
     try:
         try_to_write(args.plot)
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from time import perf_counter
@@ -12,7 +11,7 @@ from typing import Any
 
 from nbad.cli.run import add_config
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
-from nbad.settings.load import ConfigError, find, load, shown
+from nbad.settings.load import ConfigError, find, shown
 from nbad.settings.schema import Config, Log
 
 
@@ -28,20 +27,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def check(args: argparse.Namespace) -> int:
-    """Print what is in force and where each value came from, or every error.
+    """Print each effective value and its source, or every error.
 
     Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
     """
-    from nbad.settings.runtime import (  # what only the daemon needs takes half a second
-        judge,
-        writable,
-    )
+    from nbad.settings.runtime import read_all  # what only the daemon needs takes half a second
 
-    path = find(args.config)
     try:
-        loaded = load(path, os.environ)
-        forecaster = judge(loaded.config, str(path or "default")).forecaster
-        writable(loaded.config.log, str(path or "default"))
+        loaded, runtime = read_all(find(args.config))
     except ConfigError as error:
         sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
         return CONFIG
@@ -50,7 +43,7 @@ def check(args: argparse.Namespace) -> int:
         for key in type(values).model_fields:
             origin = loaded.origin.get(f"{section}.{key}", "default")
             sys.stdout.write(f"{key} = {_toml(shown(getattr(values, key)))}  # {origin}\n")
-    sys.stdout.write(f"model {forecaster.name} loads\n")
+    sys.stdout.write(f"model {runtime.forecaster.name} loads\n")
     if not args.network:
         return OK
     import trio

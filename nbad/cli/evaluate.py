@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbad.cli._files import picture, try_to_write
+from nbad.cli._files import picture
 from nbad.cli._parser import add_json
 from nbad.cli.games import add_data, notify, read_all
+from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, USAGE, end
+from nbad.settings.files import try_to_write
+from nbad.settings.load import ConfigError
 
 if TYPE_CHECKING:
     from nbad.training.evaluate import Evaluation
@@ -36,7 +39,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--from", dest="start", default="", metavar="GAME_ID",
         help="games before it only build up the ratings",
     )  # fmt: skip
-    parser.add_argument("--model", type=Path, help="the model's folder (default: the bundled one)")
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR",
+        help="the model's folder; default: [model] path of the configuration, else the bundled one",
+    )  # fmt: skip
+    add_config(parser)
     add_json(parser)
     parser.add_argument("--plot", type=picture, metavar="FILE.png", help="draw the evaluation")
     parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="write each forecast")
@@ -53,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
 
     start = args.start.rjust(10, "0") if args.start else ""
     try:
-        forecaster = Forecaster.load(args.model)
+        forecaster = Forecaster.load(args.model or configured(args).model.path)
+    except ConfigError as error:
+        return end("evaluate", CONFIG, *error.problems)
     except ModelError as error:
         return end("evaluate", CONFIG, str(error))
     try:

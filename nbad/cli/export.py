@@ -8,7 +8,9 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.cli.run import add_config, configured
+from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.settings.load import ConfigError
 
 # Rows in memory at once.
 _LOT = 20_000
@@ -23,8 +25,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " features (every 30 s, of recorded payloads) and timings (of a log), a file each.",
     )
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="[record] path, or a folder of `nbad record`"
-    )
+        "folder", type=Path, nargs="?", metavar="DIR",
+        help="a folder of [record] path or of `nbad record`; default: [record] path of the "
+        "configuration",
+    )  # fmt: skip
+    add_config(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
     parser.add_argument("--log", type=Path, metavar="FILE", help="a log of nbad, for the timings")
@@ -32,7 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit codes: 0 written, 64 nothing to export, 69 Parquet without pyarrow, 1 it failed."""
+    """Exit codes: 0 written, 64 nothing to export, 69 Parquet without pyarrow, 78 a wrong
+    configuration, 1 it failed."""
     from nbad.recording.nights import NightsError
     from nbad.training.export import tables, writing
 
@@ -42,12 +48,19 @@ def run(args: argparse.Namespace) -> int:
         except ImportError:
             return end("export", UNAVAILABLE,
                        "pyarrow is not installed; pip install 'nbad[export]'")  # fmt: skip
+    folder: Path | None = args.folder
+    try:
+        folder = folder or configured(args).record.path
+    except ConfigError as error:
+        return end("export", CONFIG, *error.problems)
+    if folder is None:
+        return end("export", USAGE, "expected DIR, as [record] path names none")
     written: list[str] = []
     with contextlib.ExitStack() as opened:
         try:
             log = opened.enter_context(args.log.open("rb")) if args.log else None
             args.out.mkdir(parents=True, exist_ok=True)
-            for name, rows in tables(args.folder, log):
+            for name, rows in tables(folder, log):
                 count = 0
                 remaining = iter(rows)
                 with writing(args.out, name, args.format) as write:
@@ -61,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         except (ValueError, NightsError) as error:
             return end("export", FAILED, str(error))
     if not written:
-        return end("export", USAGE, f"{args.folder}: expected past nights (nights.sqlite) or a"
+        return end("export", USAGE, f"{folder}: expected past nights (nights.sqlite) or a"
                    " recording (*.rec), was neither, and no --log")  # fmt: skip
     sys.stdout.write("".join(written))  # at the end: who reads only the first has all the files
     return OK

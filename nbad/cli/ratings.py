@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 
 from nbad.cli._parser import add_json
+from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
+from nbad.settings.load import ConfigError
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +27,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "url", nargs="?", metavar="URL", help="a running daemon's HTTP address: what it knows now"
     )
-    parser.add_argument("--model", type=Path, help="the model's folder (default: the bundled one)")
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR",
+        help="the model's folder; default: [model] path of the configuration, else the bundled one",
+    )  # fmt: skip
+    add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -42,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
         from nbad.web.ratings import ratings_table
 
         try:
-            forecaster = Forecaster.load(args.model)
+            forecaster = Forecaster.load(args.model or configured(args).model.path)
+        except ConfigError as error:
+            return end("ratings", CONFIG, *error.problems)
         except ModelError as error:
             return end("ratings", CONFIG, str(error))
         told = ratings_table(forecaster.ratings, forecaster.name, 0)

@@ -13,7 +13,8 @@ import trio
 
 from nbad.cli.run import add_config
 from nbad.exit_codes import CONFIG, OK, USAGE, end, leave
-from nbad.settings.load import ConfigError, find, load
+from nbad.settings.files import try_folder, try_folders, try_log
+from nbad.settings.load import ConfigError, find, load, read_values
 
 if TYPE_CHECKING:
     from nbad.observe.logs import Output
@@ -48,14 +49,14 @@ def run(args: argparse.Namespace) -> int:
     path = find(args.config)
     out: Path | None = args.out
     try:
-        folder = out or load(path, os.environ).config.record.path
-        if folder is None:
+        if out is not None:
+            try:
+                try_folder(out)
+            except OSError as error:
+                problem = f"--out {out}: expected a folder to write to, was: {error.strerror}"
+                return end("record", USAGE, problem)
+        elif load(path, os.environ).config.record.path is None:
             return end("record", USAGE, "--out: expected a folder, as [record] path names none")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            problem = f"{folder}: expected a folder to write to, was: {error}"
-            return end("record", USAGE, problem)
         trio.run(_main, path, out, signals, output)
     except ConfigError as error:
         return end("record", CONFIG, *error.problems)
@@ -88,12 +89,19 @@ def _read(path: Path | None, out: Path | None) -> Runtime:
     """
     from nbad.settings.current import Runtime, ToldModel
 
-    config = load(path, os.environ).config
-    folder = out or config.record.path
-    if folder is None:
-        raise ConfigError([f"{path or 'default'}: record.path: expected a folder, was empty"])
-    record = config.record.model_copy(update={"path": folder, "payloads": True})
-    return Runtime(config.model_copy(update={"record": record}), ToldModel())
+    loaded, problems = read_values(path, os.environ)
+    config = loaded.config
+    record = {"path": out or config.record.path, "payloads": True}
+    config = config.model_copy(update={"record": config.record.model_copy(update=record)})
+    found: list[str] = []
+    if config.record.path is None:  # no more: it was there at the start
+        found.append("record.path: expected a folder, was empty")
+    try_log(config.log, found)
+    try_folders(config, found)
+    problems += loaded.place(found)
+    if problems:
+        raise ConfigError(problems)
+    return Runtime(config, ToldModel())
 
 
 async def _main(path: Path | None, out: Path | None, signals: Signals, output: Output) -> None:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from nbad.exit_codes import FAILED, OK, USAGE, end
+from nbad.cli.run import add_config, configured
+from nbad.exit_codes import CONFIG, FAILED, OK, USAGE, end
 from nbad.observe.statistics import STAGES, Statistics
+from nbad.settings.load import ConfigError
 
 if TYPE_CHECKING:
     from nbad.recording.nights import WholeGame
@@ -41,8 +43,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("night", metavar="DATE", help="as 2026-01-19: the evening's date in the US")
     parser.add_argument(
-        "--from", dest="folder", type=Path, required=True, metavar="DIR", help="[record] path"
-    )
+        "--from", dest="folder", type=Path, metavar="DIR",
+        help="a folder of [record] path; default: that of the configuration",
+    )  # fmt: skip
+    add_config(parser)
     parser.add_argument("--log", type=Path, metavar="FILE", help="a log of nbad")
     parser.add_argument(
         "--out", type=Path, metavar="FILE.html", help="where to write; standard output where absent"
@@ -51,13 +55,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit codes: 0 written, 64 nothing was kept of that night, 1 a file cannot be used."""
+    """Exit codes: 0 written, 64 nothing was kept of that night, 78 a wrong configuration, 1 a file
+    cannot be used."""
     from nbad.recording.nights import NightsError, night
 
+    folder: Path | None = args.folder
     try:
-        games = night(args.folder, args.night)
+        folder = folder or configured(args).record.path
+    except ConfigError as error:
+        return end("report", CONFIG, *error.problems)
+    if folder is None:
+        return end("report", USAGE, "expected --from DIR, as [record] path names none")
+    try:
+        games = night(folder, args.night)
         if not games:
-            return end("report", USAGE, f"{args.night}: expected a night that {args.folder} kept")
+            return end("report", USAGE, f"{args.night}: expected a night that {folder} kept")
         told = None
         if args.log:
             with args.log.open("rb") as lines:

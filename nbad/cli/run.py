@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from nbad.exit_codes import leave
-from nbad.settings.load import find
+from nbad.settings.load import find, load
+from nbad.settings.schema import Config, Http, Server
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,6 +25,17 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE",
         help="default: ./nbad.toml, then /etc/nbad/nbad.toml, then the built-in defaults",
     )  # fmt: skip
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """The configuration that ``--config`` and the environment give. Raises ConfigError."""
+    return load(find(args.config), os.environ).config
+
+
+def address(section: Server | Http) -> str:
+    """``HOST:PORT`` of a section, for a client on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(section.host, section.host)
+    return f"{f'[{host}]' if ':' in host else host}:{section.port}"
 
 
 def run_daemon(args: argparse.Namespace) -> int:

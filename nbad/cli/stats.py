@@ -1,4 +1,4 @@
-"""``nbad stats``: what each stage took, from a running daemon or from its log."""
+"""``nbad stats``: latency of each pipeline stage, from a running daemon or from its log."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 
 from nbad.cli._parser import add_json
-from nbad.exit_codes import FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.cli.run import add_config, address, configured
+from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
 from nbad.observe.statistics import STAGES, Statistics
+from nbad.settings.load import ConfigError
 
 _URL = "http://127.0.0.1:8780"
 _FRESHNESS = "freshness"  # from when something happened to its message: a daemon knows it
@@ -30,23 +32,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register ``stats``."""
     parser = subparsers.add_parser(
         "stats",
-        help="what each stage took, from a running daemon or its log",
+        help="latency of each pipeline stage, from a running daemon or its log",
         description="Shows, per stage, count, errors, and avg, min, max, p50, p95, p99 in ms, of "
         "the ticks in which the stage had work; and, from a daemon, freshness: from when something "
         "happened, by the feed, to its message.",
     )
     parser.add_argument(
-        "source", nargs="?", default=_URL, metavar="URL or FILE",
-        help=f"the daemon's HTTP address, a log file, or - for a log on standard input "
-        f"(default: {_URL})",
+        "source", nargs="?", metavar="URL or FILE",
+        help=f"the daemon's HTTP address ({_URL}), a log file, or - for a log on standard input; "
+        "default: the [http] of the configuration, on this machine",
     )  # fmt: skip
+    add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit codes: 0, 64 no such file, 69 no daemon there, 1 no stage in the log."""
-    source: str = args.source
+    """Exit codes: 0, 64 no such file, 69 no daemon there, 78 a wrong configuration, 1 no stage in
+    the log."""
+    try:
+        source: str = args.source or f"http://{address(configured(args).http)}"
+    except ConfigError as error:
+        return end("stats", CONFIG, *error.problems)
     try:
         if source.startswith(("http://", "https://")):
             try:

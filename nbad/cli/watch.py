@@ -8,14 +8,15 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import trio
 
 from nbad.cli.render import line
-from nbad.cli.run import add_config
+from nbad.cli.run import add_config, address, configured
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.settings.load import ConfigError
+from nbad.settings.schema import Server
 
 _SHOWN = "ws://127.0.0.1:8765/v1/stream"
 
@@ -50,12 +51,11 @@ def run(args: argparse.Namespace) -> int:
     """Exit codes: 0 ended by Ctrl-C, 64 no such URL, 69 no daemon there, 78 a wrong configuration,
     1 not let in."""
     from nbad.client import DroppedError, RefusedError
-    from nbad.settings.load import ConfigError
 
     try:
-        url = args.url or _configured(args.config)
+        url = args.url or _stream(configured(args).server)
     except ConfigError as error:
-        return end("watch", CONFIG, str(error))
+        return end("watch", CONFIG, *error.problems)
     if not _is_address(url):
         return end(
             "watch",
@@ -74,14 +74,9 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _configured(path: Path | None) -> str:
+def _stream(server: Server) -> str:
     """The stream of the daemon that runs here with this configuration."""
-    from nbad.settings.load import find, load
-
-    server = load(find(path), os.environ).config.server
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
-    scheme = "wss" if server.tls_cert else "ws"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}/v1/stream"
+    return f"{'wss' if server.tls_cert else 'ws'}://{address(server)}/v1/stream"
 
 
 def _is_address(url: str) -> bool:

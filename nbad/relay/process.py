@@ -27,7 +27,8 @@ from nbad.relay.reader import Reader
 from nbad.reloading import Reloads
 from nbad.settings.access import load_access, load_password
 from nbad.settings.current import Runtime, Settings, ToldModel
-from nbad.settings.load import ConfigError, load
+from nbad.settings.files import try_log
+from nbad.settings.load import ConfigError, read_values
 from nbad.signals import Signals
 from nbad.stages.server import serve_subscribers
 from nbad.stream.hub import Hub
@@ -42,14 +43,16 @@ log = structlog.get_logger()
 
 def read_runtime(path: Path | None, model: ToldModel) -> Runtime:
     """Load the configuration of a relay; ``ConfigError`` with all that is wrong."""
-    config = load(path, os.environ).config
-    problems: list[str] = []
-    if not config.publish.url:
-        problems.append("publish.url: expected the broker that the daemon publishes to, was empty")
-    access = load_access(config.server, problems)
-    load_password(config.publish, problems)
+    loaded, problems = read_values(path, os.environ)
+    config, found = loaded.config, list[str]()
+    if not (config.publish.url or problems):
+        found.append("publish.url: expected the broker that the daemon publishes to, was empty")
+    access = load_access(config.server, found)
+    load_password(config.publish, found)
+    try_log(config.log, found)
+    problems += loaded.place(found)
     if problems:
-        raise ConfigError([f"{path or 'default'}: {problem}" for problem in problems])
+        raise ConfigError(problems)
     return Runtime(config, model, access)
 
 

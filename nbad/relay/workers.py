@@ -74,7 +74,7 @@ def run_workers(path: Path | None, count: int, signals: Signals) -> int:
     except ConfigError as error:
         return end("relay", CONFIG, *error.problems)
     except OSError as error:
-        return end("relay", CONFIG, f"log.file: expected a file to write, was: {error}")
+        return end("relay", CONFIG, f"log.file: expected a file to write, was: {error.strerror}")
     opened: list[socket.socket] = []
     try:
         workers = [_open_worker(config, number, opened) for number in range(count)]

@@ -75,7 +75,7 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
     except OSError as error:  # ssl.SSLError is one
         problems.append(
             "server.tls_cert: expected a PEM chain with its key (in tls_key, or in the same file), "
-            f"was {str(server.tls_cert)!r}: {error}"
+            f"was {str(server.tls_cert)!r}: {error.strerror or error}"
         )
     return context
 
@@ -86,7 +86,8 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
     except OSError as error:
-        problems.append(f"server.tokens_file: expected a readable file, was: {error}")
+        why = f"was {str(path)!r}: {error.strerror or error}"
+        problems.append(f"server.tokens_file: expected a readable file, {why}")
         return frozenset()
     tokens = []
     for number, token in enumerate(lines, 1):
@@ -108,7 +109,8 @@ def load_password(publish: Publish, problems: list[str]) -> str | None:
     try:
         password = read_text(publish.password_file).strip()
     except OSError as error:
-        problems.append(f"publish.password_file: expected a readable file, was: {error}")
+        why = f"was {str(publish.password_file)!r}: {error.strerror or error}"
+        problems.append(f"publish.password_file: expected a readable file, {why}")
         return None
     if not password or len(password.splitlines()) > 1:
         problems.append("publish.password_file: expected one line, the password")

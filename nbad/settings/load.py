@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -46,10 +46,19 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration and, for each ``section.key`` that was set, where."""
+    """A configuration and, for each ``section.key`` that was set, where; ``source`` is where a key
+    that was not set could be."""
 
     config: Config
-    origin: Mapping[str, str]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    source: str = "default"
+
+    def place(self, problems: Iterable[str]) -> list[str]:
+        """``section.key: …`` of each problem, after where the key was set."""
+        return [
+            f"{self.origin.get(problem.partition(':')[0], self.source)}: {problem}"
+            for problem in problems
+        ]
 
 
 def find(path: Path | None) -> Path | None:
@@ -64,22 +73,23 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
     :class:`ConfigError` with every problem, each ``FILE: KEY: expected …, was …``.
     """
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(read_text(path))
-        except OSError as error:
-            raise ConfigError([f"{path}: expected a readable file, was: {error}"]) from None
-        except _NO_TOML as error:
-            raise ConfigError([f"{path}: expected TOML, was: {error}"]) from None
-    for section, keys in values.items():
-        origin |= {
-            f"{section}.{key}": str(path) for key in (keys if isinstance(keys, dict) else ())
-        }
-    nearly = sorted(_NEARLY.keys() & environ.keys())
-    if nearly:
-        raise ConfigError([f"{name}: expected {_NEARLY[name]}, was {name}" for name in nearly])
+    loaded, problems = read_values(path, environ)
+    if problems:
+        raise ConfigError(problems)
+    return loaded
+
+
+def read_values(path: Path | None, environ: Mapping[str, str]) -> tuple[Loaded, list[str]]:
+    """As :func:`load`, but with every problem beside what could be read: a value that is wrong is
+    at its default there, so that the files of the others can be tried too."""
+    values, problems = _read_file(path)
+    origin = {
+        f"{section}.{key}": str(path)
+        for section, keys in values.items()
+        for key in (keys if isinstance(keys, dict) else ())
+    }
+    for name in sorted(_NEARLY.keys() & environ.keys()):
+        problems.append(f"{name}: expected {_NEARLY[name]}, was {name}")
     for name in sorted(environ):
         section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
         if name.startswith(_PREFIX) and separator:
@@ -91,11 +101,36 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         table = values.get(section)
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = Path(table[key]) if table[key] else None
+    source = str(path) if path else "default"
     try:
-        return Loaded(Config.model_validate(values), origin)
+        config = Config.model_validate(values)
     except ValidationError as error:
         where = str(path) if path else "environment"
-        raise ConfigError([_problem(e, where, origin) for e in error.errors()]) from None
+        wrong = error.errors()
+        problems += [_problem(e, where, origin) for e in wrong]
+        for e in wrong:
+            _take_out(values, e["loc"])
+        config = Config.model_validate(values)
+    return Loaded(config, origin, source), problems
+
+
+def _read_file(path: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """The tables of a file; none, and why, where it cannot be read."""
+    try:
+        return (tomllib.loads(read_text(path)) if path else {}), []
+    except OSError as error:
+        return {}, [f"{path}: expected a readable file, was: {error.strerror or error}"]
+    except _NO_TOML as error:
+        return {}, [f"{path}: expected TOML, was: {error}"]
+
+
+def _take_out(values: dict[str, Any], location: Sequence[int | str]) -> None:
+    """Leave out of ``values`` the key at ``location``, or the section."""
+    section, *key = map(str, location[:2])
+    if key and isinstance(values.get(section), dict):
+        values[section].pop(key[0], None)
+    else:
+        values.pop(section, None)
 
 
 def _from_environment(value: str) -> Any:
@@ -113,7 +148,7 @@ def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
     where = origin.get(".".join(location[:2])) or next(in_section, where)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
-        return f"{where}: {key}: expected a known key, was unknown; the nearest is {near[0]}"
+        return f"{where}: {key}: expected {near[0]} or another known key, was {key}"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
     return f"{where}: {key}: expected {expected}, was {_harmless(location, error['input'])}"
 
