@@ -35,10 +35,11 @@ class Daemon:
         broker: MemoryBroker,
         *,
         lease_s: float = LEASE_S,
+        keep: int = 1000,
         ring: int = 600,
         required: bool = False,
     ) -> None:
-        publish = Publish(url="redis://broker:1/0", lease_s=lease_s, keep=16, required=required)
+        publish = Publish(url="redis://broker:1/0", lease_s=lease_s, keep=keep, required=required)
         self.settings = FakeSettings(Config(publish=publish))
         self.journal = StreamJournal("d0", ring=ring)
         self.publisher = Publisher(self.journal, self.settings)
@@ -112,8 +113,9 @@ async def test_who_leads_writes_a_snapshot_then_each_batch_as_it_comes(
 
 
 async def test_there_is_a_snapshot_after_each_quarter_of_what_the_log_keeps(
-    daemon: Daemon, autojump_clock: MockClock
+    broker: MemoryBroker, autojump_clock: MockClock
 ) -> None:
+    daemon = Daemon(broker, keep=16)
     daemon.tick()
     async with daemon.publishing():
         await trio.sleep(0.1)
@@ -121,7 +123,7 @@ async def test_there_is_a_snapshot_after_each_quarter_of_what_the_log_keeps(
             daemon.tick()
             await trio.sleep(0.01)
     kinds = [entry[0] for entry in daemon.log()]
-    # Of 16 that it keeps; the heartbeat at the start is an entry too.
+    # The heartbeat at the start is an entry too.
     assert "".join(kinds) == "sbbbsbbbbsbbbbsb"
 
 
@@ -191,7 +193,7 @@ async def test_who_lost_the_lease_writes_no_more_and_polls_at_a_tenth_of_the_pac
         assert 16 <= len(daemon.broker.asked) - asked <= 21
         daemon.broker.lease_until = 0.0
         before = trio.current_time()
-        await daemon.go_on(2)
+        await daemon.go_on(3)
         assert daemon.leads()
         assert daemon.settings.current.config.poll.live_interval_s == POLL_S
         daemon.tick()
