@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import trio
+from broker_kit import MemoryBroker
 from process_kit import start
 from redis_kit import Redis, needs_redis
 from relay_kit import until
-from test_relay_reader import FakeBroker, Night
+from test_relay_reader import Night
 
 from nbad.publish.broker import Broker, with_broker
 from nbad.settings.schema import Publish
@@ -27,7 +28,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "log_to_parquet.py"
 def test_each_forecast_is_written_once_and_a_restart_goes_on(tmp_path: Path) -> None:
     redis, folder = Redis(tmp_path), tmp_path / "nights"
 
-    def write(entries: FakeBroker) -> None:
+    def write(entries: MemoryBroker) -> None:
         async def work(broker: Broker) -> None:
             lease = await broker.acquire("test")
             assert lease is not None
@@ -49,7 +50,7 @@ def test_each_forecast_is_written_once_and_a_restart_goes_on(tmp_path: Path) -> 
         process.terminate()
         process.wait()
 
-    log = FakeBroker()
+    log = MemoryBroker()
     late, night = Night(log), Night(log, "d1", 2)
     late.play(2)
     night.play(3)

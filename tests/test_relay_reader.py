@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from broker_kit import MemoryBroker
 from stream_kit import FakeSettings, make_game
 from trio.testing import MockClock
 
@@ -25,41 +26,11 @@ from nbad.stream.journal import StreamJournal
 TIMING = {"total": 1.0}
 EVERY = 1000
 
-Fields = dict[bytes, bytes]
-
-
-class FakeBroker:
-    """A log as a list, which a test cuts and mends; ``fault`` is what each command raises."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[int, Fields]] = []
-        self.written = 0
-        self.fault = ""
-        self.news = trio.Event()
-
-    def put(self, fields: dict[str, bytes]) -> None:
-        self.written += 1
-        entry = {name.encode(): value for name, value in fields.items()}
-        self.entries.append((self.written, entry))
-        self.news.set()
-
-    async def read(self, after: str, count: int, wait_s: float) -> list[tuple[str, Fields]]:
-        at = int(after.partition("-")[0])
-        with trio.move_on_after(wait_s):
-            while not (found := [each for each in self.entries if each[0] > at]):
-                if self.fault:
-                    break
-                self.news = trio.Event()
-                await self.news.wait()
-        if self.fault:
-            raise BrokerError(self.fault)
-        return [(f"{number}-0", fields) for number, fields in found[:count]]
-
 
 class Night:
     """A publisher's side: batches into the broker's log."""
 
-    def __init__(self, broker: FakeBroker, epoch: str = "d0", fence: int = 1) -> None:
+    def __init__(self, broker: MemoryBroker, epoch: str = "d0", fence: int = 1) -> None:
         self.broker, self.fence = broker, fence
         self.journal = StreamJournal(epoch)
         self.backlog = Backlog(self.journal)
@@ -88,7 +59,7 @@ class Night:
 class Relay:
     """A reader on its hub, and what it told of each read."""
 
-    def __init__(self, broker: FakeBroker) -> None:
+    def __init__(self, broker: MemoryBroker) -> None:
         settings = FakeSettings(Config(publish=Publish(url="redis://broker:1/0")))
         self.hub = Hub(StreamJournal("relay", follows=True), settings)
         self.reader = Reader(self.hub, settings)
@@ -116,14 +87,8 @@ class Relay:
 
 @pytest.fixture
 async def relay(monkeypatch: pytest.MonkeyPatch) -> Relay:
-    broker = FakeBroker()
-
-    async def with_broker(_: Publish, work: Callable[[FakeBroker], Awaitable[None]]) -> None:
-        if broker.fault:
-            raise BrokerError(broker.fault)
-        await work(broker)
-
-    monkeypatch.setattr(nbad.relay.reader, "with_broker", with_broker)
+    broker = MemoryBroker()
+    broker.install(monkeypatch, nbad.relay.reader)
     return Relay(broker)
 
 

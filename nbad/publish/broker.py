@@ -57,7 +57,9 @@ local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then
   return false
 end
-return redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 4))
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5))
+redis.call('PEXPIRE', KEYS[1], ARGV[4])  -- after it: a full Redis refuses only a first write
+return id
 """
 
 
@@ -109,14 +111,17 @@ class Broker:
             await self._release([self._lease], [owner])
 
     async def write(self, owner: str, fence: int, fields: Fields) -> None:
-        """Append an entry. Raises :class:`FencedError` where the lease is not ``owner``'s any more.
+        """Append an entry, and renew the lease with it: what waits to be written may take longer.
+
+        Raises :class:`FencedError` where the lease is not ``owner``'s any more.
 
         Cancelled or out of time it may have been written: whoever reads passes over a repetition.
         """
         pairs = [item for pair in fields.items() for item in pair]
         with _in_time(self._answer_s):
             written: Any = await self._write(
-                [self._lease, self._stream], [owner, fence, self._keep, *pairs]
+                [self._lease, self._stream],
+                [owner, fence, self._keep, self._lease_ms, *pairs],
             )
         if written is None:
             raise FencedError

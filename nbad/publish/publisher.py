@@ -10,6 +10,7 @@ polling stretched. Who does not see the feed neither takes the lease nor keeps i
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -83,6 +84,7 @@ class Publisher:
         self._fresh_from = 0.0  # nothing is published of a tick that began before
         self._beat = FeedState.DOWN
         self._wrote_at = -HEARTBEAT_S
+        self._renewed_at = 0.0
         self._plays_at = -PLAYS_S
 
     @property
@@ -191,7 +193,8 @@ class Publisher:
                 self._stand_by(lease is None)
                 if lease is not None:
                     try:
-                        await self._lead(broker, lease, asked_at + lease_s / 3)
+                        self._renewed_at = asked_at
+                        await self._lead(broker, lease)
                     except FencedError:
                         log.warning("lease_lost", fence=lease.fence)
                     self._stop_leading()
@@ -200,9 +203,9 @@ class Publisher:
             else:
                 await self._wait_for_news(lease_s / 4)
 
-    async def _lead(self, broker: Broker, lease: Lease, renew_at: float) -> None:
+    async def _lead(self, broker: Broker, lease: Lease) -> None:
         """Write the log until the feed is lost or the process ends. Raises FencedError."""
-        lease_s = self._settings.current.config.publish.lease_s
+        renew_s = self._settings.current.config.publish.lease_s / 3
         log.info("leading", fence=lease.fence)
         if self._fence in lease:
             self.backlog.owe_snapshot()  # the broker may have lost what it had taken
@@ -213,20 +216,21 @@ class Publisher:
             await trio.lowlevel.checkpoint()
         while True:
             now = trio.current_time()
-            if now >= renew_at:
+            if now >= self._renewed_at + renew_s:  # nothing was written, which renews it too
                 if await broker.acquire(self._owner) != lease:
                     raise FencedError
-                renew_at = now + lease_s / 3
-            tick = self._tick
+                self._renewed_at = now
+            tick, beat_at = self._tick, math.inf
             if tick is not None and tick.started >= self._fresh_from:
                 await self._catch_up(broker)
                 over = self._ending or not self._sees_feed()
                 if over or tick.feed is not self._beat or now >= self._wrote_at + HEARTBEAT_S:
                     await self._heartbeat(broker, tick)
+                beat_at = self._wrote_at + HEARTBEAT_S
             if self._ending or not self._sees_feed():
                 await broker.release(self._owner)
                 return
-            due = min(renew_at, self._wrote_at + HEARTBEAT_S)
+            due = min(beat_at, self._renewed_at + renew_s)
             await self._wait_for_news(max(0.0, due - trio.current_time()))
 
     async def _wait_for_news(self, seconds: float) -> None:
@@ -263,6 +267,7 @@ class Publisher:
     ) -> None:
         began = trio.current_time()
         await broker.write(self._owner, self._fence, encode(self._fence, body, more))
+        self._renewed_at = began
         self._wrote_at = trio.current_time()
         self._took(self._wrote_at - began)
         self.entries += 1
