@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 import trio
 
 from nbad.domain import Status
-from nbad.feed.boxscore import BoxScore
-from nbad.feed.poll_plan import TrackedGame
+from nbad.feed.boxscore import BoxScore, parse_box_score
+from nbad.feed.client import FeedClient, FeedError
+from nbad.feed.decode import BadData
+from nbad.feed.endpoints import box_score_url
+from nbad.feed.poll_plan import TrackedGame, box_score_interval_s
+from nbad.feed.turns import Turns
+from nbad.observe.troubles import Troubles
 
 WANTED_S = 60.0
 """Who reads a box score reads it again within this time: so long it is kept new."""
@@ -19,6 +24,8 @@ WANTED_S = 60.0
 _BEGUN = {Status.LIVE, Status.HALFTIME, Status.FINAL}
 # A box score that cannot be had is asked for ever less often, down to this.
 _MOST_BACKOFF_S = 60.0
+# So long a box score waits for a request that neither board nor plays want.
+_PATIENCE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -89,3 +96,68 @@ class BoxOrders:
         order.failures += 1
         backoff_s = min(again_s * 2.0 ** min(order.failures, 10), max(again_s, _MOST_BACKOFF_S))
         order.next_at = now + max(backoff_s, wait_s)
+
+
+async def keep_box_scores(
+    client: FeedClient,
+    boxes: BoxOrders,
+    turns: Turns,
+    troubles: Troubles,
+    spare: Callable[[], bool],
+) -> None:
+    """Ask for the box scores that somebody reads, one after the other, until cancelled.
+
+    They are of a few readers and of no forecast: so nothing of them passes the stages. ``spare``
+    says whether there is room for a request that neither board nor plays want.
+    """
+    while True:
+        poll = client.config.poll
+        found = boxes.next(turns.games, trio.current_time())
+        if found is None:
+            await boxes.ordered()
+            continue
+        next_at, game_id = found
+        if next_at > trio.current_time():
+            with trio.move_on_at(next_at):
+                await boxes.ordered()
+            continue
+        if turns.failing(board=True):  # while the feed refuses all, that one asks for all
+            await trio.sleep(poll.live_interval_s)
+            continue
+        with trio.move_on_after(_PATIENCE_S):  # in the end it takes a turn as they do
+            while True:
+                if spare():
+                    break
+                await trio.sleep(1 / client.config.poll.max_requests_per_s)
+        if (game := turns.games.get(game_id)) is not None:
+            await _bring(client, boxes, game, troubles)
+
+
+async def _bring(
+    client: FeedClient, boxes: BoxOrders, game: TrackedGame, troubles: Troubles
+) -> None:
+    again_s = box_score_interval_s(game, client.config.poll)
+    key = ("box score", game.game_id)
+    try:
+        box = await _fetch(client, game.game_id)
+    except (FeedError, BadData) as error:
+        kind = error.kind if isinstance(error, FeedError) else "unreadable"
+        troubles.note(
+            "boxscore_unavailable", key, game_id=game.game_id, kind=kind, error=str(error)
+        )
+        wait_s = getattr(error, "retry_after_s", 0.0)
+        boxes.fail(game.game_id, trio.current_time(), again_s, wait_s)
+        return
+    good_s = 2 * again_s + client.config.feed.timeout_s
+    boxes.bring(box, trio.current_time(), again_s, good_s)
+    troubles.over(key, what="boxscore")
+
+
+async def _fetch(client: FeedClient, game_id: str) -> BoxScore:
+    answer = await client.get(box_score_url(client.config.feed, game_id), retries=0)
+    # Never accepted, so never conditional: what is not kept for ever cannot be "as before".
+    assert answer is not None
+    box = parse_box_score(answer.body)
+    if box.game_id != game_id:
+        raise BadData(f"gameId: expected {game_id}, was {box.game_id}")
+    return box

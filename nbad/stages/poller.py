@@ -15,13 +15,12 @@ import trio
 
 from nbad.channels import Sender, Watcher
 from nbad.domain import Schedule, Status
-from nbad.feed.box_orders import BoxOrders
-from nbad.feed.boxscore import BoxScore, parse_box_score
+from nbad.feed.box_orders import BoxOrders, keep_box_scores
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
 from nbad.feed.decode import BadData, epoch_s
-from nbad.feed.endpoints import box_score_url, odds_url, play_by_play_url, scoreboard_url
+from nbad.feed.endpoints import odds_url, play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
-from nbad.feed.poll_plan import TrackedGame, box_score_interval_s, odds_interval_s
+from nbad.feed.poll_plan import TrackedGame, odds_interval_s
 from nbad.feed.schedule import read_schedule
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
 from nbad.observe.timing import Tick, record
@@ -40,8 +39,6 @@ _GATHER_S = 0.01
 _SCHEDULE_EVERY_S = 6 * 3600.0
 # One that failed is asked for again soon, as the forecasts want its results, then ever less often.
 _SCHEDULE_AGAIN_S, _SCHEDULE_MOST_BACKOFF_S = 5.0, 300.0
-# So long a box score waits for a request that neither board nor plays want.
-_BOX_PATIENCE_S = 10.0
 _ODDS_MOST_BACKOFF_S, _ODDS_STALE_S = 1800.0, 86_400.0
 
 
@@ -88,6 +85,12 @@ class _State:
         at = trio.current_time()
         wall = self.wall_clock() + self.clock_offset_s
         return Now(at, wall, at - self.health.changed_at)
+
+    def spare(self) -> bool:
+        """Whether there is room for a request that neither board nor plays want."""
+        poll_ = self.settings.current.config.poll
+        due = self.turns.due(self.now, poll_)
+        return self.limiter.room(poll_.max_requests_per_s) > len(due)
 
     def board_came(self, asked: float) -> None:
         """Take a board for a good answer, unless the last one could not be read."""
@@ -214,7 +217,9 @@ async def poll(
                 nursery.start_soon(_keep_schedule, client, state)
                 nursery.start_soon(_keep_odds, client, state)
                 if boxes is not None:
-                    nursery.start_soon(_keep_box_scores, client, state, boxes)
+                    nursery.start_soon(
+                        keep_box_scores, client, boxes, state.turns, state.troubles, state.spare
+                    )
                 nursery.start_soon(_wake_on_night, state)
                 nursery.start_soon(_wake_on_settings, state, settings.current)
                 while settings.current.config.feed == config.feed:
@@ -361,69 +366,6 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
             state.arrive(ODDS, document, trio.current_time())
             state.wake()
         await trio.sleep(interval_s)
-
-
-async def _keep_box_scores(client: FeedClient, state: _State, boxes: BoxOrders) -> None:
-    """Ask for the box scores that somebody reads, one after the other, beside the ticks. They are
-    of a few readers and of no forecast: so nothing of them passes the stages."""
-    while True:
-        poll_ = state.settings.current.config.poll
-        found = boxes.next(state.turns.games, trio.current_time())
-        if found is None:
-            await boxes.ordered()
-            continue
-        next_at, game_id = found
-        if next_at > trio.current_time():
-            with trio.move_on_at(next_at):
-                await boxes.ordered()
-            continue
-        if state.turns.failing(board=True):  # while the feed refuses all, that one asks for all
-            await trio.sleep(poll_.live_interval_s)
-            continue
-        await _when_there_is_room(state)
-        if (game := state.turns.games.get(game_id)) is not None:
-            await _bring_box_score(client, state, boxes, game)
-
-
-async def _when_there_is_room(state: _State) -> None:
-    """Wait for a request that neither board nor plays want; in the end take a turn as they do."""
-    with trio.move_on_after(_BOX_PATIENCE_S):
-        while True:
-            poll_ = state.settings.current.config.poll
-            rate = poll_.max_requests_per_s
-            if state.limiter.room(rate) > len(state.turns.due(state.now, poll_)):
-                return
-            await trio.sleep(1 / rate)
-
-
-async def _box_score(client: FeedClient, game_id: str) -> BoxScore:
-    answer = await client.get(box_score_url(client.config.feed, game_id), retries=0)
-    # Never accepted, so never conditional: what is not kept for ever cannot be "as before".
-    assert answer is not None
-    box = parse_box_score(answer.body)
-    if box.game_id != game_id:
-        raise BadData(f"gameId: expected {game_id}, was {box.game_id}")
-    return box
-
-
-async def _bring_box_score(
-    client: FeedClient, state: _State, boxes: BoxOrders, game: TrackedGame
-) -> None:
-    again_s = box_score_interval_s(game, client.config.poll)
-    key = ("box score", game.game_id)
-    try:
-        box = await _box_score(client, game.game_id)
-    except (FeedError, BadData) as error:
-        kind = error.kind if isinstance(error, FeedError) else "unreadable"
-        state.troubles.note(
-            "boxscore_unavailable", key, game_id=game.game_id, kind=kind, error=str(error)
-        )
-        wait_s = getattr(error, "retry_after_s", 0.0)
-        boxes.fail(game.game_id, trio.current_time(), again_s, wait_s)
-        return
-    good_s = 2 * again_s + client.config.feed.timeout_s
-    boxes.bring(box, trio.current_time(), again_s, good_s)
-    state.troubles.over(key, what="boxscore")
 
 
 async def _refresh_schedule(client: FeedClient, state: _State) -> None:
