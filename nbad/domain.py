@@ -119,7 +119,8 @@ class BoardEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scoreboard:
-    """The night: its games, and each that could not be read: its id or place, and why."""
+    """The night: its games, one perhaps twice; and each that could not be read: its id or place,
+    and why."""
 
     games: tuple[Listing, ...]
     skipped: tuple[tuple[str, str], ...] = ()

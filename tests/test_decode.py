@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbad.feed.decode import BadData, epoch_s, integer, stamp, stamp_of
+from nbad.feed.decode import BadData, document, epoch_s, integer, stamp, stamp_of
 from nbad.feed.playbyplay import UNKNOWN, _any_play, _plain_play, completed, parse_play
 from nbad.feed.scoreboard import parse_scoreboard
 
@@ -51,6 +51,34 @@ def test_an_absurd_id_names_nobody(name: str, value: Any) -> None:
 def test_an_action_that_cannot_be_placed_is_none(name: str, value: Any) -> None:
     with pytest.raises(BadData, match=f"{name}: expected"):
         parse_play(ACTION | {name: value})
+
+
+def test_a_whole_number_may_come_as_a_float() -> None:
+    floats = {"actionNumber": 7.0, "orderNumber": 70000.0, "period": 2.0, "scoreHome": 30.0}
+    assert parse_play(ACTION | floats) == parse_play(ACTION)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"NaN", None), (b"-Infinity", None), (b"1e400", None), (b"0.5", 0.5), (b"7", 7),
+        (b'"a\x01\tb"', "a\x01\tb"), (b'"Doncic \xc4"', "Doncic \ufffd"),
+        (b'"\\ud83c\\udfc0\\ud83d"', "\U0001f3c0?"), (b'"\\\\ud83d"', "\\ud83d"),
+    ],
+)  # fmt: skip
+def test_what_is_no_json_costs_the_value_that_it_is_in(written: bytes, read: Any) -> None:
+    said = document(b'{"d": {"odd": NaN, "value": ' + written + b"}}", "a document", "d")
+    assert said == {"odd": None, "value": read}
+    assert orjson.dumps(said)  # it can be told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"d": {', b'{"d": ' + b"[" * 10**5 + b"]" * 10**5 + b"}"],
+)
+def test_what_is_json_to_nobody_is_bad_data(body: bytes) -> None:
+    with pytest.raises(BadData, match="expected a document in JSON"):
+        document(body, "a document", "d")
 
 
 def test_an_absurd_game_of_the_board_is_skipped_and_the_others_are_not() -> None:
@@ -149,6 +177,11 @@ def test_times_of_any_form_are_in_the_order_of_their_moments(
     assert (texts[0] < texts[1]) == (one[0] < two[0])
     assert (texts[0] == texts[1]) == (one[0] == two[0])
     assert texts[0] == stamp_of(one[0] / 10 + 0.05)
+
+
+@pytest.mark.parametrize("seconds", [-6.2e10, 2.5e11, 1e300])
+def test_a_date_in_which_no_game_can_be_is_none(seconds: float) -> None:
+    assert stamp_of(seconds) == ""
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 from numpy.typing import NDArray
 
-from nbad.domain import Result, Schedule
+from nbad.domain import BoardEntry, Play, Result, Schedule, Status, Team, Update
 from nbad.feed.incremental import read
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
+from nbad.pattern.features import INDEX
 from nbad.pattern.history import GameHistory
 from nbad.pattern.market import Line
 from nbad.pattern.players import GameLines, find_starters
@@ -22,7 +24,7 @@ from nbad.pattern.rating import Expectation
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
-from nbad.stages.envelopes import Document, Fetched, Odds
+from nbad.stages.envelopes import Document, Fetched, Odds, Updates
 from nbad.stages.parser import GameTracker
 from nbad.stages.patterns import PatternTracker
 from nbad.training.readers import read_cdn, read_games
@@ -206,6 +208,45 @@ def test_its_own_end_touches_no_row_before_it() -> None:
     same, other = replay(games), replay([*games[:-1], ended(games[-1], 200, 50)])
     assert same.matrix.tobytes() == other.matrix.tobytes()
     assert other.margin[-1] == 150 != same.margin[-1]
+
+
+BOSTON, DENVER = Team(1610612738, "BOS", "Boston"), Team(1610612743, "DEN", "Denver")
+
+
+def rows_of(*told: Update) -> list[NDArray[np.float64]]:
+    """What the model is shown of a game as it is after each of what is told of it."""
+    book, force = PatternTracker(), Runtime(Config(), Forecaster.load())
+    made = [book.fold(Updates(Tick(1, 0.0, force), (update,)))[0] for update in told]
+    return [patterns.matrix[patterns.games[0].row] for patterns in made]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"home": Team(0, "TBD", "TBD")},
+        {"home": DENVER, "away": BOSTON},
+        {"start_utc": None},
+        {"start_utc": "2027-11-26T00:30:00Z"},
+    ],
+    ids=["pending", "swapped", "no time", "moved"],
+)
+def test_who_plays_and_when_is_expected_anew_once_it_is_another(before: dict[str, Any]) -> None:
+    entry = BoardEntry(
+        "0022600001", Status.SCHEDULED, 0, 0.0, "2026-11-26T00:30:00Z", BOSTON, DENVER, 0, 0
+    )
+    was, now = (Update(it, (), 0, False, "", 0.0) for it in (entry._replace(**before), entry))
+    rows = [row.tobytes() for row in (*rows_of(was, now), *rows_of(now))]
+    assert rows[0] != rows[1] == rows[2]
+
+
+def test_the_end_of_a_game_without_a_time_touches_no_row_before_it() -> None:
+    entry = BoardEntry("0022600001", Status.LIVE, 4, 5.0, None, BOSTON, DENVER, 130, 70)
+    play = Play(9, 9, 4, 5.0, 130, 70, "2pt", "", 0, 0, "", "2026-11-26T00:30:00.0Z", "")
+    on = Update(entry, (play,), 0, False, "", 0.0)
+    over = replace(on, entry=entry._replace(status=Status.FINAL, clock_s=0.0), unchanged=1)
+    expected = INDEX["expected_margin"]
+    before, after = rows_of(on, over)
+    assert before[expected] == after[expected]
 
 
 def test_the_schedule_rates_as_training_does() -> None:

@@ -6,7 +6,9 @@ import pytest
 from nba_api.stats.static import players
 
 from nbad.domain import Listing, Play, Status, Team
+from nbad.feed.decode import BadData
 from nbad.feed.names import Names
+from nbad.feed.scoreboard import parse_team
 
 BOSTON, UNKNOWN = 1610612738, 42
 LINE = Listing(
@@ -34,6 +36,25 @@ def test_only_a_name_that_is_missing_is_filled_in() -> None:
     assert named.away == LINE.away
     said = LINE._replace(home=Team(BOSTON, "BOS", "Celtics of Boston"))
     assert Names().named(said) is said
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ({"teamId": BOSTON}, Team(BOSTON, "BOS", "BOS")),
+        ({"teamId": None, "teamTricode": "BOS"}, Team(BOSTON, "BOS", "BOS")),
+        ({"teamId": BOSTON, "teamTricode": 7, "teamCity": "Boston"}, Team(BOSTON, "BOS", "Boston")),
+        ({"teamId": 0, "teamTricode": "TBD", "teamName": "TBD"}, Team(0, "TBD", "TBD")),
+    ],
+)
+def test_half_of_its_name_names_a_team(said: dict[str, object], read: Team) -> None:
+    assert parse_team(said) == read
+
+
+@pytest.mark.parametrize("said", [{"teamId": 0}, {"teamId": 7, "teamTricode": ""}, {}, [], "BOS"])
+def test_a_team_that_nobody_names_is_none(said: object) -> None:
+    with pytest.raises(BadData):
+        parse_team(said)
 
 
 def test_the_list_is_walked_once_a_day_and_what_is_kept_is_bounded(

@@ -236,6 +236,24 @@ def test_where_the_ends_differ_the_boards_stands(forecaster: Forecaster) -> None
     assert feed.says(after=600) is None
 
 
+def test_where_the_ends_differ_at_the_first_look_the_boards_is_told(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    assert told(feed.says([END], final(99, 98)))[:4] == ("final", 4, 99, 98)
+    assert feed.says(after=60) is None
+
+
+def test_a_final_that_the_board_alone_corrects_down_is_told_after_30_s(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    feed.says([END], final(100, 98))
+    assert feed.says(board=final(99, 98)) is None
+    assert feed.says(board=final(99, 98), after=29) is None
+    assert told(feed.says(board=final(99, 98), after=1)) == ("final", 4, 99, 98, True)
+
+
 def test_a_final_of_the_board_is_not_flipped_by_plays_that_say_more(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([action(490, 98, 98, period=4, clock=4)], live(4, "PT00M04.00S", 98, 98))
@@ -298,6 +316,74 @@ def test_unknown_is_not_zero(feed: Feed) -> None:
     assert told(feed.says(board=live(3, "", 31, 28)))[1:4] == (3, 31, 28)
 
 
+def unsaid(listed: Any, score: Any = None) -> Any:
+    """``listed`` with that in place of both scores."""
+    sides = {side: listed[side] | {"score": score} for side in ("homeTeam", "awayTeam")}
+    return listed | sides
+
+
+@pytest.mark.parametrize("score_", [None, "", -1, 61.5, "sixty"])
+def test_a_score_that_the_board_leaves_unsaid_is_the_plays(
+    forecaster: Forecaster, score_: Any
+) -> None:
+    feed = Feed(forecaster)
+    third = action(300, 61, 58, period=3, clock=310)
+    board = unsaid(live(3, "PT05M00.00S", 0, 0), score_)
+    assert told(feed.says([third], board)) == ("live", 3, 61, 58, False)
+    on = action(310, 63, 58, period=3, clock=250)
+    board = unsaid(live(3, "PT04M00.00S", 0, 0), score_)
+    assert told(feed.says([third, on], board)) == ("live", 3, 63, 58, False)
+    over = unsaid(final(0, 0), score_)
+    assert feed.says(board=over) is None  # nobody says with which score
+    assert told(feed.says([third, on, END])) == ("final", 4, 100, 98, False)
+    late = Feed(forecaster)
+    assert told(late.says([third, on, END], over))[:4] == ("final", 4, 100, 98)
+
+
+def test_a_score_that_the_board_leaves_unsaid_is_its_last_where_plays_stand_still(
+    feed: Feed,
+) -> None:
+    feed.says(board=live(2, "PT05M00.00S", 40, 38))
+    assert told(feed.says(board=unsaid(live(2, "PT04M00.00S", 0, 0)))) == ("live", 2, 40, 38, False)
+    assert told(feed.says(board=live(2, "PT03M00.00S", 44, 38)))[2:4] == (44, 38)
+
+
+def test_a_final_without_points_does_not_unmake_what_the_plays_saw(forecaster: Forecaster) -> None:
+    assert told(Feed(forecaster).says([END], final(0, 0)))[:4] == ("final", 4, 100, 98)
+
+
+@pytest.mark.parametrize("clock", ["", None, "PT00M00.0S"])
+def test_half_time_is_known_without_a_clock(forecaster: Forecaster, clock: str | None) -> None:
+    end = action(200, 50, 48, period=2, clock=0, kind="period", subkind="end")
+    half = live(2, "", 50, 48, gameStatusText="Half", gameClock=clock)
+    update = Feed(forecaster).says([end], half)
+    assert told(update) == ("halftime", 2, 50, 48, False)
+    assert update is not None
+    assert update.entry.clock_s == 0
+
+
+@pytest.mark.parametrize("period", [None, 0])
+def test_a_final_without_a_period_is_of_the_fourth_at_least(
+    forecaster: Forecaster, period: int | None
+) -> None:
+    feed = Feed(forecaster)
+    assert told(feed.says([], final(100, 98) | {"period": period}))[:2] == ("final", 4)
+    feed = Feed(forecaster)
+    feed.says([], live(5, "PT00M02.00S", 105, 105))
+    assert told(feed.says(board=final(108, 105) | {"period": period}))[:2] == ("final", 5)
+
+
+def test_a_game_that_is_twice_on_the_board_is_where_its_further_entry_puts_it(
+    forecaster: Forecaster,
+) -> None:
+    further, older = live(1, "PT10M30.00S", 6, 3), live(1, "PT11M00.00S", 4, 3)
+    for both in ([further, older], [older, further], [further, entry(ONE, 1, "")]):
+        feed = Feed(forecaster)
+        assert told(feed.says([], board_of(*both)))[2:4] == (6, 3)
+        for _ in range(5):
+            assert feed.says(board=board_of(*both), after=10) is None
+
+
 def test_a_broken_off_game_is_postponed_and_goes_on(feed: Feed) -> None:
     stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
     assert feed.says(board=stopped) is None
@@ -321,10 +407,15 @@ def test_at_one_moment_of_the_clock_the_more_points_are_told(feed: Feed) -> None
     assert [feed.says(board=behind, after=20) for _ in range(3)] == [None] * 3
 
 
-@pytest.mark.parametrize("words", ["PPD", "Postponed", "Cancelled", "Canceled", "Forfeit"])
-def test_a_game_that_is_not_played_is_postponed(forecaster: Forecaster, words: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(1, "PPD"), (3, "Postponed"), (1, "Game Suspended"), (3, "Canceled"), (2, "Forfeit")],
+)
+def test_a_game_that_is_not_played_is_postponed(
+    forecaster: Forecaster, code: int, words: str
+) -> None:
     feed = Feed(forecaster)
-    update = feed.says(board=entry(ONE, 3, "") | {"gameStatusText": words}, failed=(ONE,))
+    update = feed.says(board=entry(ONE, code, "") | {"gameStatusText": words}, failed=(ONE,))
     assert update is None or told(update)[0] == "postponed"
     if update is None:
         assert told(feed.says(after=6))[0] == "postponed"

@@ -590,6 +590,18 @@ async def test_a_host_whose_clock_is_slow_is_woken_by_the_feeds_own(
     assert max(gaps(asked)) < 500
 
 
+async def test_a_date_of_long_ago_does_not_put_the_poller_to_sleep(
+    settings: Settings, autojump_clock: object
+) -> None:
+    """A cache that kept the Date of its copy: tip-off is in ten minutes."""
+    feed = FakeFeed(entry(ONE, 1, "", start=600.0))
+    feed.ahead_s = -86_400.0
+    await run(settings, feed, 700.0)
+    assert feed.count("scoreboard") > 6
+    asked = [at for at, path, _ in feed.requests if "scoreboard" in path]
+    assert max(gaps(asked)) < 500
+
+
 async def test_a_changed_feed_is_asked_at_once(settings: Settings, autojump_clock: object) -> None:
     feed = FakeFeed(entry(ONE, 1, "", start=9 * 3600.0))
     async with trio.open_nursery() as nursery:

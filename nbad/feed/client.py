@@ -238,7 +238,7 @@ class FeedClient:
                 raise FeedError(kind, told, wait_s)
             raise _PassingError(kind, told)
         kind = headers.get("content-type", "")[:80]
-        begins = body[:64].removeprefix(BOM).lstrip()[:1]
+        begins = (body[:64].removeprefix(BOM).lstrip() or body.lstrip())[:1]
         if status != 200 or "html" in kind or "xml" in kind or begins != b"{":
             self._troubles.note(
                 "feed_refused", _kept_apart(url), status=status, url=url, content_type=kind
@@ -246,7 +246,7 @@ class FeedClient:
             raise FeedError(
                 "refused", f"{url}: refused with status {status}, {kind or 'no content type'}"
             )
-        if body[-64:].rstrip()[-1:] != b"}":
+        if (body[-64:].rstrip() or body.rstrip())[-1:] != b"}":
             raise _PassingError("truncated", f"{url}: truncated after {len(body)} bytes")
         etag, modified = headers.get("etag"), headers.get("last-modified")
         # What cannot be sent back is none.

@@ -5,6 +5,8 @@ Each raises :class:`BadData`, which names the field, what was expected and what 
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,10 +26,42 @@ class BadData(ValueError):  # noqa: N818 - it names the data, which is bad, not 
 
 def document(body: bytes, what: str, name: str) -> Any:
     """The value ``name`` of the JSON document ``what``. A byte order mark before it is no fault."""
+    body = body.removeprefix(BOM)
     try:
-        return field(orjson.loads(body.removeprefix(BOM)), name)
+        said = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadData(f"expected {what} in JSON, was {error}") from None
+        try:
+            said = _loosely(body)
+        except (ValueError, RecursionError):
+            raise BadData(f"expected {what} in JSON, was {error}") from None
+    return field(said, name)
+
+
+def _loosely(body: bytes) -> Any:
+    """What some put into JSON though it is none costs the value that it is in, not the document:
+    NaN, and a number that no machine holds, is null; half a character is one that is not known; a
+    raw tab is a tab.
+
+    Raises ``ValueError`` or ``RecursionError`` where it is no JSON to anybody.
+    """
+    text = body.decode("utf-8", "replace")
+    said = json.loads(
+        text, strict=False, parse_constant=_none, parse_float=_finite, parse_int=_whole
+    )
+    return orjson.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _none(_: str) -> None:
+    return None
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _DIGITS else None
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
 
 
 def items(mapping: Any, name: str) -> list[Any]:
@@ -56,15 +90,21 @@ MOST_INTEGER = 2**53
 
 
 def integer(mapping: Any, name: str, most: int = MOST_INTEGER) -> int:
-    """A whole number from 0 to ``most`` that may come as a string (``scoreHome``)."""
-    value = mapping.get(name) if type(mapping) is dict else None
-    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+    """A whole number from 0 to ``most`` that may come as a string (``scoreHome``) or as ``7.0``."""
+    value: Any = mapping.get(name) if type(mapping) is dict else None
+    if type(value) is not int and _is_whole(value):
         value = int(value)
     if type(value) is not int or not 0 <= value <= most:  # the type, for True is an int too
         value = field(mapping, name) if value is None else value
         within = f" up to {most}" if most < MOST_INTEGER else ""
         raise BadData(f"{name}: expected a whole number{within}, was {_shown(value)}")
     return value
+
+
+def _is_whole(value: Any) -> bool:
+    if type(value) is str:
+        return value.isascii() and value.isdigit() and len(value) <= _DIGITS
+    return type(value) is float and value.is_integer()
 
 
 def integer_or_none(mapping: Any, name: str, most: int = MOST_INTEGER) -> int | None:
@@ -201,9 +241,10 @@ def stamp(value: Any) -> str:
 def stamp_of(seconds: float) -> str:
     """Seconds since the epoch in the feed's own form; empty for a moment that cannot be."""
     try:
-        return _stamped(datetime.fromtimestamp(seconds, UTC))
+        moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return ""
+    return _stamped(moment) if _FIRST_YEAR <= moment.year <= _LAST_YEAR else ""
 
 
 def _stamped(moment: datetime) -> str:

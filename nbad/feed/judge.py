@@ -166,7 +166,8 @@ class Judge(Generic[T]):
         # Where neither source went back, only the change from one to the other takes something
         # back: that must be accepted too, but for the end, where the board's score stands.
         over = state.status is Status.FINAL and self._stands(now)
-        proven = accepted or board.went_back or plays.went_back or over
+        guessed = not self._board_knows_score()  # what was told of it proves nothing
+        proven = accepted or board.went_back or plays.went_back or over or guessed
         if not self._told.report(state, state, now, proven=proven):
             self._told.settle(now)
         assert self._told.state is not None
@@ -176,6 +177,8 @@ class Judge(Generic[T]):
     def _further(self, now: float) -> State:
         board, plays = self.board.state, self.plays.state
         assert board is not None
+        if plays is not None and plays.points > board.points and not self._board_knows_score():
+            return plays
         if board.status is Status.POSTPONED:
             return self._postponed(board, plays)
         self._postponed_at = None
@@ -183,8 +186,9 @@ class Judge(Generic[T]):
             return board
         if board.status is plays.status is Status.FINAL and board.score != plays.score:
             told = self._told.state
-            is_told = told is not None and told.status is Status.FINAL and told.score == board.score
-            if is_told or self._stands(now):
+            # Only what was told already can hold it up, and not one that was held up before.
+            ended = told is not None and told.status is Status.FINAL and told.score == plays.score
+            if not ended or self.board.went_back or self._stands(now):
                 return board  # the league's own
         if board.rank != plays.rank:
             return max(board, plays, key=lambda state: state.rank)
@@ -192,6 +196,15 @@ class Judge(Generic[T]):
             return max(board, plays, key=lambda state: state.points)
         # Plays cannot say that it is half-time; the league's own says who has the points.
         return board if board.score != plays.score or board.status is Status.HALFTIME else plays
+
+    def _board_knows_score(self) -> bool:
+        """Whether the score of the board's state is one that it says now, and that can be."""
+        listing = self.board.value
+        assert listing is not None
+        if listing.status is Status.POSTPONED:
+            return True  # of a game that is not played none is needed
+        said = (listing.home_score, listing.away_score)
+        return None not in said and not (listing.status is Status.FINAL and said == (0, 0))
 
     def _postponed(self, board: State, plays: State | None) -> State:
         """A game broken off stands where it was; plays that go on say that it is on again."""
@@ -224,16 +237,19 @@ class Judge(Generic[T]):
 def state_of_listing(listing: Listing, last: State | None) -> State:
     """Where the board puts a game; what it leaves out is as it was ``last``."""
     known = last or _NOTHING
-    home = known.home if listing.home_score is None else listing.home_score
-    away = known.away if listing.away_score is None else listing.away_score
+    home, away = listing.home_score, listing.away_score
+    if home is None or away is None:  # half a score is none
+        home, away = known.score
     status, period, clock = listing.status, listing.period, listing.clock_s
     if status is Status.POSTPONED:
         period = known.period if period is None else period
         return State(status, period, clock or 0.0, home, away)
     if status is Status.SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
-    if period is None:
-        period = max(known.period, 1)
+    if period is None or (status is Status.FINAL and not period):
+        period = max(known.period, 4 if status is Status.FINAL else 1)
+    if status is Status.HALFTIME:
+        clock = 0.0
     if status is Status.FINAL:
         # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
         if home == away:

@@ -69,3 +69,11 @@ def team_of(team_id: int) -> Team:
     if not found:
         return Team(team_id, str(team_id), str(team_id))
     return Team(team_id, str(found["abbreviation"]), str(found["full_name"]))
+
+
+def find_team(team_id: int | None, tricode: str) -> Team | None:
+    """A team by its id, or else its tricode, as ``nba_api`` lists it; None for an unknown one."""
+    found = teams.find_team_name_by_id(team_id) or teams.find_team_by_abbreviation(tricode)
+    if not found:
+        return None
+    return Team(int(found["id"]), str(found["abbreviation"]), str(found["full_name"]))

@@ -20,6 +20,7 @@ from nbad.feed.decode import (
     text,
     utc_or_none,
 )
+from nbad.feed.names import find_team
 
 # A night of several leagues; the NBA's busiest has 15.
 MOST_GAMES = 500
@@ -38,7 +39,7 @@ def parse_scoreboard(body: bytes) -> Scoreboard:
     listed = items(board, "games")
     if len(listed) > MOST_GAMES:
         raise BadData(f"games: expected at most {MOST_GAMES}, were {len(listed)}")
-    games: dict[str, Listing] = {}
+    games: list[Listing] = []
     skipped = []
     for place, game in enumerate(listed):
         try:
@@ -46,8 +47,8 @@ def parse_scoreboard(body: bytes) -> Scoreboard:
         except BadData as error:
             skipped.append((_name(game, place), str(error)))
         else:
-            games[listing.game_id] = listing
-    return Scoreboard(tuple(games.values()), tuple(skipped))
+            games.append(listing)
+    return Scoreboard(tuple(games), tuple(skipped))
 
 
 def parse_listing(game: Any) -> Listing:
@@ -77,14 +78,29 @@ def parse_listing(game: Any) -> Listing:
 
 
 def parse_team(team: Any) -> Team:
-    """Read one side. Raises :class:`~nbad.feed.decode.BadData` where nobody is named."""
-    tricode = text(team, "teamTricode")[:8]
+    """Read one side, by its id or its tricode where the other is missing.
+
+    Raises :class:`~nbad.feed.decode.BadData` where nobody is named.
+    """
+    try:
+        tricode, identity = text(team, "teamTricode")[:8], integer(team, "teamId")
+    except BadData:
+        known = _known(team)
+        if known is None:
+            raise
+        identity, tricode, _ = known
     name = f"{label(team, 'teamCity')} {label(team, 'teamName')}".strip()
-    return Team(integer(team, "teamId"), tricode, name or tricode)
+    return Team(identity, tricode, name or tricode)
+
+
+def _known(team: Any) -> Team | None:
+    if not isinstance(team, dict):
+        return None
+    return find_team(integer_or_none(team, "teamId"), label(team, "teamTricode"))
 
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
-    if words.startswith(_NOT_PLAYED):
+    if any(word in words for word in _NOT_PLAYED):
         return Status.POSTPONED
     if code == 2 and period == 2 and not clock and words.startswith("half"):
         return Status.HALFTIME

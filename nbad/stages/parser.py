@@ -153,13 +153,16 @@ class GameTracker:
             self._skip("game_skipped", name, reason)
         there = {name for name, _ in board.skipped}
         for listing in board.games:
-            there.add(listing.game_id)
             game = self._games.get(listing.game_id)
             if game is None:
                 game = self._games[listing.game_id] = _Game(listing, now)
-            game.listing, game.listed = self._names.named(listing), True
-            if game.judge.report_board(listing, now):
+            game.listed = True
+            accepted = game.judge.report_board(listing, now)
+            if accepted:
                 game.board_time = changed
+            if accepted or listing.game_id not in there:  # no older entry of a game listed twice
+                game.listing = self._names.named(listing)
+            there.add(listing.game_id)
         for game_id, game in self._games.items():
             if game.listed and game_id not in there:
                 game.listed, game.unlisted_at = False, now
@@ -211,13 +214,15 @@ class GameTracker:
 
     def _decide(self, game_id: str, game: _Game, now: float, received_at: float) -> Update | None:
         """The game's next message, None where nothing of it is new or it is not to be told yet."""
+        if game.told is None and self._waits_for_plays(game, now):
+            return None
         before = game.judge.plays.value
         verdict = game.judge.decide(now)
         reading = game.judge.plays.value
         if reading is not before:  # what was pending is accepted by now
             assert reading is not None
             _note_plays(game, before.plays if before else (), None)
-        if verdict is None or (self._waits_for_plays(game, now) and game.told is None):
+        if verdict is None:
             return None
         if verdict.disagree is not None:
             board, plays = verdict.disagree

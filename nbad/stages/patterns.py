@@ -120,7 +120,7 @@ class PatternTracker:
         if news:
             self._rated_anew = True
             told = (*updates.games, *(game.update for game in self._games.values()))
-            for start in sorted({update.entry.start_utc or _NO_START for update in told}):
+            for start in sorted(set(map(_start, told))):
                 yield from ratings.catch_up(start)
 
     def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
@@ -184,6 +184,9 @@ class PatternTracker:
         entry = update.entry
         home, away = entry.home.team_id, entry.away.team_id
         known = self._games.get(entry.game_id)
+        # Who plays was not known, or when, or was another: all is of another game.
+        if known is not None and _asked(known.update) != _asked(update):
+            known = None
         # Who starts shows in the first plays: once it does, and unless they change, it stays.
         if known is not None and known.starters.shown_by and not update.corrected:
             starters = known.starters
@@ -244,11 +247,22 @@ class PatternTracker:
     def _expect(self, update: Update, line: Line | None, fives: tuple[Five, Five]) -> Expectation:
         entry = update.entry
         # Only results of games over before this one: its own can never touch its features.
-        start = entry.start_utc or _NO_START
+        start = _start(update)
         home, away = entry.home.team_id, entry.away.team_id
         playoffs = is_playoff(entry.game_id)
         ratings = self._knowledge.ratings
         return blend(ratings.expect(home, away, start, fives=fives, playoffs=playoffs), line)
+
+
+def _start(update: Update) -> str:
+    """When the game begins, or began by its first play."""
+    first = update.plays[0].actual if update.plays else ""
+    return update.entry.start_utc or first or _NO_START
+
+
+def _asked(update: Update) -> tuple[int, int, str]:
+    """What the ratings are asked for."""
+    return update.entry.home.team_id, update.entry.away.team_id, _start(update)
 
 
 def _learn_final(ratings: RatingsTracker, update: Update) -> bool:
@@ -257,11 +271,10 @@ def _learn_final(ratings: RatingsTracker, update: Update) -> bool:
     if entry.status is not Status.FINAL:
         return ratings.forget(entry.game_id)
     home, away = entry.home, entry.away
-    start = entry.start_utc or (update.plays[0].actual if update.plays else "")
     scores = entry.home_score, entry.away_score
     if not entry.game_id.startswith(COUNTS) or 0 in scores or scores[0] == scores[1]:
         return False
-    result = Result(entry.game_id, start, home.team_id, away.team_id, *scores)
+    result = Result(entry.game_id, _start(update), home.team_id, away.team_id, *scores)
     plays = update.plays
     lines = game_lines(plays, home.team_id, away.team_id) if plays else None
     return ratings.learn(PlayedGame(result, lines))

@@ -83,8 +83,14 @@ class _State:
     def now(self) -> Now:
         """This moment, by the feed's own clock where ours is wrong."""
         at = trio.current_time()
-        wall = self.wall_clock() + self.clock_offset_s
+        # A Date before ours may be that of a copy, or of a wrong clock: no reason to sleep longer.
+        wall = max(self.wall_clock(), self.feed_time)
         return Now(at, wall, at - self.health.changed_at)
+
+    @property
+    def feed_time(self) -> float:
+        """What time it is for the feed, in s since the epoch."""
+        return self.wall_clock() + self.clock_offset_s
 
     def spare(self) -> bool:
         """Whether there is room for a request that neither board nor plays want."""
@@ -341,7 +347,7 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
     modified: float | None = None
     while True:
         wakeup = state.wakeup
-        interval_s = odds_interval_s(state.night.value, state.now.wall)
+        interval_s = odds_interval_s(state.night.value, state.feed_time)
         if interval_s is None or not state.settings.current.config.odds.enabled:
             await wakeup.wait()
             continue
@@ -360,7 +366,7 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
             body, modified = answer.body, answer.last_modified
             accept = partial(client.accept, answer)
         # Those that nobody has changed for long are of another night.
-        if modified is None or state.now.wall - modified < _ODDS_STALE_S:
+        if modified is None or state.feed_time - modified < _ODDS_STALE_S:
             document = Document(ODDS, body, state.wall_clock(), modified, accept)
             # As if asked for just now: a slow answer delayed nobody.
             state.arrive(ODDS, document, trio.current_time())
