@@ -69,7 +69,15 @@ class State(NamedTuple):
 
     def goes_back_from(self, told: State) -> bool:
         """Whether it takes back something of ``told``: game time, a status or points."""
-        return self.rank < told.rank or self.points < told.points
+        # As ``rank`` and ``points`` have it, in a third of the time: this is asked all the time.
+        status, period, clock_s, home, away = self
+        status_told, period_told, clock_s_told, home_told, away_told = told
+        rank, rank_told = _ORDER[status], _ORDER[status_told]
+        return (rank, period, -clock_s) < (
+            rank_told,
+            period_told,
+            -clock_s_told,
+        ) or home + away < home_told + away_told
 
     def contradicts(self, told: State) -> bool:
         """Whether ``told`` must be corrected for it: it goes back, or is another final score."""
@@ -176,8 +184,7 @@ class Play(NamedTuple):
         return self.kind == "game" and self.subkind == "end" and self.home != self.away
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A game that changed: where it stands, and its plays in the order in which they happened.
 
     ``unchanged`` is how many leading plays are those of the last update: what is folded of them
@@ -246,8 +253,7 @@ class Swing(NamedTuple):
     forecast: Forecast
 
 
-@dataclass(frozen=True, slots=True)
-class Game:
+class Game(NamedTuple):
     """A game of the night as its subscribers see it.
 
     ``forecast`` is None where there is nothing to forecast: a postponed game, and one that is

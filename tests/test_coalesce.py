@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import trio
 from stream_kit import FakeSettings, make_clock, make_game, make_tick, running
@@ -22,7 +20,7 @@ def clock() -> MockClock:
 
 
 def corrected(game: Game) -> Game:
-    return replace(game, update=replace(game.update, corrected=True))
+    return game._replace(update=game.update._replace(corrected=True))
 
 
 def ids(forecasts: Forecasts) -> dict[str, int]:

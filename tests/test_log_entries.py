@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import orjson
 import pytest
 from hypothesis import given
@@ -49,7 +47,7 @@ def test_a_snapshot_comes_back_as_messages_and_the_rows_of_each_game() -> None:
     play = Play(4, 4, 2, 431.0, 2, 0, "2pt", "layup", 1, 1, 'a "quoted", one: ,"series":[', "", "")
     games = [make_game(0, 2, plays=[play]), make_game(1)]
     messages = (message(0, 2), message(1))
-    messages = (replace(messages[0], body=wire.encode_game(games[0])), messages[1])
+    messages = (messages[0]._replace(body=wire.encode_game(games[0])), messages[1])
     whole = [
         wire.with_series(each.body, wire.encode_series(game.series))
         for each, game in zip(messages, games, strict=True)

@@ -66,7 +66,7 @@ def test_who_has_the_ball() -> None:
     held, before, score = [], 0, (0, 0)
     for play in game.plays:
         side = (play.team_id == home) - (play.team_id == away)
-        before = possession_after(play, side, (play.home, play.away) != score, before)
+        before = possession_after(play, play.kind, side, (play.home, play.away) != score, before)
         score = play.home, play.away
         held.append(before)
     assert held == [0, -1, -1, 1, -1, -1, 1, 0]
@@ -88,7 +88,7 @@ def play(kind: str, subkind: str = "", description: str = "") -> Play:
     ],
 )
 def test_the_ball_after(play: Play, scored: bool, after: int) -> None:
-    assert possession_after(play, 1, scored, -1) == after
+    assert possession_after(play, play.kind, 1, scored, -1) == after
 
 
 def test_a_real_game_of_cdn_nba_com() -> None:

@@ -46,7 +46,7 @@ def ended(number: int, home: int, away: int, win: float = 0.6, start: str = "") 
     entry = game.update.entry._replace(status=Status.FINAL, period=4, clock_s=0.0)
     if start:
         entry = entry._replace(start_utc=start)
-    return replace(game, update=replace(game.update, entry=entry), forecast=told, series=series)
+    return game._replace(update=game.update._replace(entry=entry), forecast=told, series=series)
 
 
 def settings(folder: Path | None) -> FakeSettings:
@@ -129,7 +129,7 @@ async def test_a_name_of_the_feed_is_no_markup_of_the_page(tmp_path: Path) -> No
     game = ended(1, 100, 90)
     entry = game.update.entry
     entry = entry._replace(home=entry.home._replace(name='<script>"&'))
-    game = replace(game, update=replace(game.update, entry=entry))
+    game = game._replace(update=game.update._replace(entry=entry))
     nights.keep(tmp_path, [nights.whole_game(game)])
     async with client(open_hub(known), known) as http:
         page = (await http.get("/game/0022500001")).text
@@ -259,7 +259,7 @@ def test_seasons_are_those_of_the_ids_else_of_the_date() -> None:
     assert nights.whole_game(ended(1, 9, 8)).kept.season == "2025-26"
     game = ended(1, 9, 8, start="2026-10-21T00:10:00Z")
     entry = game.update.entry._replace(game_id="friendly")
-    kept = nights.whole_game(replace(game, update=replace(game.update, entry=entry))).kept
+    kept = nights.whole_game(game._replace(update=game.update._replace(entry=entry))).kept
     assert (kept.season, kept.night) == ("2026-27", "2026-10-20")
 
 

@@ -9,7 +9,6 @@ that is lost or comes twice for a fault.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
 import orjson
 from hypothesis import settings
@@ -52,7 +51,7 @@ def make(number: int, score: int) -> Game:
     )
     now = game.forecast
     swings = tuple(Swing(play, 2.5 * at, 0.5, now) for at, play in enumerate(plays))
-    return replace(game, series=series, swings=lambda: swings)
+    return game._replace(series=series, swings=lambda: swings)
 
 
 class Daemon:

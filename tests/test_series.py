@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -120,4 +119,4 @@ async def test_what_was_corrected_is_not_said_so_again_with_another_model() -> N
     )
     assert corrected[0].update.corrected
     assert not anew[0].update.corrected
-    assert anew[0].update == replace(corrected[0].update, corrected=False)
+    assert anew[0].update == corrected[0].update._replace(corrected=False)

@@ -1,6 +1,5 @@
 """What one subscriber is sent, case by case; for any order of events see test_stream_laws.py."""
 
-from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -206,7 +205,7 @@ def test_a_correction_is_told_also_where_batches_were_joined() -> None:
     play(night, 1, {0: 1, 1: 1})
     viewer.take(cast(bytes, viewer.cursor.pull(QUEUE)))
     told = make_game(0, 0)
-    told = replace(told, update=replace(told.update, corrected=True))
+    told = told._replace(update=told.update._replace(corrected=True))
     night.apply(2, (told,), night.encode((told,)), {})
     play(night, 3, {0: 2, 1: 2})
     frame, count = cast(tuple[bytes, int], night.conflated(1, EVERYTHING))

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -31,8 +30,7 @@ _MOST_REASONS = 3
 MOST_PLAYS = 4000
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A document and what it says: ``plays`` in the order in which they happened, whole.
 
     ``said`` are the actions as the document lists them, None for one that could not be read;
@@ -40,6 +38,7 @@ class Reading:
     the largest number of ``said`` or more. ``start`` is where the first action begins, which then
     reach to the document's end but for :data:`_END`; 0 where it is of another form and cannot be
     taken apart. ``to_target_score``: a period is played to a target score, not to a clock.
+    ``follows``: ``plays`` begin with all those of the document read before, the very same.
     """
 
     body: bytes
@@ -51,6 +50,7 @@ class Reading:
     in_order: bool
     skipped: tuple[str, ...] = ()
     to_target_score: bool = False
+    follows: bool = False
 
 
 def read(body: bytes, last: Reading | None = None) -> Reading:
@@ -119,8 +119,9 @@ def _made(
         newest = max(newest, last.newest)
         to_target = to_target or last.to_target_score
     if last is not None and _goes_on(last, len(known), new):
+        follows = len(known) == len(last.plays)
         return Reading(
-            body, identity, said, said, start, newest, True, (), to_target  # type: ignore[arg-type]
+            body, identity, said, said, start, newest, True, (), to_target, follows  # type: ignore[arg-type]
         )  # fmt: skip
     plays = in_order(said)
     settled = plays == said

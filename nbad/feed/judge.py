@@ -10,8 +10,9 @@ Pure: no I/O, and time is an argument, in seconds on one clock that never steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from nbad.domain import Listing, Play, State, Status
 from nbad.feed.decode import period_s
@@ -83,8 +84,7 @@ class Source(Generic[T]):
         self.value, self.state, self._pending = value, state, None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is to be told: ``state``, and whether it takes back something told before.
 
     ``disagree``: board and plays, where their scores have differed for long; given once.
@@ -127,21 +127,21 @@ class Judge(Generic[T]):
     def report_plays(
         self,
         value: T,
-        plays: tuple[Play, ...],
+        state: State,
         now: float,
         *,
         older: bool,
         newest_edit: str,
         modified: float | None,
     ) -> bool:
-        """Take in a play-by-play; whether it is accepted.
+        """Take in a play-by-play that puts the game at ``state``; whether it is accepted.
 
         ``newest_edit`` is the latest ``edited`` of its plays, ``modified`` its Last-Modified in s:
         one that is later than any seen proves that the document is newer.
         """
         proven = self.note_modified(modified) or newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
-        return self.plays.report(value, state_of_plays(plays), now, proven=proven, older=older)
+        return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
         """Note the Last-Modified of a play-by-play; whether it is later than an earlier one."""
@@ -262,10 +262,13 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     return State(status, period, clock, home, away)
 
 
-def state_of_plays(plays: tuple[Play, ...]) -> State:
-    """Where plays, in their order and complete, put a game; scheduled where there are none."""
+def state_of_plays(plays: Sequence[Play], before: State | None = None) -> State:
+    """Where plays, in their order and complete, put a game; scheduled where there are none.
+
+    ``before`` is where those put it that came ahead of ``plays``, None where none did.
+    """
     if not plays:
-        return _NOTHING
+        return before or _NOTHING
     last = plays[-1]
     clock = last.clock_s
     # One that was recorded late carries an earlier clock; game time itself does not run back.
@@ -274,5 +277,8 @@ def state_of_plays(plays: tuple[Play, ...]) -> State:
             break
         if play.clock_s < clock:  # a call of min() takes as long as the rest of the loop
             clock = play.clock_s
+    else:
+        if before is not None and before.period == last.period:
+            clock = min(clock, before.clock_s)
     status = Status.FINAL if last.ends_game else Status.LIVE
     return State(status, last.period, clock, last.home, last.away)

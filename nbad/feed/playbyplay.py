@@ -3,8 +3,7 @@ compared."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbad.domain import Play
 from nbad.feed.decode import (
@@ -47,43 +46,46 @@ def _plain_play(action: Any) -> Play | None:
     said = action.get
     number, order, period = said("actionNumber"), said("orderNumber"), said("period")
     home, away, clock = said("scoreHome"), said("scoreAway"), said("clock")
+    # What names nobody or says nothing may do so in any way.
+    team, possession, person = said("teamId") or 0, said("possession") or 0, said("personId") or 0
+    kind, subkind = said("actionType") or "", said("subType") or ""
+    description, player = said("description") or "", said("playerNameI") or ""
     if not (
         type(number) is type(order) is type(period) is int
+        and type(team) is type(possession) is type(person) is int
         and type(home) is type(away) is type(clock) is str
+        and type(kind) is type(subkind) is type(description) is type(player) is str
         and 0 <= number <= MOST_INTEGER
         and 0 <= order <= MOST_INTEGER
         and 0 <= period <= MOST_PERIODS
+        and 0 <= team <= MOST_INTEGER
+        and 0 <= possession <= MOST_INTEGER
+        and 0 <= person <= MOST_INTEGER
+        and len(kind) + len(subkind) + len(description) + len(player) <= LONGEST_LABEL
     ):
         return None
-    team, possession, person = said("teamId"), said("possession"), said("personId")
-    for named in (team, possession, person):
-        if named is not None and not (type(named) is int and 0 <= named <= MOST_INTEGER):
-            return None
-    kind, subkind = said("actionType"), said("subType")
-    description, player = said("description"), said("playerNameI")
-    for shown in (kind, subkind, description, player):
-        if shown is not None and not (type(shown) is str and len(shown) <= LONGEST_LABEL):
-            return None
     left, points, others = clock_or_none(clock, period), _POINTS.get(home), _POINTS.get(away)
     if left is None or points is None or others is None:
         return None
     # By place, not by name, which takes longer.
-    return Play(
-        number,
-        order,
-        period,
-        left,
-        points,
-        others,
-        kind.strip() if kind else "",
-        subkind.strip() if subkind else "",
-        team or 0,
-        possession or 0,
-        description.strip() if description else "",
-        stamp(said("timeActual")),
-        stamp(said("edited")),
-        person or 0,
-        player.strip() if player else "",
+    return Play._make(
+        (
+            number,
+            order,
+            period,
+            left,
+            points,
+            others,
+            kind.strip(),
+            subkind.strip(),
+            team,
+            possession,
+            description.strip(),
+            stamp(said("timeActual")),
+            stamp(said("edited")),
+            person,
+            player.strip(),
+        )
     )
 
 
@@ -143,8 +145,7 @@ def completed(plays: tuple[Play, ...]) -> tuple[Play, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """How a game's plays stand to those known before.
 
     ``unchanged``: how many leading plays are the same. ``corrected``: a known play was changed or
@@ -163,17 +164,20 @@ def compare(known: tuple[Play, ...], plays: tuple[Play, ...]) -> Comparison:
     # Most are the very same objects, which a comparison of tuples sees before it looks into them.
     if plays[: len(known)] == known:  # appended only: the common case
         return Comparison(len(known), corrected=False, older=False)
-    before = {play.number: play for play in known}
-    now = {play.number for play in plays}
-
-    def is_news(play: Play) -> bool:  # a new play, or an edit at least as late as the known one
-        old = before.get(play.number)
-        return old is None or (play != old and play.edited >= old.edited)
-
-    newest_edit = max((play.edited for play in plays), default="")
-    missing = [play for play in known if play.number not in now]
-    older = not any(map(is_news, plays)) and all(p.edited >= newest_edit for p in missing)
     pairs = enumerate(zip(known, plays, strict=False))
     shorter = min(len(known), len(plays))
     unchanged = next((at for at, (was, is_) in pairs if was is not is_ and was != is_), shorter)
-    return Comparison(unchanged, corrected=True, older=older)
+    return Comparison(unchanged, True, _is_older(known[unchanged:], plays[unchanged:], plays))
+
+
+def _is_older(known: tuple[Play, ...], now: tuple[Play, ...], plays: tuple[Play, ...]) -> bool:
+    """Whether ``now``, the end of ``plays``, has nothing that was not in ``known``, and lacks only
+    the newest of that."""
+    before = {play.number: play for play in known}
+    for play in now:
+        old = before.pop(play.number, None)
+        # A new play, or an edit at least as late as the known one.
+        if old is None or (play != old and play.edited >= old.edited):
+            return False
+    newest_edit = max((play.edited for play in plays), default="")
+    return all(play.edited >= newest_edit for play in before.values())

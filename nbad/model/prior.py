@@ -9,6 +9,7 @@ curves between a few moments.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ class Outcome(NamedTuple):
     spread: Column
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prior:
     """What is fitted. By the time left, at :data:`KNOTS_S`: how much of the expected margin is
     still to come (``expected``), the share of a lead that will be lost (``lost``) and how much
@@ -95,8 +96,7 @@ class Prior:
         remaining: Column,
         overtime: NDArray[np.bool_],
     ) -> tuple[Column, Column]:
-        curves = np.array([self.expected, self.lost, self.bend, self.ball, self.spread]).T
-        expected, lost, bend, shot, spread = between_knots(curves, remaining).T
+        expected, lost, bend, shot, spread = between_knots(self._curves, remaining).T
         size = np.minimum(np.abs(differential), LARGE_LEAD) / LARGE_LEAD
         kept = differential * (1.0 - lost + bend * size)
         mean = kept + expected * matrix[:, INDEX["expected_margin"]] + shot * ball
@@ -104,6 +104,11 @@ class Prior:
         unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
         spread = spread * level(matrix) ** self.level * np.where(overtime, self.overtime, 1.0)
         return mean, np.sqrt(spread**2 + unknown**2)
+
+    @cached_property
+    def _curves(self) -> Matrix:
+        """Shape (knots, curves)."""
+        return np.array([self.expected, self.lost, self.bend, self.ball, self.spread]).T
 
 
 def prior_of(values: dict[str, Any]) -> Prior:

@@ -7,24 +7,24 @@ from nbad.domain import Play
 _SHOTS = ("2pt", "3pt", "heave")
 
 
-def possession_after(play: Play, side: int, scored: bool, before: int) -> int:
+def possession_after(play: Play, kind: str, side: int, scored: bool, before: int) -> int:
     """+1 where the home side has the ball after ``play``, −1 where the away side has it, else 0.
 
     ``side`` made the play, ``scored`` says whether it changed the score, ``before`` had the ball.
     The feed's own field names who had it *during* the play, and only one of the two forms of
     play-by-play has it: so it is read from the plays, the same in training and live.
     """
-    if play.kind == "period":
+    if kind == "period":
         return 0  # who starts it shows in its first play
     if not side:
         return before
-    if play.kind in _SHOTS:
+    if kind in _SHOTS:
         return -side if scored else side  # after a miss the rebound decides
-    if play.kind in ("rebound", "jumpball"):
+    if kind in ("rebound", "jumpball"):
         return side
-    if play.kind == "turnover":
+    if kind == "turnover":
         return -side
-    if play.kind == "freethrow":
+    if kind == "freethrow":
         return _after_free_throw(play, side, scored, before)
     return before
 

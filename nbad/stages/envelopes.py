@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbad.domain import Game, Schedule, Update
 from nbad.observe.timing import Tick
@@ -33,8 +33,7 @@ def _nothing() -> None:
     """For a document that no client waits to hear of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """An answer of the feed: the play-by-play of ``game_id``, the board where that is empty, or the
     odds where it is :data:`ODDS`.
 
@@ -87,8 +86,7 @@ class Updates:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A game made ready for the model.
 
     ``grid`` is the differential on the model's game-clock grid, oldest first. ``row`` is the game's

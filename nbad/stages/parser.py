@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar, TypeVarTuple
 
 import structlog
 
@@ -12,7 +12,7 @@ from nbad.channels import Publisher, Receiver, Sender
 from nbad.domain import BoardEntry, Listing, Scoreboard, State, Status, Update
 from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.incremental import Reading, read
-from nbad.feed.judge import Judge
+from nbad.feed.judge import Judge, state_of_plays
 from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
 from nbad.feed.playbyplay import Comparison, compare
@@ -25,6 +25,9 @@ from nbad.pattern.market import Line
 from nbad.stages.envelopes import ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 # A game already under way when first seen waits this long for its plays, to be told with them.
 _PLAYS_WITHIN_S = 5.0
@@ -83,11 +86,11 @@ class GameTracker:
         odds: Odds | None = None
         for document in fetched.documents:
             if document.game_id == ODDS:
-                with self._guard(ODDS):
-                    odds = self._read_odds(document)
+                odds = self._attempt(ODDS, self._read_odds, document)
                 continue
-            with self._guard(document.game_id or "scoreboard"):
-                touched |= dict.fromkeys(self._read(document, fetched.at), document.received_at)
+            name = document.game_id or "scoreboard"
+            for game_id in self._attempt(name, self._read, document, fetched.at) or ():
+                touched[game_id] = document.received_at
         for game_id in fetched.failed:
             if (game := self._games.get(game_id)) is not None and not game.plays_answered:
                 game.plays_answered = True
@@ -99,14 +102,14 @@ class GameTracker:
                 touched.setdefault(game_id, fetched.received_at)
         updates = []
         for game_id, received_at in touched.items():
-            if game_id not in self._games:
+            game = self._games.get(game_id)
+            if game is None:
                 continue
-            with self._guard(game_id):
-                told = self._games[game_id].told
-                update = self._decide(game_id, self._games[game_id], fetched.at, received_at)
-                if update is not None:
-                    updates.append(update)
-                    fetched.tick.happened += _news_of(update, told)
+            told = game.told
+            update = self._attempt(game_id, self._decide, game_id, game, fetched.at, received_at)
+            if update is not None:
+                updates.append(update)
+                fetched.tick.happened += _news_of(update, told)
         fetched.tick.whole = all(game.told is not None for game in self._games.values())
         made = Updates(
             fetched.tick, tuple(updates), fetched.schedule, dropped, odds, fetched.received_at
@@ -117,15 +120,16 @@ class GameTracker:
         """The games as the poller's plan needs them."""
         return tuple(map(_tracked, self._games.values()))
 
-    @contextmanager
-    def _guard(self, game_id: str) -> Iterator[None]:
-        """What goes wrong in the block costs this game's turn: the rest of the night goes on."""
+    def _attempt(self, game_id: str, do: Callable[[*_Ts], _T], *args: *_Ts) -> _T | None:
+        """What ``do`` returns. What goes wrong in it costs this game's turn, and gives None: the
+        rest of the night goes on."""
         try:
-            yield
+            return do(*args)
         except BadData as error:
             self._skip("game_skipped", game_id, str(error))
         except Exception as error:
             self._problems.append(GameProblem("game_failed", game_id, repr(error), error))
+        return None
 
     def _skip(self, event: str, game_id: str, reason: str) -> None:
         self._problems.append(GameProblem(event, game_id, reason))
@@ -179,11 +183,12 @@ class GameTracker:
         if game.read is not None and document.body == game.read.body:
             document.accept()
             if game.judge.plays.pending:  # its date may prove it by now
-                self._judge_plays(game, game.read, document, now)
+                self._judge_plays(game, game.read, None, document, now)
                 return True
             game.judge.note_modified(document.modified)
             return first
-        reading = read(document.body, game.read)
+        last = game.read
+        reading = read(document.body, last)
         if reading.game_id != document.game_id:
             raise BadData(f"gameId: expected {document.game_id}, was {reading.game_id}")
         document.accept()
@@ -194,17 +199,23 @@ class GameTracker:
             reason = f"{said - plays} of its {said} plays could not be read"
             self._skip("game_skipped", document.game_id, reason)
         game.read = reading
-        self._judge_plays(game, reading, document, now)
+        self._judge_plays(game, reading, last, document, now)
         return True
 
-    def _judge_plays(self, game: _Game, reading: Reading, document: Document, now: float) -> None:
-        accepted = game.judge.plays.value
-        known = accepted.plays if accepted else ()
-        judged = compare(known, reading.plays)
+    def _judge_plays(
+        self, game: _Game, reading: Reading, last: Reading | None, document: Document, now: float
+    ) -> None:
+        """Report ``reading`` to the judge; ``last`` is the one that it was read after."""
+        accepted = game.judge.plays
+        known = accepted.value.plays if accepted.value else ()
+        if reading.follows and accepted.value is last:
+            judged = Comparison(len(known), corrected=False, older=False)
+        else:
+            judged = compare(known, reading.plays)
         new = reading.plays if judged.corrected else reading.plays[judged.unchanged :]
         if game.judge.report_plays(
             reading,
-            reading.plays,
+            state_of_plays(new, None if judged.corrected else accepted.state),
             now,
             older=judged.older,
             newest_edit=max((play.edited for play in new), default=""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -140,7 +140,7 @@ class PatternTracker:
         fresh = {update.entry.game_id: update for update in updates.games}
         folded: list[_Folded] = []
         for game_id in sorted(fresh.keys() | self._outdated(updates, anew, rated_anew)):
-            update = fresh.get(game_id) or replace(self._games[game_id].update, corrected=False)
+            update = fresh.get(game_id) or self._games[game_id].update._replace(corrected=False)
             try:
                 folded.append(self._fold_game(update, updates, anew=anew, rated_anew=rated_anew))
             except Exception as error:  # a fault in one game's work costs that game
@@ -188,31 +188,28 @@ class PatternTracker:
         if known is not None and _asked(known.update) != _asked(update):
             known = None
         # Who starts shows in the first plays: once it does, and unless they change, it stays.
-        if known is not None and known.starters.shown_by and not update.corrected:
+        if known is not None and 0 < known.starters.shown_by <= update.unchanged:
             starters = known.starters
         else:
             starters = find_starters(update.plays, home, away)
         line = self._line(update, updates)
-        if (
-            known is None
-            or rated_anew
-            or line != known.line
-            or starters.shown_by != known.starters.shown_by
-            or starters.fives != known.starters.fives
-        ):
+        fold = None if known is None or anew else known.fold
+        same = known is not None and line == known.line and starters == known.starters
+        if known is not None and same and not rated_anew:
+            expected, with_starters = known.expected, known.with_starters
+        else:
             expected = self._expect(update, line, ((), ()))
             shown = starters.shown_by > 0
             with_starters = self._expect(update, line, starters.fives) if shown else None
-        else:
-            expected, with_starters = known.expected, known.with_starters
-        fold = None if known is None or anew else known.fold
-        if known is None or fold is None or expected != known.expected:
-            fold = None
-        elif with_starters is not None and known.with_starters is None:
-            if not fold.turn(starters.shown_by, with_starters):
+            if known is None or fold is None or expected != known.expected:
                 fold = None
-        elif starters.shown_by != known.starters.shown_by or with_starters != known.with_starters:
-            fold = None
+            elif with_starters is not None and known.with_starters is None:
+                if not fold.turn(starters.shown_by, with_starters):
+                    fold = None
+            elif (
+                starters.shown_by != known.starters.shown_by or with_starters != known.with_starters
+            ):
+                fold = None
         if fold is None:
             assert self._window_s is not None
             fold = Checkpoints(GameHistory(home, away, expected, self._window_s))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -46,7 +45,7 @@ class SeriesTracker:
             own = np.vstack([patterns.matrix[pattern.row], patterns.matrix[first:last]])
             try:
                 rows = model.forecast(own)
-                games.append(self._made(replace(pattern, row=0, first_point_row=1), rows, model))
+                games.append(self._made(pattern._replace(row=0, first_point_row=1), rows, model))
             except Exception as error:
                 self._series.pop(pattern.update.entry.game_id, None)
                 failed.append((pattern.update.entry.game_id, error))
@@ -61,7 +60,9 @@ class SeriesTracker:
         series = before + tuple(map(Point, pattern.points, rows))
         self._series[update.entry.game_id] = series
         postponed = update.entry.status is Status.POSTPONED
-        now = None if postponed else forecasts[pattern.row]._replace(basis=pattern.basis)
+        now = None if postponed else forecasts[pattern.row]
+        if now is not None and now.basis != pattern.basis:
+            now = now._replace(basis=pattern.basis)
         swings = self._swings.get(update.entry.game_id)
         if swings is None or swings.start is not pattern.start:  # another model, other ratings
             swings = self._swings[update.entry.game_id] = Swings(pattern.start, model.forecast)

@@ -10,7 +10,6 @@ import math
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -121,7 +120,7 @@ def coalesce(held: Forecasts, newer: Forecasts) -> Forecasts:
     for game in newer.games:
         game_id = game.update.entry.game_id
         games[game_id] = (
-            replace(game, update=replace(game.update, corrected=True))
+            game._replace(update=game.update._replace(corrected=True))
             if game_id in corrected
             else game
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from cachetools import LRUCache
 
@@ -52,8 +52,7 @@ class Interest:
 EVERYTHING = Interest()
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A game's newest message: ``body`` is its JSON; ``home`` and ``away`` are tricodes."""
 
     game_id: str
@@ -76,8 +75,7 @@ class Story(Protocol):
         """A row for each play (:func:`.wire.play_rows`); None where its forecasts are not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class GameStory:
+class GameStory(NamedTuple):
     """The story of a game that this process forecasts: encoded only where somebody asks."""
 
     series: tuple[Point, ...]
@@ -440,4 +438,4 @@ def _over(older: Message | None, newer: Message) -> Message:
     """``newer`` in place of ``older``: what took back something goes on saying so."""
     if older is None or newer.corrected or not older.corrected:
         return newer
-    return replace(newer, body=wire.as_corrected(newer.body), corrected=True)
+    return newer._replace(body=wire.as_corrected(newer.body), corrected=True)
