@@ -305,7 +305,12 @@ class _Connection:
 
 
 def why(error: h11.ProtocolError) -> str:
-    """What is wrong with a request, without the bytes that h11 quotes: they may hold a token."""
+    """What is wrong with a request, without the bytes that h11 quotes: they may hold a token.
+
+    ``error`` loses its traceback: h11 raises it from a frame that holds it, a circle that would
+    keep all of the connection until the collector comes.
+    """
+    error.with_traceback(None)
     return "expected an HTTP/1.1 request: " + re.split(r": | b['\"]", str(error))[0]
 
 

@@ -73,7 +73,8 @@ async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> H
         with scope:
             return await read_head(transport, hub.access)
     except RefusedError as error:
-        refusal = error
+        # With it this frame would be part of a circle, which only the collector takes apart.
+        refusal = error.with_traceback(None)
     except GoneError as error:
         log.debug("handshake_refused", address=address, status=0, detail=str(error))
         return None
