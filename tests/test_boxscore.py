@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -307,7 +306,7 @@ async def test_over_http_the_first_waits_and_who_has_it_is_told_so(autojump_cloc
     hub = open_hub(known)
     told, to_come = make_game(1), make_game(2)
     entry_ = to_come.update.entry._replace(status=Status.SCHEDULED)
-    games = (told, replace(to_come, update=replace(to_come.update, entry=entry_)))
+    games = (told, to_come._replace(update=to_come.update._replace(entry=entry_)))
     hub.journal.apply(1, games, hub.journal.encode(games), {})
     boxes = BoxOrders()
     live = Live(hub, Statistics(), Metrics(), boxes=boxes)

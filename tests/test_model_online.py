@@ -243,7 +243,7 @@ def test_the_end_of_a_game_without_a_time_touches_no_row_before_it() -> None:
     entry = BoardEntry("0022600001", Status.LIVE, 4, 5.0, None, BOSTON, DENVER, 130, 70)
     play = Play(9, 9, 4, 5.0, 130, 70, "2pt", "", 0, 0, "", "2026-11-26T00:30:00.0Z", "")
     on = Update(entry, (play,), 0, False, "", 0.0)
-    over = replace(on, entry=entry._replace(status=Status.FINAL, clock_s=0.0), unchanged=1)
+    over = on._replace(entry=entry._replace(status=Status.FINAL, clock_s=0.0), unchanged=1)
     expected = INDEX["expected_margin"]
     before, after = rows_of(on, over)
     assert before[expected] == after[expected]
