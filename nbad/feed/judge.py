@@ -121,8 +121,11 @@ class Judge(Generic[T]):
 
     def report_board(self, listing: Listing, now: float) -> bool:
         """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
-        proves it newer."""
-        return self.board.report(listing, state_of_listing(listing, self.board.state), now)
+        proves it newer, only that it is over."""
+        last = self.board.state
+        state = state_of_listing(listing, last)
+        proven = state.status is Status.FINAL and last is not None and last.status.in_play
+        return self.board.report(listing, state, now, proven=proven)
 
     def report_plays(
         self,
@@ -164,8 +167,10 @@ class Judge(Generic[T]):
         state = self._further(now)
         told = self._told.state
         # Where neither source went back, only the change from one to the other takes something
-        # back: that must be accepted too, but for the end, where the board's score stands.
-        over = state.status is Status.FINAL and self._stands(now)
+        # back: that must be accepted too, but for the end, which is as the board says it.
+        ended = told is not None and told.status is Status.FINAL
+        called = state is board.state and not ended
+        over = state.status is Status.FINAL and (called or self._stands(now))
         guessed = not self._board_knows_score()  # what was told of it proves nothing
         proven = accepted or board.went_back or plays.went_back or over or guessed
         if not self._told.report(state, state, now, proven=proven):
@@ -190,12 +195,22 @@ class Judge(Generic[T]):
             ended = told is not None and told.status is Status.FINAL and told.score == plays.score
             if not ended or self.board.went_back or self._stands(now):
                 return board  # the league's own
+        if plays.status is Status.FINAL and board.status.in_play and self._is_past(plays, now):
+            return board
         if board.rank != plays.rank:
             return max(board, plays, key=lambda state: state.rank)
         if board.points != plays.points:
             return max(board, plays, key=lambda state: state.points)
         # Plays cannot say that it is half-time; the league's own says who has the points.
         return board if board.score != plays.score or board.status is Status.HALFTIME else plays
+
+    def _is_past(self, end: State, now: float) -> bool:
+        """Whether the board, on which the game goes on, is past what the plays call its end: in an
+        overtime, or with points that they lack, as far as that is no delay of theirs."""
+        board = self.board.state
+        assert board is not None
+        more = board.points > end.points and not self._stands(now)
+        return board.period > end.period or more
 
     def _board_knows_score(self) -> bool:
         """Whether the score of the board's state is one that it says now, and that can be."""
@@ -267,12 +282,25 @@ def state_of_plays(plays: tuple[Play, ...]) -> State:
     if not plays:
         return _NOTHING
     last = plays[-1]
-    clock = last.clock_s
+    period, clock = last.period, last.clock_s
     # One that was recorded late carries an earlier clock; game time itself does not run back.
     for play in reversed(plays):
-        if play.period != last.period:
-            break
-        if play.clock_s < clock:  # a call of min() takes as long as the rest of the loop
+        if play.period != period:
+            if play.period < period:
+                break
+            period, clock = play.period, play.clock_s
+        elif play.clock_s < clock:  # a call of min() takes as long as the rest of the loop
             clock = play.clock_s
-    status = Status.FINAL if last.ends_game else Status.LIVE
-    return State(status, last.period, clock, last.home, last.away)
+    status = Status.FINAL if _are_over(plays) else Status.LIVE
+    return State(status, period, clock, last.home, last.away)
+
+
+def _are_over(plays: tuple[Play, ...]) -> bool:
+    """Whether plays say that the game is over: at 0:00, where more may be recorded later, and by
+    the score as it is then."""
+    for play in reversed(plays):
+        if play.ends_game:
+            return plays[-1].home != plays[-1].away
+        if play.clock_s:
+            break
+    return False
