@@ -435,6 +435,14 @@ def test_a_broken_off_game_is_postponed_and_goes_on(feed: Feed) -> None:
     assert told(feed.says(board=live(1, "PT09M40.00S", 6, 3)))[:4] == ("live", 1, 6, 3)
 
 
+def test_plays_that_go_on_meanwhile_say_that_a_game_was_not_broken_off(feed: Feed) -> None:
+    stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
+    feed.says(board=stopped)
+    on = [P1, P2, P3, action(4, 6, 3)]
+    assert told(feed.says(on, stopped))[:4] == ("live", 1, 6, 3)
+    assert feed.says(on, stopped, after=60) is None
+
+
 def test_plays_that_go_on_say_that_a_broken_off_game_is_on_again(feed: Feed) -> None:
     stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
     feed.says(board=stopped)

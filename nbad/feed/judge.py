@@ -124,6 +124,10 @@ class Judge(Generic[T]):
         proves it newer, only that it is over."""
         last = self.board.state
         state = state_of_listing(listing, last)
+        if state.status is not Status.POSTPONED:
+            self._postponed_at = None
+        elif self._postponed_at is None:
+            self._postponed_at = self.plays.state
         proven = state.status is Status.FINAL and last is not None and last.status.in_play
         return self.board.report(listing, state, now, proven=proven)
 
@@ -186,7 +190,6 @@ class Judge(Generic[T]):
             return plays
         if board.status is Status.POSTPONED:
             return self._postponed(board, plays)
-        self._postponed_at = None
         if plays is None:
             return board
         if board.status is plays.status is Status.FINAL and board.score != plays.score:
