@@ -435,6 +435,25 @@ def test_a_broken_off_game_is_postponed_and_goes_on(feed: Feed) -> None:
     assert told(feed.says(board=live(1, "PT09M40.00S", 6, 3)))[:4] == ("live", 1, 6, 3)
 
 
+def test_plays_that_come_late_do_not_say_that_a_broken_off_game_is_on(feed: Feed) -> None:
+    stopped = live(1, "PT09M50.00S", 6, 3, gameStatusText="Susp")
+    feed.says(board=stopped)
+    assert told(feed.says(after=30)) == ("postponed", 1, 6, 3, True)
+    update = feed.says([P1, P2, P3, action(9, 6, 3)], stopped)  # the board's own moment
+    assert told(update)[:4] == ("postponed", 1, 6, 3)
+    again = feed.says([P1, P2, P3, action(9, 6, 3), action(12, 6, 5)], stopped)
+    assert told(again)[:4] == ("live", 1, 6, 5)
+
+
+def test_a_game_broken_off_without_a_clock_keeps_the_one_it_had(feed: Feed) -> None:
+    feed.says(board=live(1, "PT08M00.00S", 12, 9))
+    feed.says(board=live(1, "", 12, 9, gameStatusText="Suspended"))
+    update = feed.says(after=30)
+    assert told(update) == ("postponed", 1, 12, 9, True)
+    assert update is not None
+    assert update.entry.clock_s == 480
+
+
 def test_plays_that_go_on_meanwhile_say_that_a_game_was_not_broken_off(feed: Feed) -> None:
     stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
     feed.says(board=stopped)

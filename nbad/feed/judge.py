@@ -225,12 +225,14 @@ class Judge(Generic[T]):
         return None not in said and not (listing.status is Status.FINAL and said == (0, 0))
 
     def _postponed(self, board: State, plays: State | None) -> State:
-        """A game broken off stands where it was; plays that go on say that it is on again."""
+        """A game broken off stands where it was; plays that went on since, and are past that, say
+        that it is on again."""
         if plays is None:
             return board
         if self._postponed_at is None:
             self._postponed_at = plays
-        if plays != self._postponed_at and not plays.goes_back_from(self._postponed_at):
+        stood = self._postponed_at, board._replace(status=Status.LIVE)
+        if all(plays != at and not plays.goes_back_from(at) for at in stood):
             return plays
         further = plays if plays.points > board.points else board
         return further._replace(status=Status.POSTPONED)
@@ -259,24 +261,22 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     if home is None or away is None:  # half a score is none
         home, away = known.score
     status, period, clock = listing.status, listing.period, listing.clock_s
-    if status is Status.POSTPONED:
-        period = known.period if period is None else period
-        return State(status, period, clock or 0.0, home, away)
     if status is Status.SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
-    if period is None or (status is Status.FINAL and not period):
-        period = max(known.period, 4 if status is Status.FINAL else 1)
-    if status is Status.HALFTIME:
+    over = status is Status.FINAL
+    if period is None or (over and not period):
+        least = 0 if status is Status.POSTPONED else 4 if over else 1
+        period = max(known.period, least)
+    if over or status is Status.HALFTIME:
         clock = 0.0
-    if status is Status.FINAL:
-        # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
-        if home == away:
-            status = Status.LIVE if home else Status.POSTPONED
-        return State(status, max(period, known.period), 0.0, home, away)
-    status = Status.LIVE if status is Status.SCHEDULED else status
-    if clock is None:
+    elif clock is None:
         same = known.period == period and known.status is not Status.SCHEDULED
         clock = known.clock_s if same else period_s(period) if period else 0.0
+    if over and home == away:
+        # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
+        status = Status.LIVE if home else Status.POSTPONED
+    elif status is Status.SCHEDULED:
+        status = Status.LIVE
     return State(status, period, clock, home, away)
 
 
