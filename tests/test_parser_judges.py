@@ -254,6 +254,49 @@ def test_a_final_that_the_board_alone_corrects_down_is_told_after_30_s(
     assert told(feed.says(board=final(99, 98), after=1)) == ("final", 4, 99, 98, True)
 
 
+def test_a_final_with_fewer_points_than_the_plays_is_told_at_once(forecaster: Forecaster) -> None:
+    """The last basket was waved off: the league says so before the scorers do."""
+    feed = Feed(forecaster)
+    feed.says([action(490, 101, 100, period=4, clock=0)], live(4, "PT00M00.00S", 101, 100))
+    assert told(feed.says(board=final(98, 100))) == ("final", 4, 98, 100, True)
+
+
+def test_what_the_board_is_past_is_no_end(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    before, ahead = action(490, 98, 98, period=4, clock=4), live(4, "PT00M01.00S", 101, 98)
+    feed.says([before], live(4, "PT00M04.00S", 98, 98))
+    assert told(feed.says([before, END], ahead)) == ("live", 4, 101, 98, False)
+    assert told(feed.says(board=final(101, 98))) == ("final", 4, 101, 98, False)
+    feed = Feed(forecaster)
+    assert told(feed.says([END], live(5, "PT04M00.00S", 102, 100)))[:2] == ("live", 5)
+    assert feed.says(after=60) is None
+    feed = Feed(forecaster)
+    assert told(feed.says([END], ahead))[0] == "live"
+    assert told(feed.says(after=30))[:4] == ("final", 4, 100, 98)  # the board stood still
+
+
+def test_a_play_of_an_earlier_period_recorded_late_does_not_take_the_time_back(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    third = action(300, 61, 58, period=3, clock=500)
+    feed.says([P1, third], live(3, "PT08M20.00S", 61, 58))
+    late = action(310, 62, 58, period=2, clock=100)
+    update = feed.says([P1, third, late])
+    assert told(update) == ("live", 3, 62, 58, False)
+    assert update is not None
+    assert update.entry.clock_s == 500
+
+
+def test_what_is_recorded_after_the_end_is_of_a_game_that_is_over(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([END], live(4, "PT00M00.00S", 100, 98))
+    late = action(510, 100, 99, period=4, clock=0, kind="freethrow")
+    assert told(feed.says([END, late])) == ("final", 4, 100, 99, True)
+    tied = action(520, 100, 100, period=4, clock=0, kind="freethrow")
+    assert told(feed.says([END, late, tied])) == ("live", 4, 100, 100, True)
+
+
 def test_a_final_of_the_board_is_not_flipped_by_plays_that_say_more(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([action(490, 98, 98, period=4, clock=4)], live(4, "PT00M04.00S", 98, 98))
@@ -390,6 +433,33 @@ def test_a_broken_off_game_is_postponed_and_goes_on(feed: Feed) -> None:
     update = feed.says(after=30)
     assert told(update) == ("postponed", 1, 4, 3, True)
     assert told(feed.says(board=live(1, "PT09M40.00S", 6, 3)))[:4] == ("live", 1, 6, 3)
+
+
+def test_plays_that_come_late_do_not_say_that_a_broken_off_game_is_on(feed: Feed) -> None:
+    stopped = live(1, "PT09M50.00S", 6, 3, gameStatusText="Susp")
+    feed.says(board=stopped)
+    assert told(feed.says(after=30)) == ("postponed", 1, 6, 3, True)
+    update = feed.says([P1, P2, P3, action(9, 6, 3)], stopped)  # the board's own moment
+    assert told(update)[:4] == ("postponed", 1, 6, 3)
+    again = feed.says([P1, P2, P3, action(9, 6, 3), action(12, 6, 5)], stopped)
+    assert told(again)[:4] == ("live", 1, 6, 5)
+
+
+def test_a_game_broken_off_without_a_clock_keeps_the_one_it_had(feed: Feed) -> None:
+    feed.says(board=live(1, "PT08M00.00S", 12, 9))
+    feed.says(board=live(1, "", 12, 9, gameStatusText="Suspended"))
+    update = feed.says(after=30)
+    assert told(update) == ("postponed", 1, 12, 9, True)
+    assert update is not None
+    assert update.entry.clock_s == 480
+
+
+def test_plays_that_go_on_meanwhile_say_that_a_game_was_not_broken_off(feed: Feed) -> None:
+    stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
+    feed.says(board=stopped)
+    on = [P1, P2, P3, action(4, 6, 3)]
+    assert told(feed.says(on, stopped))[:4] == ("live", 1, 6, 3)
+    assert feed.says(on, stopped, after=60) is None
 
 
 def test_plays_that_go_on_say_that_a_broken_off_game_is_on_again(feed: Feed) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from nbad.domain import Listing, Play, State, Status
@@ -121,8 +122,15 @@ class Judge(Generic[T]):
 
     def report_board(self, listing: Listing, now: float) -> bool:
         """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
-        proves it newer."""
-        return self.board.report(listing, state_of_listing(listing, self.board.state), now)
+        proves it newer, only that it is over."""
+        last = self.board.state
+        state = state_of_listing(listing, last)
+        if state.status is not Status.POSTPONED:
+            self._postponed_at = None
+        elif self._postponed_at is None:
+            self._postponed_at = self.plays.state
+        proven = state.status is Status.FINAL and last is not None and last.status.in_play
+        return self.board.report(listing, state, now, proven=proven)
 
     def report_plays(
         self,
@@ -164,8 +172,10 @@ class Judge(Generic[T]):
         state = self._further(now)
         told = self._told.state
         # Where neither source went back, only the change from one to the other takes something
-        # back: that must be accepted too, but for the end, where the board's score stands.
-        over = state.status is Status.FINAL and self._stands(now)
+        # back: that must be accepted too, but for the end, which is as the board says it.
+        ended = told is not None and told.status is Status.FINAL
+        called = state is board.state and not ended
+        over = state.status is Status.FINAL and (called or self._stands(now))
         guessed = not self._board_knows_score()  # what was told of it proves nothing
         proven = accepted or board.went_back or plays.went_back or over or guessed
         if not self._told.report(state, state, now, proven=proven):
@@ -181,7 +191,6 @@ class Judge(Generic[T]):
             return plays
         if board.status is Status.POSTPONED:
             return self._postponed(board, plays)
-        self._postponed_at = None
         if plays is None:
             return board
         if board.status is plays.status is Status.FINAL and board.score != plays.score:
@@ -190,12 +199,22 @@ class Judge(Generic[T]):
             ended = told is not None and told.status is Status.FINAL and told.score == plays.score
             if not ended or self.board.went_back or self._stands(now):
                 return board  # the league's own
+        if plays.status is Status.FINAL and board.status.in_play and self._is_past(plays, now):
+            return board
         if board.rank != plays.rank:
             return max(board, plays, key=lambda state: state.rank)
         if board.points != plays.points:
             return max(board, plays, key=lambda state: state.points)
         # Plays cannot say that it is half-time; the league's own says who has the points.
         return board if board.score != plays.score or board.status is Status.HALFTIME else plays
+
+    def _is_past(self, end: State, now: float) -> bool:
+        """Whether the board, on which the game goes on, is past what the plays call its end: in an
+        overtime, or with points that they lack, as far as that is no delay of theirs."""
+        board = self.board.state
+        assert board is not None
+        more = board.points > end.points and not self._stands(now)
+        return board.period > end.period or more
 
     def _board_knows_score(self) -> bool:
         """Whether the score of the board's state is one that it says now, and that can be."""
@@ -207,12 +226,14 @@ class Judge(Generic[T]):
         return None not in said and not (listing.status is Status.FINAL and said == (0, 0))
 
     def _postponed(self, board: State, plays: State | None) -> State:
-        """A game broken off stands where it was; plays that go on say that it is on again."""
+        """A game broken off stands where it was; plays that went on since, and are past that, say
+        that it is on again."""
         if plays is None:
             return board
         if self._postponed_at is None:
             self._postponed_at = plays
-        if plays != self._postponed_at and not plays.goes_back_from(self._postponed_at):
+        stood = self._postponed_at, board._replace(status=Status.LIVE)
+        if all(plays != at and not plays.goes_back_from(at) for at in stood):
             return plays
         further = plays if plays.points > board.points else board
         return further._replace(status=Status.POSTPONED)
@@ -241,44 +262,50 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     if home is None or away is None:  # half a score is none
         home, away = known.score
     status, period, clock = listing.status, listing.period, listing.clock_s
-    if status is Status.POSTPONED:
-        period = known.period if period is None else period
-        return State(status, period, clock or 0.0, home, away)
     if status is Status.SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
-    if period is None or (status is Status.FINAL and not period):
-        period = max(known.period, 4 if status is Status.FINAL else 1)
-    if status is Status.HALFTIME:
+    over = status is Status.FINAL
+    if period is None or (over and not period):
+        least = 0 if status is Status.POSTPONED else 4 if over else 1
+        period = max(known.period, least)
+    if over or status is Status.HALFTIME:
         clock = 0.0
-    if status is Status.FINAL:
-        # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
-        if home == away:
-            status = Status.LIVE if home else Status.POSTPONED
-        return State(status, max(period, known.period), 0.0, home, away)
-    status = Status.LIVE if status is Status.SCHEDULED else status
-    if clock is None:
+    elif clock is None:
         same = known.period == period and known.status is not Status.SCHEDULED
         clock = known.clock_s if same else period_s(period) if period else 0.0
+    if over and home == away:
+        # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
+        status = Status.LIVE if home else Status.POSTPONED
+    elif status is Status.SCHEDULED:
+        status = Status.LIVE
     return State(status, period, clock, home, away)
 
 
-def state_of_plays(plays: Sequence[Play], before: State | None = None) -> State:
+def state_of_plays(plays: Sequence[Play], known: int = 0, before: State | None = None) -> State:
     """Where plays, in their order and complete, put a game; scheduled where there are none.
 
-    ``before`` is where those put it that came ahead of ``plays``, None where none did.
+    ``before`` is where the first ``known`` of them put it.
     """
     if not plays:
-        return before or _NOTHING
-    last = plays[-1]
-    clock = last.clock_s
+        return _NOTHING
+    period, clock = (before.period, before.clock_s) if before and known else (-1, 0.0)
     # One that was recorded late carries an earlier clock; game time itself does not run back.
-    for play in reversed(plays):
-        if play.period != last.period:
-            break
-        if play.clock_s < clock:  # a call of min() takes as long as the rest of the loop
+    for play in islice(plays, known, None):
+        if play.period > period:
+            period, clock = play.period, play.clock_s
+        elif play.period == period and play.clock_s < clock:
             clock = play.clock_s
-    else:
-        if before is not None and before.period == last.period:
-            clock = min(clock, before.clock_s)
-    status = Status.FINAL if last.ends_game else Status.LIVE
-    return State(status, last.period, clock, last.home, last.away)
+    last = plays[-1]
+    status = Status.FINAL if _are_over(plays) else Status.LIVE
+    return State(status, period, clock, last.home, last.away)
+
+
+def _are_over(plays: Sequence[Play]) -> bool:
+    """Whether plays say that the game is over: at 0:00, where more may be recorded later, and by
+    the score as it is then."""
+    for play in reversed(plays):
+        if play.ends_game:
+            return plays[-1].home != plays[-1].away
+        if play.clock_s:
+            break
+    return False

@@ -212,10 +212,11 @@ class GameTracker:
             judged = Comparison(len(known), corrected=False, older=False)
         else:
             judged = compare(known, reading.plays)
-        new = reading.plays if judged.corrected else reading.plays[judged.unchanged :]
+        same = 0 if judged.corrected else judged.unchanged
+        new = reading.plays[same:]
         if game.judge.report_plays(
             reading,
-            state_of_plays(new, None if judged.corrected else accepted.state),
+            state_of_plays(reading.plays, same, accepted.state),
             now,
             older=judged.older,
             newest_edit=max((play.edited for play in new), default=""),
