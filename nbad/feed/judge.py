@@ -185,8 +185,9 @@ class Judge(Generic[T]):
             is_told = told is not None and told.status is Status.FINAL and told.score == board.score
             if is_told or self._stands(now):
                 return board  # the league's own
-        if board.rank != plays.rank:
-            return max(board, plays, key=lambda state: state.rank)
+        board_rank, plays_rank = board.rank, plays.rank
+        if board_rank != plays_rank:
+            return board if board_rank > plays_rank else plays
         if board.points != plays.points:
             return max(board, plays, key=lambda state: state.points)
         # Plays cannot say that it is half-time; the league's own says who has the points.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TypeVar, TypeVarTuple
 
 import structlog
@@ -25,6 +26,8 @@ from nbad.pattern.market import Line
 from nbad.stages.envelopes import ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
+
+_EDITED, _ACTUAL = attrgetter("edited"), attrgetter("actual")
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -215,7 +218,7 @@ class GameTracker:
             state_of_plays(new, None if judged.corrected else word.state),
             now,
             older=judged.older,
-            newest_edit=max((play.edited for play in new), default=""),
+            newest_edit=max(map(_EDITED, new), default=""),
             modified=document.modified,
         ):
             _note_plays(game, known, judged)
@@ -228,7 +231,7 @@ class GameTracker:
         if reading is not before:  # what was doubted is believed by now
             assert reading is not None
             _note_plays(game, before.plays if before else (), None)
-        if verdict is None or (self._waits_for_plays(game, now) and game.told is None):
+        if verdict is None or (game.told is None and self._waits_for_plays(game, now)):
             return None
         if verdict.disagree is not None:
             board, plays = verdict.disagree
@@ -288,7 +291,7 @@ def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | Non
     plays = reading.plays
     judged = judged or compare(known, plays)  # type: ignore[arg-type]
     new = plays if judged.corrected else plays[judged.unchanged :]
-    newest = max((play.actual for play in new), default="")
+    newest = max(map(_ACTUAL, new), default="")
     game.source_time = newest if judged.corrected else max(game.source_time, newest)
     game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
     game.corrected = game.corrected or judged.corrected
