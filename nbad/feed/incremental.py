@@ -105,7 +105,7 @@ def _made(
     if len(known) + len(actions) > MOST_PLAYS:
         raise BadData(f"actions: expected at most {MOST_PLAYS}, were {len(known) + len(actions)}")
     new: list[Play | None] = []
-    skipped = list(last.skipped) if last and None in known else []
+    skipped = list(last.skipped) if last and last.skipped and None in known else []
     for action in actions:
         try:
             new.append(parse_play(action))

@@ -212,10 +212,14 @@ class GameTracker:
             judged = Comparison(len(known), corrected=False, older=False)
         else:
             judged = compare(known, reading.plays)
-        new = reading.plays if judged.corrected else reading.plays[judged.unchanged :]
+        new = reading.plays[judged.unchanged :]
+        if judged.corrected:
+            state = state_of_plays(reading.plays)
+        else:
+            state = state_of_plays(new, word.state)
         if game.judge.hear_plays(
             reading,
-            state_of_plays(new, None if judged.corrected else word.state),
+            state,
             now,
             older=judged.older,
             newest_edit=max(map(_EDITED, new), default=""),
@@ -290,9 +294,11 @@ def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | Non
     assert reading is not None
     plays = reading.plays
     judged = judged or compare(known, plays)  # type: ignore[arg-type]
-    new = plays if judged.corrected else plays[judged.unchanged :]
-    newest = max(map(_ACTUAL, new), default="")
-    game.source_time = newest if judged.corrected else max(game.source_time, newest)
+    newest = max(map(_ACTUAL, plays[judged.unchanged :]), default="")
+    if judged.corrected and newest < game.source_time:  # the newest may have been taken back
+        game.source_time = max(map(_ACTUAL, plays), default="")
+    else:
+        game.source_time = max(game.source_time, newest)
     game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
     game.corrected = game.corrected or judged.corrected
 
