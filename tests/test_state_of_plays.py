@@ -24,7 +24,7 @@ PLAYS = st.lists(
             "",
             "",
             "",
-        ),  # fmt: skip
+        ),
         st.integers(0, 5),
         st.sampled_from([0.0, 0.0, 0.4, 12.0, 300.0, 720.0]),
         st.integers(0, 3),

@@ -199,6 +199,11 @@ def utc(mapping: Any, name: str) -> str:
 
 def utc_or_none(value: Any) -> str | None:
     """An RFC 3339 time in UTC to the second; None where none is said, or none that can be."""
+    return _utc_or_none(value) if type(value) is str else None
+
+
+@lru_cache(maxsize=256)  # every board says the same tip-offs
+def _utc_or_none(value: str) -> str | None:
     try:
         return _utc(value, "time")
     except BadData:
@@ -207,12 +212,7 @@ def utc_or_none(value: Any) -> str | None:
 
 def _utc(value: Any, name: str) -> str:
     epoch_s(value, name)
-    return _to_the_second(_moment(value))
-
-
-@lru_cache(maxsize=256)  # every board says the same tip-offs
-def _to_the_second(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _moment(value).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 # How the feed says when a play happened, in tenths, and when it was edited, in whole seconds. Every

@@ -22,6 +22,7 @@ _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
 _ACTION = b'{"actionNumber"'
 _END = b"]}}"
 _PLACE = attrgetter("order", "number")
+_NUMBER = attrgetter("number")
 _TARGET = "isTargetScoreLastPeriod"
 _MOST_REASONS = 3
 
@@ -104,7 +105,7 @@ def _made(
     if len(known) + len(actions) > MOST_PLAYS:
         raise BadData(f"actions: expected at most {MOST_PLAYS}, were {len(known) + len(actions)}")
     new: list[Play | None] = []
-    skipped = list(last.skipped) if last and None in known else []
+    skipped = list(last.skipped) if last and last.skipped and None in known else []
     for action in actions:
         try:
             new.append(parse_play(action))
@@ -164,15 +165,15 @@ def _goes_on(last: Reading, known: int, new: list[Play | None]) -> bool:
     """
     if not last.in_order or not known:
         return False
-    # What was the next is read anew, so it may come once more.
-    again = last.plays[known].number if known < len(last.plays) else -1
     order, newest = last.plays[known - 1].order, last.newest
+    if known < len(last.plays):  # the others are read anew, so they may come once more
+        newest = max(map(_NUMBER, last.plays[:known]))
     for play in new:
-        if play is None or not is_complete(play) or play.order <= order:
+        if play is None or not is_complete(play):
             return False
-        if play.number <= newest and play.number != again:
+        if play.order <= order or play.number <= newest:
             return False
-        order, newest, again = play.order, max(newest, play.number), -1
+        order, newest = play.order, play.number
     return True
 
 
@@ -184,8 +185,13 @@ def _start(body: bytes) -> int:
 
 def _actions(body: bytes, at: int) -> list[Any] | None:
     """The actions from ``at`` to the end; None where what lies there is not just a list of them."""
+    text: bytes | memoryview
+    if body[at - 1 : at] == b"[":  # all of them: no copy of half a megabyte
+        text = memoryview(body)[at - 1 : 1 - len(_END)]
+    else:
+        text = b"[%b]" % body[at : -len(_END)]
     try:
-        actions: list[Any] = orjson.loads(b"[%b]" % body[at : -len(_END)])
+        actions: list[Any] = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
     return actions

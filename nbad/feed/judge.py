@@ -201,8 +201,9 @@ class Judge(Generic[T]):
                 return board  # the league's own
         if plays.status is Status.FINAL and board.status.in_play and self._is_past(plays, now):
             return board
-        if board.rank != plays.rank:
-            return max(board, plays, key=lambda state: state.rank)
+        board_rank, plays_rank = board.rank, plays.rank
+        if board_rank != plays_rank:
+            return board if board_rank > plays_rank else plays
         if board.points != plays.points:
             return max(board, plays, key=lambda state: state.points)
         # Plays cannot say that it is half-time; the league's own says who has the points.

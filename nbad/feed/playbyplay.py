@@ -3,6 +3,7 @@ compared."""
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from nbad.domain import Play
@@ -128,7 +129,7 @@ def is_complete(play: Play) -> bool:
 def completed(plays: tuple[Play, ...]) -> tuple[Play, ...]:
     """``plays`` in their order, an unknown clock being the last one known of the period, an unknown
     score the one that stood; the very same where nothing is unknown."""
-    if all(map(is_complete, plays)):
+    if all(play.clock_s >= 0 and play.home >= 0 and play.away >= 0 for play in plays):
         return plays
     found = []
     period, clock_s, home, away = 0, 0.0, 0, 0
@@ -179,5 +180,5 @@ def _is_older(known: tuple[Play, ...], now: tuple[Play, ...], plays: tuple[Play,
         # A new play, or an edit at least as late as the known one.
         if old is None or (play != old and play.edited >= old.edited):
             return False
-    newest_edit = max((play.edited for play in plays), default="")
+    newest_edit = max(map(attrgetter("edited"), plays), default="")
     return all(play.edited >= newest_edit for play in before.values())

@@ -217,7 +217,7 @@ class Forecaster:
         made = self.distribution(matrix)
         home_win = np.round(made.home_win, 5)
         on = matrix[:, INDEX["over"]] == 0
-        home_win[on] = within(home_win[on], _SURE, 1 - _SURE)
+        home_win = np.where(on, within(home_win, _SURE, 1 - _SURE), home_win)
         margin_band, total_band = made.margin_sd * _Z90, made.total_sd * _Z90
         points = np.array(
             [
@@ -227,6 +227,6 @@ class Forecaster:
         )  # fmt: skip
         rows = zip(home_win.tolist(), np.round(points.T, 2).tolist(), strict=True)
         return [
-            Forecast(home_win, Quantiles(*told[:3]), Quantiles(*told[3:]), self.name)
-            for home_win, told in rows
+            Forecast(win, Quantiles(low, margin, high), Quantiles(few, total, many), self.name)
+            for win, (low, margin, high, few, total, many) in rows
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TypeVar, TypeVarTuple
 
 import structlog
@@ -25,6 +26,8 @@ from nbad.pattern.market import Line
 from nbad.stages.envelopes import ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
+
+_EDITED, _ACTUAL = attrgetter("edited"), attrgetter("actual")
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -212,14 +215,14 @@ class GameTracker:
             judged = Comparison(len(known), corrected=False, older=False)
         else:
             judged = compare(known, reading.plays)
+        new = reading.plays[judged.unchanged :]
         same = 0 if judged.corrected else judged.unchanged
-        new = reading.plays[same:]
         if game.judge.report_plays(
             reading,
             state_of_plays(reading.plays, same, accepted.state),
             now,
             older=judged.older,
-            newest_edit=max((play.edited for play in new), default=""),
+            newest_edit=max(map(_EDITED, new), default=""),
             modified=document.modified,
         ):
             _note_plays(game, known, judged)
@@ -293,9 +296,11 @@ def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | Non
     assert reading is not None
     plays = reading.plays
     judged = judged or compare(known, plays)  # type: ignore[arg-type]
-    new = plays if judged.corrected else plays[judged.unchanged :]
-    newest = max((play.actual for play in new), default="")
-    game.source_time = newest if judged.corrected else max(game.source_time, newest)
+    newest = max(map(_ACTUAL, plays[judged.unchanged :]), default="")
+    if judged.corrected and newest < game.source_time:  # the newest may have been taken back
+        game.source_time = max(map(_ACTUAL, plays), default="")
+    else:
+        game.source_time = max(game.source_time, newest)
     game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
     game.corrected = game.corrected or judged.corrected
 

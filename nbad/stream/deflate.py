@@ -67,7 +67,7 @@ def deflated(frame: bytes) -> bytes:
         return frame
     compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
     packed = compressor.compress(wire.payload(frame)) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
-    made = _framed(frame[0] | _RSV1, packed[: -len(_FLUSHED)])
+    made = wire.data_frame(frame[0] | _RSV1, packed[: -len(_FLUSHED)])
     return made if len(made) < len(frame) else frame
 
 
@@ -97,15 +97,3 @@ class DeflatedFrames:
             if len(packed) <= _KEPT_BYTES:
                 self._kept[frame] = packed
         return packed
-
-
-def _framed(first: int, payload: bytes) -> bytes:
-    """A frame without a mask."""
-    size = len(payload)
-    if size < 126:
-        head = bytes((first, size))
-    elif size < 1 << 16:
-        head = bytes((first, 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((first, 127)) + size.to_bytes(8, "big")
-    return head + payload

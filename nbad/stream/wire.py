@@ -24,11 +24,22 @@ Row = list[Any]
 # Server frames carry no mask and no extension, so one encoder serves every connection; it holds no
 # state between whole messages.
 _FRAMES = FrameProtocol(client=False, extensions=[])
+_TEXT = 0x81  # and nothing of the message follows
 
 
 def text_frame(payload: bytes) -> bytes:
     """One text message, ``payload`` being UTF-8, as one WebSocket frame."""
-    return bytes(_FRAMES.send_data(payload.decode()))
+    return data_frame(_TEXT, payload)
+
+
+def data_frame(first: int, payload: bytes) -> bytes:
+    """A frame without a mask, of which ``first`` is the first byte."""
+    size = len(payload)
+    if size < 126:
+        return b"%c%c%b" % (first, size, payload)
+    if size < 1 << 16:
+        return b"%c\x7e%b%b" % (first, size.to_bytes(2, "big"), payload)
+    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
 
 
 def payload(frame: bytes) -> bytes:
