@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 from broker_kit import MemoryBroker
-from stream_kit import FakeSettings, make_game
+from stream_kit import FakeSettings, make_game, runtime
 from trio.testing import MockClock
 
 import nbad.relay.reader
@@ -60,7 +60,7 @@ class Relay:
     """A reader on its hub, and what it told of each read."""
 
     def __init__(self, broker: MemoryBroker) -> None:
-        settings = FakeSettings(Config(publish=Publish(url="redis://broker:1/0")))
+        self.settings = settings = FakeSettings(Config(publish=Publish(url="redis://broker:1/0")))
         self.hub = Hub(StreamJournal("relay", follows=True), settings)
         self.reader = Reader(self.hub, settings)
         self.ticks: list[Tick] = []
@@ -213,3 +213,37 @@ async def test_an_entry_that_cannot_be_read_is_passed_over(
     async with relay.reading():
         assert relay.at == "d0.4"
         assert relay.reader.counts.bad == 1
+
+
+async def test_a_broker_that_forgot_all_and_counts_anew_is_read_from_its_start(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(5)
+    night.beat()
+    async with relay.reading():
+        relay.broker.entries.clear()
+        relay.broker.written = 0
+        night.play(1)
+        night.snapshot()  # at an earlier place than what was read last
+        await trio.sleep(SILENT_S + 6.0)
+        assert relay.at == "d0.6"
+        # And it is heard: it says more than was known.
+        assert not relay.reader.unready()
+
+
+async def test_another_log_in_the_settings_is_read_from_its_start(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(5)
+    async with relay.reading():
+        relay.broker.entries.clear()
+        relay.broker.written = 0
+        other = Night(relay.broker, "d1", 2)
+        other.play(2)
+        config = relay.settings.given.config
+        publish = config.publish.model_copy(update={"stream": "other"})
+        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        await trio.sleep(0.5)
+        assert relay.at == "d1.2"
