@@ -52,6 +52,7 @@ class Daemon:
             tick = Tick(self.journal.seq + 1, trio.current_time(), self.settings.current, self.feed)
             games = (make_game(0, self.journal.seq),)
             self.journal.apply(tick.number, games, self.journal.encode(games), TIMING)
+            self.publisher.wake()  # as the hub does
             self.publisher.note_tick(tick)
 
     async def go_on(self, seconds: float) -> None:
