@@ -148,7 +148,6 @@ class Publisher:
         runtime = self._settings.current
         while runtime.config.publish == publish:
             runtime = await self._settings.wait_until_other_than(runtime)
-        self.backlog.begin_anew()  # another log, perhaps
         scope.cancel()
 
     def _failed(self, error: BrokerError) -> None:
