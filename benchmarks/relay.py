@@ -25,10 +25,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from random import randrange
 from statistics import median, quantiles
 from typing import Any
 
@@ -149,9 +150,12 @@ def cuts(values: list[float]) -> dict[str, float]:
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        return int(taken.getsockname()[1])
+    """Below those that the kernel gives to whoever connects: it may be taken a little later."""
+    while True:
+        port = randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as taken:
+            taken.bind((HOST, port))
+            return port
 
 
 def redis_command(port: int, folder: Path) -> list[str]:

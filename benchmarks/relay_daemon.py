@@ -91,7 +91,9 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     relay = folder / "relay.toml"
     relay.write_text(f'{publish}[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{folder}/r"\n')
     starts = [start(relay) for _ in range(arguments.starts)]
-    figures["relay_start_s"] = [round(each, 2) for each in starts]
+    figures["relay_start_s"] = [round(wall, 2) for wall, _ in starts]
+    figures["relay_start_cpu_s"] = [round(cpu, 2) for _, cpu in starts]
+    figures["load"] = os.getloadavg()[0]
     return figures
 
 
@@ -124,8 +126,8 @@ def wait_for(log: Path, name: str, count: int) -> None:
         time.sleep(0.05)
 
 
-def start(config: Path) -> float:
-    """From exec to ``READY=1``, in s."""
+def start(config: Path) -> tuple[float, float]:
+    """From exec to ``READY=1``: in s of the clock, and of the processor."""
     name = f"\0nbad-{secrets.token_hex(8)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as words:
         words.bind(name)
@@ -135,10 +137,10 @@ def start(config: Path) -> float:
         relay = subprocess.Popen([*NBAD, "relay", "--config", str(config)], env=environ)
         while b"READY=1" not in words.recv(4096):
             pass
-        took_s = time.monotonic() - began
+        took_s, used_s = time.monotonic() - began, cpu_ns(relay.pid) / 1e9
         relay.terminate()
         relay.wait()
-    return took_s
+    return took_s, used_s
 
 
 if __name__ == "__main__":

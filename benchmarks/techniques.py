@@ -39,7 +39,7 @@ from nbad.feed.endpoints import play_by_play_url
 from nbad.feed.incremental import read
 from nbad.feed.names import Names
 from nbad.model.forecaster import BUNDLED, COLUMNS, TREES
-from nbad.model.table import ScoreTable
+from nbad.model.table import scores_of
 from nbad.observe.garbage import Collector
 from nbad.settings.schema import Config, Feed, Poll
 from nbad.stream import wire
@@ -101,7 +101,7 @@ def predicting(rounds: int) -> None:
     booster = lightgbm.Booster(model_file=str(BUNDLED / TREES))
     rows = np.random.default_rng(1).normal(0, 1, (GAMES, len(COLUMNS)))
     ask = partial(booster.predict, raw_score=True, num_threads=1)
-    table = ScoreTable(booster)
+    table = scores_of(booster.model_to_string())
     tell("the booster looked up, 15 games", "one call of LightGBM",
          in_turn(rounds, lambda: table(rows), lambda: ask(rows)))  # fmt: skip
     tell("one call of LightGBM, 15 games", "a call per game",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import shutil
 import socket
@@ -10,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import randrange
 
 import pytest
 import trio
@@ -42,9 +44,7 @@ class Redis:
     ) -> None:
         """``host`` is its address, ``within`` goes before the command where it is elsewhere."""
         self.host = host
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self.port = taken.getsockname()[1]
+        self.port = _free_port()
         self.url = f"redis://{host}:{self.port}/0"
         self._command = [
             *within, "redis-server", "--port", str(self.port), "--bind", host, "--dir", str(folder),
@@ -78,6 +78,16 @@ class Redis:
             return [decode(fields) for _, fields in await broker.read(START, 100_000, 0.1)]
 
         return trio.run(with_broker, Publish(url=self.url), read)
+
+
+def _free_port() -> int:
+    """Below those that the kernel gives to whoever connects: one is still free a little later, and
+    when Redis is started again."""
+    while True:
+        port = randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 def check_log(entries: list[Entry]) -> list[str]:

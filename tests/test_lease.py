@@ -70,6 +70,27 @@ def test_a_lease_runs_out_and_a_pause_does_not_bring_it_back(redis: Redis) -> No
     work(redis, task, lease_s=0.5)
 
 
+def test_each_entry_renews_the_lease(redis: Redis) -> None:
+    async def task(broker: Broker) -> None:
+        first = await broker.acquire("one")
+        assert first is not None
+        for _ in range(8):
+            await trio.sleep(0.1)
+            await broker.write("one", first.fence, ENTRY)
+        assert await broker.acquire("one") == first
+
+    work(redis, task, lease_s=0.5)
+
+
+def test_a_broker_whose_clock_went_back_gives_a_higher_fence(redis: Redis) -> None:
+    async def task(broker: Broker) -> None:
+        await broker._client.set(broker._fence, 10**15)
+        lease = await broker.acquire("one")
+        assert lease == Lease(10**15 + 1, 10**15)
+
+    work(redis, task)
+
+
 def test_a_broker_that_forgot_everything_still_gives_a_higher_fence(redis: Redis) -> None:
     async def task(broker: Broker) -> None:
         leases.append(await broker.acquire("one"))

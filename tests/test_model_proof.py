@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -78,6 +79,13 @@ def test_one_that_would_end_what_loads_it_ends_a_child(
     make(tmp_path, trees, told=False, sealed=sealed)
     with pytest.raises(ModelError, match=f"{tmp_path}: expected a model that loads, was broken"):
         Forecaster.load(tmp_path)
+
+
+def test_one_that_lightgbm_reads_otherwise_is_refused(tmp_path: Path) -> None:
+    """Where Python reads 1, in the first column's place."""
+    trees = re.sub(rb"(?<=split_feature=)\d+", b"0_1", WHOLE, count=1)
+    with pytest.raises(ModelError, match="expected trees read as LightGBM does, were not"):
+        Forecaster.load(make(tmp_path, trees, sealed=True))
 
 
 def test_one_made_anew_is_let_in(tmp_path: Path) -> None:

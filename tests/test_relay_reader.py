@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
 from broker_kit import MemoryBroker
-from stream_kit import FakeSettings, make_game
+from stream_kit import HOST, Client, FakeSettings, make_clock, make_game, runtime
 from trio.testing import MockClock
+from trio_websocket import open_websocket
 
 import nbad.relay.reader
 from nbad.domain import FeedState
@@ -18,26 +20,29 @@ from nbad.publish.backlog import Backlog
 from nbad.publish.broker import BrokerError
 from nbad.publish.entries import encode
 from nbad.relay.reader import SILENT_S, Reader
-from nbad.settings.schema import Config, Publish
+from nbad.settings.schema import Config, Publish, Server
+from nbad.stages.server import serve_subscribers
 from nbad.stream import wire
 from nbad.stream.hub import Hub
 from nbad.stream.journal import StreamJournal
 
-TIMING = {"total": 1.0}
+TIMING = dict.fromkeys(("poll", "parse", "pattern", "predict", "emit", "total"), 1.0)
 EVERY = 1000
 
 
 class Night:
     """A publisher's side: batches into the broker's log."""
 
-    def __init__(self, broker: MemoryBroker, epoch: str = "d0", fence: int = 1) -> None:
-        self.broker, self.fence = broker, fence
+    def __init__(
+        self, broker: MemoryBroker, epoch: str = "d0", fence: int = 1, games: int = 1
+    ) -> None:
+        self.broker, self.fence, self.games = broker, fence, games
         self.journal = StreamJournal(epoch)
         self.backlog = Backlog(self.journal)
 
     def play(self, batches: int) -> None:
         for _ in range(batches):
-            games = (make_game(0, self.journal.seq),)
+            games = tuple(make_game(number, self.journal.seq) for number in range(self.games))
             messages = self.journal.encode(games)
             self.journal.apply(self.journal.seq + 1, games, messages, TIMING)
             self.publish()
@@ -46,6 +51,11 @@ class Night:
         while (piece := self.backlog.next(EVERY, False)) is not None:
             self.broker.put(encode(self.fence, piece.body, piece.more))
             self.backlog.confirm(piece)
+
+    def leave(self) -> None:
+        """A second game, of which no batch tells, leaves."""
+        self.journal.remove(["0022500001"])
+        self.publish()
 
     def snapshot(self) -> None:
         self.backlog.owe_snapshot()
@@ -60,7 +70,9 @@ class Relay:
     """A reader on its hub, and what it told of each read."""
 
     def __init__(self, broker: MemoryBroker) -> None:
-        settings = FakeSettings(Config(publish=Publish(url="redis://broker:1/0")))
+        self.settings = settings = FakeSettings(
+            Config(server=Server(port=0), publish=Publish(url="redis://broker:1/0"))
+        )
         self.hub = Hub(StreamJournal("relay", follows=True), settings)
         self.reader = Reader(self.hub, settings)
         self.ticks: list[Tick] = []
@@ -213,3 +225,72 @@ async def test_an_entry_that_cannot_be_read_is_passed_over(
     async with relay.reading():
         assert relay.at == "d0.4"
         assert relay.reader.counts.bad == 1
+
+
+async def test_a_broker_that_forgot_all_and_counts_anew_is_read_from_its_start(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(5)
+    night.beat()
+    async with relay.reading():
+        relay.broker.entries.clear()
+        relay.broker.written = 0
+        night.play(1)
+        night.snapshot()  # at an earlier place than what was read last
+        await trio.sleep(SILENT_S + 6.0)
+        assert relay.at == "d0.6"
+        # And it is heard: it says more than was known.
+        assert not relay.reader.unready()
+
+
+async def test_another_log_in_the_settings_is_read_from_its_start(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(5)
+    async with relay.reading():
+        relay.broker.entries.clear()
+        relay.broker.written = 0
+        other = Night(relay.broker, "d1", 2)
+        other.play(2)
+        config = relay.settings.given.config
+        publish = config.publish.model_copy(update={"stream": "other"})
+        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        await trio.sleep(0.5)
+        assert relay.at == "d1.2"
+
+
+@pytest.fixture
+def socket_clock() -> MockClock:
+    return make_clock()
+
+
+async def test_whatever_comes_in_one_read_its_subscribers_miss_nothing(
+    relay: Relay, socket_clock: MockClock
+) -> None:
+    night = Night(relay.broker, games=2)
+    night.play(2)
+    async with relay.reading(), trio.open_nursery() as nursery:
+        serve = partial(serve_subscribers, relay.hub, relay.settings, trio.sleep_forever)
+        _, port = await nursery.start(serve)
+        async with open_websocket(HOST, port, "/v1/stream", use_ssl=False) as ws:
+            client = Client(ws)
+
+            async def told() -> str:
+                while (message := await client.get())["type"] in ("welcome", "heartbeat"):
+                    pass
+                return f"{message['type']} {message['seq']}"
+
+            assert await told() == "snapshot 2"
+            night.play(1)
+            assert await told() == "batch 3"
+            night.play(3)  # no checkpoint between: the reader finds all three
+            assert [await told() for _ in range(3)] == ["batch 4", "batch 5", "batch 6"]
+            # One more, and then a game leaves, which no batch tells.
+            night.play(1)
+            night.leave()
+            assert await told() == "snapshot 7"
+            night.play(1)
+            assert await told() == "batch 8"
+            nursery.cancel_scope.cancel()

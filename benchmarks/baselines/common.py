@@ -64,7 +64,7 @@ def message(line: Any, history: GameHistory, forecast: Forecast, plays: int) -> 
 def forecaster_through(ask: Callable[[lightgbm.Booster], Callable[[Any], Any]]) -> Forecaster:
     """The bundled model, its trees asked as ``ask`` has it, in place of looked up as nbad does."""
     forecaster = Forecaster.load()
-    forecaster._scores = ask(lightgbm.Booster(model_file=str(BUNDLED / TREES)))  # type: ignore[assignment]
+    forecaster.scores = ask(lightgbm.Booster(model_file=str(BUNDLED / TREES)))  # type: ignore[assignment]
     return forecaster
 
 

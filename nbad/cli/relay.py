@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nbad.cli.run import add_config
 from nbad.exit_codes import CONFIG, USAGE, end, leave
+from nbad.model.unused_imports import without_unused
 from nbad.settings.load import find
 from nbad.systemd.activation import ActivationError, Inherited, take_inherited
 
@@ -38,10 +39,12 @@ def run_relay(args: argparse.Namespace) -> int:
     signals = Signals()  # heard from now on: what is imported below takes a while
     path: Path | None = find(args.config)
     if args.workers > 1:
-        from nbad.relay.workers import run_workers
+        with without_unused():
+            from nbad.relay.workers import run_workers
 
         return leave(run_workers(path, args.workers, signals))
-    from nbad.relay.process import run_relay as run
+    with without_unused():
+        from nbad.relay.process import run_relay as run
 
     try:
         inherited = _given(args.sockets) if args.sockets else take_inherited()

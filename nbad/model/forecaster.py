@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
 import orjson
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from nbad.domain import Forecast, Quantiles
 from nbad.model.normal import logit, normal_quantile, sigmoid, within
 from nbad.model.prior import Prior, effective_remaining, prior_of
 from nbad.model.proof import UnprovedError, check_whole, read, try_in_child
-from nbad.model.table import ScoreTable
+from nbad.model.table import Scores, scores_of
 from nbad.model.totals import Totals
 from nbad.pattern.features import FEATURES, INDEX
 from nbad.pattern.rating import Ratings
@@ -59,7 +58,7 @@ def booster_inputs(matrix: Matrix) -> Matrix:
     return matrix[:, _COLUMNS]
 
 
-def _correction(scores: ScoreTable, inputs: Matrix) -> Matrix:
+def _correction(scores: Scores, inputs: Matrix) -> Matrix:
     return within(scores(inputs), -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
 
@@ -78,17 +77,15 @@ def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
 class Forecaster:
     """The prior, a booster that corrects its log-odds, and the totals."""
 
-    def __init__(
-        self, name: str, prior: Prior, totals: Totals, booster: lightgbm.Booster | None
-    ) -> None:
-        """``booster`` is None for the prior alone."""
+    def __init__(self, name: str, prior: Prior, totals: Totals, scores: Scores | None) -> None:
+        """``scores`` are the booster's, None for the prior alone."""
         self.name = name
         # The strengths of all teams at the end of what it learnt from. Never learns: others do.
         self.ratings = Ratings()
         self._trained_on: list[tuple[int, int]] = []
         self._prior = prior
         self._totals = totals
-        self._scores = None if booster is None else ScoreTable(booster)
+        self.scores = scores
 
     @classmethod
     def load(cls, path: Path | None = None, *, proved: bool = False) -> Forecaster:
@@ -121,18 +118,18 @@ class Forecaster:
                 try_in_child(folder)
                 if read(folder / TREES) != trees:
                     raise ModelError(f"{folder}/{TREES}: expected trees that stay, was changed")
-            booster = lightgbm.Booster(model_str=trees.decode())
-            if booster.num_feature() != len(COLUMNS):
+            scores = scores_of(trees.decode())
+            if scores.columns != len(COLUMNS):
                 raise ModelError(
                     f"{folder}/{TREES}: expected trees of {len(COLUMNS)} columns,"
-                    f" was {booster.num_feature()}: it is of another model than {FACTS}"
+                    f" was {scores.columns}: it is of another model than {FACTS}"
                 )
             digest = hashlib.sha256(facts_bytes + trees + ratings).hexdigest()[:8]
             forecaster = cls(
                 f"{facts['name']}-{digest}",
                 prior_of(facts["prior"]),
                 Totals(**facts["totals"]),
-                booster,
+                scores,
             )
             forecaster.ratings = Ratings.from_json(orjson.loads(ratings))
             for run in facts["trained_on"].split():
@@ -141,13 +138,7 @@ class Forecaster:
             forecaster.try_out()
         except UnprovedError as error:
             raise ModelError(str(error)) from None
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            lightgbm.basic.LightGBMError,
-        ) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{folder}: expected a model that loads, was broken: {error}"
             ) from None
@@ -187,8 +178,8 @@ class Forecaster:
         """
         mean, scale = self._prior.margin(matrix)
         win, overtime, spread = self._prior.outcome(matrix, mean, scale)
-        if self._scores is not None:
-            win = sigmoid(logit(win) + _correction(self._scores, booster_inputs(matrix)))
+        if self.scores is not None:
+            win = sigmoid(logit(win) + _correction(self.scores, booster_inputs(matrix)))
         differential = matrix[:, INDEX["differential"]]
         decided = effective_remaining(matrix) <= 0
         win = np.where(decided, differential > 0, win)

@@ -2,7 +2,7 @@
 
 LightGBM reads trees with C++ that trusts them: cut or garbled ones end the process that loads them.
 So trees that are not the bundled ones are first loaded by a child process, with a bound on its time
-and its memory.
+and its memory. There LightGBM is asked, too, whether it says of every cell what their table does.
 """
 
 from __future__ import annotations
@@ -104,12 +104,19 @@ def _main(folder: str) -> int:
     from nbad.model.unused_imports import without_unused
 
     with without_unused():
-        from nbad.model.forecaster import Forecaster, ModelError
+        import lightgbm
+
+        from nbad.model.forecaster import TREES, Forecaster, ModelError
+        from nbad.model.table import ScoreTable
 
     try:
-        Forecaster.load(Path(folder), proved=True)
+        scores = Forecaster.load(Path(folder), proved=True).scores
     except ModelError as error:
         sys.stdout.write(str(error))
+        return _REFUSED
+    booster = lightgbm.Booster(model_file=str(Path(folder) / TREES))
+    if isinstance(scores, ScoreTable) and not scores.agrees_with(booster):
+        sys.stdout.write(f"{folder}/{TREES}: expected trees read as LightGBM does, were not")
         return _REFUSED
     return 0
 

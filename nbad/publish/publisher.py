@@ -41,7 +41,7 @@ STAND_BY_STRETCH = 10.0
 HEARTBEAT_S = 2.0
 """The log is written to at least so often while somebody leads."""
 
-PLAYS_S = 5.0
+PLAYS_S = 10.0
 """The log is told of the games' plays no more often: what each did takes 0.5 ms a game to tell."""
 
 _RETRY_S = (0.1, 2.0)
@@ -105,9 +105,11 @@ class Publisher:
         self._news.set()
 
     def note_tick(self, tick: Tick) -> None:
-        """A tick was served: how the feed is."""
+        """A tick was served: how the feed is. Its batch has called :meth:`wake` before."""
+        waited_for = not self.leading or self._tick is None or not self._is_fresh(self._tick)
         self._tick, self._tick_at = tick, trio.current_time()
-        self._news.set()
+        if waited_for or tick.feed is not self._beat:
+            self._news.set()
 
     async def finish(self) -> None:
         """Write what the log still lacks and give the lease up, within a second."""
@@ -146,7 +148,6 @@ class Publisher:
         runtime = self._settings.current
         while runtime.config.publish == publish:
             runtime = await self._settings.wait_until_other_than(runtime)
-        self.backlog.begin_anew()  # another log, perhaps
         scope.cancel()
 
     def _failed(self, error: BrokerError) -> None:
@@ -175,6 +176,9 @@ class Publisher:
         else:
             # What a stand-by knows is of its last, distant tick. The next one is due now.
             self._fresh_from = trio.current_time()
+
+    def _is_fresh(self, tick: Tick) -> bool:
+        return tick.started >= self._fresh_from
 
     def _sees_feed(self) -> bool:
         tick = self._tick
@@ -221,7 +225,7 @@ class Publisher:
                     raise FencedError
                 self._renewed_at = now
             tick, beat_at = self._tick, math.inf
-            if tick is not None and tick.started >= self._fresh_from:
+            if tick is not None and self._is_fresh(tick):
                 await self._catch_up(broker)
                 over = self._ending or not self._sees_feed()
                 if over or tick.feed is not self._beat or now >= self._wrote_at + HEARTBEAT_S:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nbad.model.forecaster import COLUMNS, Forecaster, booster_inputs
 from nbad.model.normal import logit, sigmoid
 from nbad.model.prior import KNOTS_S, LARGE_LEAD, Prior, between_knots, level
+from nbad.model.table import scores_of
 from nbad.model.totals import Totals
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import INDEX
@@ -214,7 +215,8 @@ def fit(
     """The whole model, and its trees apart; ``last`` are the rows of the last season."""
     prior = fit_prior(rows)
     booster = fit_booster(rows, prior, seed, last)
-    return Forecaster(name, prior, fit_totals(rows, prior), booster), booster
+    scores = scores_of(booster.model_to_string())
+    return Forecaster(name, prior, fit_totals(rows, prior), scores), booster
 
 
 def _minimise(
