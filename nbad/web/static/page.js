@@ -32,6 +32,7 @@ let moment = new URLSearchParams(location.search).get("t"); // shown once its pl
 const $ = (id) => document.getElementById(id);
 const large = makeOpen($("open"), { close, star, withToken: (path) => withToken(path), starred: (code) => favourites.has(code), moved: keepMoment });
 document.body.classList.toggle("embed", view === "embed");
+if (view === "embed") $("open").querySelector("h2").setAttribute("aria-level", "1"); // it is the page
 document.body.classList.toggle("past", isPast);
 const find = (id) => night.games.get(id) ?? kept.get(id);
 
@@ -96,8 +97,10 @@ function renderCount() {
   else if (night.seen) $("empty").textContent = "No games tonight. Games appear here once the feed lists them.";
   $("filters").hidden = games.length < 2;
   if (isPast) return;
-  $("subtitle").textContent = games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} in play` : "";
-  document.title = live ? `nbad · ${live} in play` : "nbad · tonight";
+  // What was so before the connection went is not said to be so now.
+  const old = document.body.classList.contains("old");
+  $("subtitle").textContent = games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} ${old ? "were " : ""}in play` : "";
+  document.title = old ? `nbad · ${$("link").textContent}` : live ? `nbad · ${live} in play` : "nbad · tonight";
 }
 
 /** By excitement, but not under a reader's eyes: at most every 10 s, and not while the reader is at it. */
@@ -234,9 +237,14 @@ async function refresh(id) {
 /** How fresh the night is, by the daemon's own count. */
 async function tellFreshness() {
   const known = (await ask("/v1/stats"))?.freshness.recent;
-  $("fresh").textContent = known?.count ? `A play is told ${(known.p50 / 1000).toFixed(1)} s after it happened (median of the last 5 minutes)` : "";
+  const [half, most] = known?.count ? [known.p50, known.p95].map((ms) => `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`) : [];
+  $("behind").textContent = half ? `${half} behind the court` : "";
+  $("fresh").textContent = half ? `In the last 5 minutes half of the news was told within ${half} of when it happened, 95% within ${most}.` : "";
 }
-if (view !== "embed") setInterval(() => { if (!document.hidden) tellFreshness(); }, 15000);
+if (view !== "embed" && !isPast) {
+  tellFreshness();
+  setInterval(() => { if (!document.hidden) tellFreshness(); }, 15000);
+}
 
 const asking = new Set();
 /** The plays of the opened game: all, and after that those that followed. */
@@ -366,7 +374,10 @@ function tell() {
   else if (!night.seen) [state, text] = ["wait", "waiting for the feed…"];
   else if (feed && feed.feed !== "ok") [state, text] = ["bad", `feed ${feed.feed} since ${timeOf(feed.at)}`];
   document.body.classList.toggle("old", night.seen && state === "bad");
-  if ($("link").textContent !== text) $("link").textContent = text;
+  if ($("link").textContent !== text) {
+    $("link").textContent = text;
+    mark([]);
+  }
   $("link").dataset.state = state;
 }
 
@@ -414,7 +425,9 @@ const stream = isPast ? null : follow(address, handlers, { token, games: view ==
 if (isPast) showPast();
 
 async function showPast() {
-  const [past, answer, all] = await Promise.all([import("/past.js"), view === "night" ? ask(`/v1/nights/${encodeURIComponent(name)}`) : null, ask("/v1/nights")]);
+  const [past, all] = await Promise.all([import("/past.js"), ask("/v1/nights")]);
+  const listed = all?.nights.some((night) => night.date === decodeURIComponent(name));
+  const answer = view === "night" && listed ? await ask(`/v1/nights/${encodeURIComponent(name)}`) : null;
   let found = 0;
   if (view === "night") {
     past.showNight($("past"), name, answer, all, withToken);
