@@ -6,8 +6,6 @@ import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPla
 import { dress } from "/colours.js";
 import { spark } from "/draw.js";
 import { el, fillCard, makeCard } from "/cards.js";
-import { makeOpen } from "/opened.js";
-import { follow } from "/nbad.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
 const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
@@ -30,9 +28,7 @@ let waiting = false;
 let moment = new URLSearchParams(location.search).get("t"); // shown once its plays are there
 
 const $ = (id) => document.getElementById(id);
-const large = makeOpen($("open"), { close, star, withToken: (path) => withToken(path), starred: (code) => favourites.has(code), moved: keepMoment });
 document.body.classList.toggle("embed", view === "embed");
-if (view === "embed") $("open").querySelector("h2").setAttribute("aria-level", "1"); // it is the page
 document.body.classList.toggle("past", isPast);
 const find = (id) => night.games.get(id) ?? kept.get(id);
 
@@ -153,10 +149,18 @@ function renderLatency() {
   }
 }
 
+// The opened game's module comes after the first cards: on a slow line they are there sooner.
+let large = null;
+const loaded = import("/opened.js").then(({ makeOpen }) => {
+  large = makeOpen($("open"), { close, star, withToken, starred: (code) => favourites.has(code), moved: keepMoment });
+  if (view === "embed") $("open").querySelector("h2").setAttribute("aria-level", "1"); // it is the page
+  if (opened && find(opened)) show(opened, true);
+});
+
 function renderOpen() {
   const game = find(opened);
-  $("open").hidden = !game;
-  if (game) large.fill(game);
+  $("open").hidden = !game || !large;
+  if (game && large) large.fill(game);
 }
 
 /** Open a game: the address names it, so that Back closes it and a copied link opens it. */
@@ -216,7 +220,7 @@ function show(id, again = false) {
     return;
   }
   $("open").scrollIntoView({ block: "nearest" });
-  large.focus();
+  large?.focus();
   refresh(id);
   fetchPlays(id);
   readBox(id);
@@ -242,7 +246,7 @@ async function tellFreshness() {
   $("fresh").textContent = half ? `In the last 5 minutes half of the news was told within ${half} of when it happened, 95% within ${most}.` : "";
 }
 if (view !== "embed" && !isPast) {
-  tellFreshness();
+  setTimeout(tellFreshness, 3000); // after the first cards
   setInterval(() => { if (!document.hidden) tellFreshness(); }, 15000);
 }
 
@@ -262,7 +266,7 @@ async function fetchPlays(id) {
   if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
   known.plays = [...(from ? known.plays : []), ...readPlays(answer)];
   mark([id]);
-  if (moment !== null && id === opened) requestAnimationFrame(() => { large.show(Number(moment)); moment = null; });
+  if (moment !== null && id === opened) loaded.then(() => requestAnimationFrame(() => { large.show(Number(moment)); moment = null; }));
 }
 
 /** The box score, as long as the game is looked at: asking for it is what has the feed asked. */
@@ -369,7 +373,7 @@ let heardAt = 0;
 /** How what is shown came here. What is not of now looks it: body.old. */
 function tell() {
   let [state, text] = ["ok", "live"];
-  if (stream.state === "connecting") [state, text] = ["wait", "connecting…"];
+  if (!stream || stream.state === "connecting") [state, text] = ["wait", "connecting…"];
   else if (stream.state === "dropped") [state, text] = ["bad", heardAt ? `reconnecting… as of ${timeOf(heardAt)}` : "reconnecting…"];
   else if (!night.seen) [state, text] = ["wait", "waiting for the feed…"];
   else if (feed && feed.feed !== "ok") [state, text] = ["bad", `feed ${feed.feed} since ${timeOf(feed.at)}`];
@@ -381,9 +385,11 @@ function tell() {
   $("link").dataset.state = state;
 }
 
+let about = isPast ? null : ask("/v1/about"); // the first is asked for beside the client
 /** Where the stream is: the daemon says; behind a proxy it is beside the page. */
 async function address() {
-  const facts = await ask("/v1/about");
+  const facts = await (about ?? ask("/v1/about"));
+  about = null;
   if (!facts?.stream) throw new Error("the daemon does not say where its stream is");
   budgets = facts.budgets_ms ?? {};
   boxScores = facts.box_scores ?? false;
@@ -421,8 +427,12 @@ const handlers = {
     tell();
   },
 };
-const stream = isPast ? null : follow(address, handlers, { token, games: view === "embed" ? [only] : [] });
+// The night as the page was sent, until the stream is there.
+const sent = JSON.parse($("night").textContent || "null");
+if (sent) mark(night.take({ type: "snapshot", games: sent }));
+let stream = null;
 if (isPast) showPast();
+else import("/nbad.js").then(({ follow }) => { stream = follow(address, handlers, { token, games: view === "embed" ? [only] : [] }); });
 
 async function showPast() {
   const [past, all] = await Promise.all([import("/past.js"), ask("/v1/nights")]);
