@@ -5,7 +5,7 @@
 import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
 import { dress } from "/colours.js";
 import { spark } from "/draw.js";
-import { el, fillCard, makeCard } from "/cards.js";
+import { el, fillCard, makeCard, say } from "/cards.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
 const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
@@ -88,14 +88,14 @@ function renderCount() {
     shown += !hide;
   }
   $("empty").hidden = shown > 0;
-  if (games.length) $("empty").textContent = "No game of this kind at the moment.";
+  if (games.length) say($("empty"), "No game of this kind at the moment.");
   else if (isPast) $("empty").hidden = true;
   else if (night.seen) $("empty").textContent = "No games tonight. Games appear here once the feed lists them.";
   $("filters").hidden = games.length < 2;
   if (isPast) return;
   // What was so before the connection went is not said to be so now.
   const old = document.body.classList.contains("old");
-  $("subtitle").textContent = games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} ${old ? "were " : ""}in play` : "";
+  say($("subtitle"), games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} ${old ? "were " : ""}in play` : "");
   document.title = old ? `nbad · ${$("link").textContent}` : live ? `nbad · ${live} in play` : "nbad · tonight";
 }
 
@@ -143,7 +143,7 @@ function renderLatency() {
       box = el("div", { id: `stage-${stage}` }, el("dt", {}, stage, el("b")), el("dd"));
       $("latency").append(box);
     }
-    box.querySelector("b").textContent = values.at(-1).toFixed(values.at(-1) < 10 ? 2 : 0);
+    say(box.querySelector("b"), values.at(-1).toFixed(values.at(-1) < 10 ? 2 : 0));
     box.querySelector("dd").innerHTML = spark(values);
     box.classList.toggle("slow", values.at(-1) > (budgets[stage] ?? Infinity));
   }
