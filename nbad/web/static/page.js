@@ -266,7 +266,10 @@ async function fetchPlays(id) {
   if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
   known.plays = [...(from ? known.plays : []), ...readPlays(answer)];
   mark([id]);
-  if (moment !== null && id === opened) loaded.then(() => requestAnimationFrame(() => { large.show(Number(moment)); moment = null; }));
+  if (moment === null || id !== opened) return;
+  const at = Number(moment);
+  moment = null;
+  loaded.then(() => requestAnimationFrame(() => large.show(at)));
 }
 
 /** The box score, as long as the game is looked at: asking for it is what has the feed asked. */
