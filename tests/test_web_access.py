@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import trio
-from stream_kit import FakeSettings, runtime
+from stream_kit import FakeSettings, make_game, runtime
 
 from nbad.net.http import Exchange, Request, asgi
 from nbad.observe.metrics import Metrics
@@ -132,3 +134,21 @@ class Told(Exchange):
     async def send(self, body: bytes = b"") -> None: ...
 
     async def end(self, body: bytes = b"") -> None: ...
+
+
+async def test_the_page_holds_the_night_it_was_sent_in_and_no_name_ends_its_script() -> None:
+    settings = FakeSettings(Config())
+    hub = open_hub(settings)
+    game = make_game(1, 12, 10)
+    entry = game.update.entry
+    named = entry.home._replace(name="</script><b>Homes")
+    game = replace(game, update=replace(game.update, entry=entry._replace(home=named)))
+    app = make_app(Live(hub, Statistics(), Metrics()), settings)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://nbad") as http:
+        mark = '<script type="application/json" id="night">'
+        assert f"{mark}</script>" in (await http.get("/")).text  # nothing is known yet
+        hub.journal.apply(1, (game,), hub.journal.encode((game,)), {})
+        told = (await http.get("/")).text.split(mark)[1].split("</script>")[0]
+        assert json.loads(told) == (await http.get("/v1/games")).json()["games"]
+        assert json.loads(told)[0]["home"]["name"] == "</script><b>Homes"

@@ -21,6 +21,7 @@ from nbad.web.nights import Nights, NotReadableError
 
 _Answer = Callable[[Request], Awaitable[Response]]
 _TITLE = b"<title>nbad \xc2\xb7 tonight</title>"
+_NIGHT = b'<script type="application/json" id="night"></script>'
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -61,13 +62,30 @@ def page_routes(journal: StreamJournal, past: Nights) -> list[Route]:
             continue
         body = file.read_bytes()
         if file.name == "index.html":
-            routes += [Route(path, _file(body, kind)) for path in ("/", "/nights")]
+            routes.append(Route("/", _night_now(body, kind, journal)))
+            routes.append(Route("/nights", _file(body, kind)))
             routes.append(Route("/embed/{game_id}", _file(body, kind, _EMBED_POLICY)))
             routes.append(Route("/game/{game_id}", _game_page(body, kind, journal, past)))
             routes.append(Route("/night/{date}", _night_page(body, kind, past)))
         else:
             routes.append(Route(f"/{file.name}", _file(body, kind)))
     return routes
+
+
+def _night_now(body: bytes, kind: str, journal: StreamJournal) -> _Answer:
+    """The page with the night in it: on a slow line its cards are there before the stream is."""
+    before, mark, after = body.partition(_NIGHT)
+    assert mark
+
+    async def send(request: Request) -> Response:
+        if not journal.ready:
+            return await _file(body, kind)(request)
+        games = b"[" + b",".join(journal.bodies()) + b"]"
+        # Within a script no text of the feed may end it.
+        told = _NIGHT.replace(b"><", b">" + games.replace(b"<", rb"\u003c") + b"<")
+        return await _file(before + told + after, kind)(request)
+
+    return send
 
 
 def _game_page(body: bytes, kind: str, journal: StreamJournal, past: Nights) -> _Answer:

@@ -1,6 +1,6 @@
 // A game as a card: what it tells at a glance, and to a screen reader.
 
-import { clockText, isClose, started } from "/state.js";
+import { clockText, elapsed, isClose, started } from "/state.js";
 import { dress } from "/colours.js";
 import { card as curve } from "/draw.js";
 
@@ -39,6 +39,11 @@ export function result(game) {
   return game.differential ? `${winner.tricode} won by ${Math.abs(game.differential)}` : "";
 }
 
+/** Have a node say a text: one that it says already costs the browser nothing. */
+export function say(node, text) {
+  if (node.textContent !== String(text)) node.textContent = text;
+}
+
 export function makeCard(id, open) {
   const part = {};
   const side = (which) => {
@@ -73,26 +78,29 @@ export function fillCard(part, game) {
   dress(part.button, game);
   part.button.classList.toggle("live", game.status === "live");
   part.button.classList.toggle("final", final);
-  part.clock.textContent = clockText(game);
+  say(part.clock, clockText(game));
   for (const which of ["away", "home"]) {
     const team = game[which];
     const other = game[which === "home" ? "away" : "home"];
-    part[which].code.textContent = team.tricode;
-    part[which].name.textContent = team.name;
-    part[which].score.textContent = begun ? team.score : "";
+    say(part[which].code, team.tricode);
+    say(part[which].name, team.name);
+    say(part[which].score, begun ? team.score : "");
     part[which].box.classList.toggle("behind", begun && team.score < other.score);
   }
   // A final has its score for a forecast, and "Game End" for a play.
   const play = begun && !final && game.event ? game.event.description : "";
-  part.last.textContent = part.last.title = play;
+  say(part.last, play);
+  part.last.title = play;
   part.last.hidden = !play;
   part.odds.hidden = part.rail.hidden = !f || final;
   part.curve.hidden = !f || !begun;
-  part.note.replaceChildren(...note(game));
-  part.text.textContent = final ? result(game) : f ? `Margin: ${favoured(game)}` : "";
+  const [tag, corner] = note(game);
+  say(part.note, corner);
+  part.note.className = tag;
+  say(part.text, final ? result(game) : f ? `Margin: ${favoured(game)}` : "");
   part.text.hidden = !part.text.textContent;
   if (!part.odds.hidden) {
-    [part.awayOdds.textContent, part.homeOdds.textContent] = odds(f.home_win);
+    odds(f.home_win).forEach((text, i) => say(i ? part.homeOdds : part.awayOdds, text));
     part.awayOdds.classList.toggle("behind", f.home_win > 0.5);
     part.homeOdds.classList.toggle("behind", f.home_win < 0.5);
     part.share.style.width = `${f.home_win * 100}%`;
@@ -101,15 +109,21 @@ export function fillCard(part, game) {
     part.range.style.width = `${Math.max(0.8, at(f.margin.p90) - at(f.margin.p10))}%`;
     part.best.style.left = `${at(f.margin.p50)}%`;
   }
-  if (!part.curve.hidden) part.curve.innerHTML = curve(game, `c${game.game_id}`);
+  if (part.curve.hidden) return;
+  // Drawn anew where it would differ by a pixel.
+  const seen = `${game.status} ${Math.round(elapsed(game) / 10)} ${Math.round(f.home_win * 60)}`;
+  if (part.series === game.series && part.seen === seen) return;
+  [part.series, part.seen] = [game.series, seen];
+  part.curve.innerHTML = curve(game, `c${game.game_id}`);
 }
 
-/** What stands in the corner: what is out of the ordinary, or how many points there will be. */
+/** What stands in the corner, [class, text]: what is out of the ordinary, or how many points there
+ * will be. */
 function note(game) {
   const f = game.forecast;
-  if (game.corrected) return [el("span", { class: "tag" }, "corrected")];
-  if (game.status === "final") return [`${game.home.score + game.away.score} points`];
-  if (!f || game.status === "postponed") return [];
-  if (isClose(game)) return [el("span", { class: "tag hot" }, "close")];
-  return [`total ≈ ${f.total.p50.toFixed(0)}`];
+  if (game.corrected) return ["tag", "corrected"];
+  if (game.status === "final") return ["", `${game.home.score + game.away.score} points`];
+  if (!f || game.status === "postponed") return ["", ""];
+  if (isClose(game)) return ["tag hot", "close"];
+  return ["", `total ≈ ${f.total.p50.toFixed(0)}`];
 }

@@ -87,7 +87,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     const shown = read_ ?? game.plays?.at(-1);
     chart.setAttribute("aria-valuetext", shown ? told(shown) : "no plays yet");
     chart.setAttribute("aria-valuenow", Math.round(shown?.elapsed_s ?? 0));
-    read.textContent = read_ ? told(read_) : "Point at a moment, or use the arrow keys, to read it.";
+    read.textContent = read_ ? told(read_) : "Point at or touch a moment, or use the arrow keys, to read it.";
   }
 
   // The scrubber: the game as it stood at a moment, what came after it veiled.
@@ -224,7 +224,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
       return scored || !onlyScoring;
     }).reverse().map((p) => el("li", {}, el("span", { class: "when" }, playTime(p)), el("span", {}, p.description),
       el("span", { class: "score" }, `${p.away}–${p.home}`), Math.abs(p.swing) >= 0.005 ? gain(p) : el("b")));
-    return [el("label", { class: "choice" }, box, " only plays that scored"), el("ol", { class: "plays" }, ...rows)];
+    return [el("label", { class: "choice" }, box, " only plays that scored"), el("ol", { class: "plays", tabindex: "0", "aria-label": "Plays, the newest first" }, ...rows)];
   }
 
   function drawPlayers(plays) {

@@ -5,9 +5,7 @@
 import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
 import { dress } from "/colours.js";
 import { spark } from "/draw.js";
-import { el, fillCard, makeCard } from "/cards.js";
-import { makeOpen } from "/opened.js";
-import { follow } from "/nbad.js";
+import { el, fillCard, makeCard, say } from "/cards.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
 const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
@@ -30,7 +28,6 @@ let waiting = false;
 let moment = new URLSearchParams(location.search).get("t"); // shown once its plays are there
 
 const $ = (id) => document.getElementById(id);
-const large = makeOpen($("open"), { close, star, withToken: (path) => withToken(path), starred: (code) => favourites.has(code), moved: keepMoment });
 document.body.classList.toggle("embed", view === "embed");
 document.body.classList.toggle("past", isPast);
 const find = (id) => night.games.get(id) ?? kept.get(id);
@@ -91,13 +88,15 @@ function renderCount() {
     shown += !hide;
   }
   $("empty").hidden = shown > 0;
-  if (games.length) $("empty").textContent = "No game of this kind at the moment.";
+  if (games.length) say($("empty"), "No game of this kind at the moment.");
   else if (isPast) $("empty").hidden = true;
   else if (night.seen) $("empty").textContent = "No games tonight. Games appear here once the feed lists them.";
   $("filters").hidden = games.length < 2;
   if (isPast) return;
-  $("subtitle").textContent = games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} in play` : "";
-  document.title = live ? `nbad · ${live} in play` : "nbad · tonight";
+  // What was so before the connection went is not said to be so now.
+  const old = document.body.classList.contains("old");
+  say($("subtitle"), games.length ? `${games.length} ${games.length === 1 ? "game" : "games"}, ${live} ${old ? "were " : ""}in play` : "");
+  document.title = old ? `nbad · ${$("link").textContent}` : live ? `nbad · ${live} in play` : "nbad · tonight";
 }
 
 /** By excitement, but not under a reader's eyes: at most every 10 s, and not while the reader is at it. */
@@ -144,16 +143,24 @@ function renderLatency() {
       box = el("div", { id: `stage-${stage}` }, el("dt", {}, stage, el("b")), el("dd"));
       $("latency").append(box);
     }
-    box.querySelector("b").textContent = values.at(-1).toFixed(values.at(-1) < 10 ? 2 : 0);
+    say(box.querySelector("b"), values.at(-1).toFixed(values.at(-1) < 10 ? 2 : 0));
     box.querySelector("dd").innerHTML = spark(values);
     box.classList.toggle("slow", values.at(-1) > (budgets[stage] ?? Infinity));
   }
 }
 
+// The opened game's module comes after the first cards: on a slow line they are there sooner.
+let large = null;
+const loaded = import("/opened.js").then(({ makeOpen }) => {
+  large = makeOpen($("open"), { close, star, withToken, starred: (code) => favourites.has(code), moved: keepMoment });
+  if (view === "embed") $("open").querySelector("h2").setAttribute("aria-level", "1"); // it is the page
+  if (opened && find(opened)) show(opened, true);
+});
+
 function renderOpen() {
   const game = find(opened);
-  $("open").hidden = !game;
-  if (game) large.fill(game);
+  $("open").hidden = !game || !large;
+  if (game && large) large.fill(game);
 }
 
 /** Open a game: the address names it, so that Back closes it and a copied link opens it. */
@@ -213,7 +220,7 @@ function show(id, again = false) {
     return;
   }
   $("open").scrollIntoView({ block: "nearest" });
-  large.focus();
+  large?.focus();
   refresh(id);
   fetchPlays(id);
   readBox(id);
@@ -234,9 +241,14 @@ async function refresh(id) {
 /** How fresh the night is, by the daemon's own count. */
 async function tellFreshness() {
   const known = (await ask("/v1/stats"))?.freshness.recent;
-  $("fresh").textContent = known?.count ? `A play is told ${(known.p50 / 1000).toFixed(1)} s after it happened (median of the last 5 minutes)` : "";
+  const [half, most] = known?.count ? [known.p50, known.p95].map((ms) => `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`) : [];
+  $("behind").textContent = half ? `${half} behind the court` : "";
+  $("fresh").textContent = half ? `In the last 5 minutes half of the news was told within ${half} of when it happened, 95% within ${most}.` : "";
 }
-if (view !== "embed") setInterval(() => { if (!document.hidden) tellFreshness(); }, 15000);
+if (view !== "embed" && !isPast) {
+  setTimeout(tellFreshness, 3000); // after the first cards
+  setInterval(() => { if (!document.hidden) tellFreshness(); }, 15000);
+}
 
 const asking = new Set();
 /** The plays of the opened game: all, and after that those that followed. */
@@ -254,7 +266,10 @@ async function fetchPlays(id) {
   if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
   known.plays = [...(from ? known.plays : []), ...readPlays(answer)];
   mark([id]);
-  if (moment !== null && id === opened) requestAnimationFrame(() => { large.show(Number(moment)); moment = null; });
+  if (moment === null || id !== opened) return;
+  const at = Number(moment);
+  moment = null;
+  loaded.then(() => requestAnimationFrame(() => large.show(at)));
 }
 
 /** The box score, as long as the game is looked at: asking for it is what has the feed asked. */
@@ -361,18 +376,23 @@ let heardAt = 0;
 /** How what is shown came here. What is not of now looks it: body.old. */
 function tell() {
   let [state, text] = ["ok", "live"];
-  if (stream.state === "connecting") [state, text] = ["wait", "connecting…"];
+  if (!stream || stream.state === "connecting") [state, text] = ["wait", "connecting…"];
   else if (stream.state === "dropped") [state, text] = ["bad", heardAt ? `reconnecting… as of ${timeOf(heardAt)}` : "reconnecting…"];
   else if (!night.seen) [state, text] = ["wait", "waiting for the feed…"];
   else if (feed && feed.feed !== "ok") [state, text] = ["bad", `feed ${feed.feed} since ${timeOf(feed.at)}`];
   document.body.classList.toggle("old", night.seen && state === "bad");
-  if ($("link").textContent !== text) $("link").textContent = text;
+  if ($("link").textContent !== text) {
+    $("link").textContent = text;
+    mark([]);
+  }
   $("link").dataset.state = state;
 }
 
+let about = isPast ? null : ask("/v1/about"); // the first is asked for beside the client
 /** Where the stream is: the daemon says; behind a proxy it is beside the page. */
 async function address() {
-  const facts = await ask("/v1/about");
+  const facts = await (about ?? ask("/v1/about"));
+  about = null;
   if (!facts?.stream) throw new Error("the daemon does not say where its stream is");
   budgets = facts.budgets_ms ?? {};
   boxScores = facts.box_scores ?? false;
@@ -410,11 +430,17 @@ const handlers = {
     tell();
   },
 };
-const stream = isPast ? null : follow(address, handlers, { token, games: view === "embed" ? [only] : [] });
+// The night as the page was sent, until the stream is there.
+const sent = JSON.parse($("night").textContent || "null");
+if (sent) mark(night.take({ type: "snapshot", games: sent }));
+let stream = null;
 if (isPast) showPast();
+else import("/nbad.js").then(({ follow }) => { stream = follow(address, handlers, { token, games: view === "embed" ? [only] : [] }); });
 
 async function showPast() {
-  const [past, answer, all] = await Promise.all([import("/past.js"), view === "night" ? ask(`/v1/nights/${encodeURIComponent(name)}`) : null, ask("/v1/nights")]);
+  const [past, all] = await Promise.all([import("/past.js"), ask("/v1/nights")]);
+  const listed = all?.nights.some((night) => night.date === decodeURIComponent(name));
+  const answer = view === "night" && listed ? await ask(`/v1/nights/${encodeURIComponent(name)}`) : null;
   let found = 0;
   if (view === "night") {
     past.showNight($("past"), name, answer, all, withToken);

@@ -26,7 +26,7 @@ export function showNights(box, answer, withToken) {
     el("a", { href: withToken(`/night/${date}`) }, date), games, v ? share(v.favourite_won) : "", v ? share(v.margin_covered) : "", v ? v.brier.toFixed(3) : ""]);
   const seasons = (answer?.seasons ?? []).flatMap((season) => verdict(`Season ${season.season}: was it right?`, season));
   box.replaceChildren(el("nav", { class: "links", "aria-label": "Nights" }, el("a", { href: withToken("/") }, "tonight")), ...seasons,
-    ...(rows.length ? [el("h2", {}, "Nights"), table(["Night", "Games", "Favourite won", "Margin in band", "Brier"], rows)] : []));
+    ...(rows.length ? [el("h2", {}, "Nights"), table("Nights", ["Night", "Games", "Favourite won", "Margin in band", "Brier"], rows)] : []));
   box.hidden = false;
   return rows.length;
 }
@@ -34,7 +34,7 @@ export function showNights(box, answer, withToken) {
 function verdict(title, { games, all, moments, calibration }) {
   if (!all) return [];
   const row = (name, v) => [name, v.games, share(v.favourite_won), share(v.margin_covered), v.brier.toFixed(3), v.log_loss.toFixed(3)];
-  const told = table(["Forecast", "Games", "Favourite won", "Margin in band", "Brier", "Log loss"],
+  const told = table(title, ["Forecast", "Games", "Favourite won", "Margin in band", "Brier", "Log loss"],
     [...moments.map((v) => row(MOMENTS[v.moment] ?? `${v.moment / 60}:00`, v)), row("all of them", all)]);
   return [el("h2", {}, title, el("small", {}, ` ${games} ${games === 1 ? "game" : "games"}`)),
     el("div", { class: "verdict" }, told, curve(calibration)), el("p", { class: "hint" }, HINT)];
@@ -56,7 +56,7 @@ function curve(bins) {
   return box;
 }
 
-function table(headings, rows) {
-  return el("div", { class: "panel" }, el("table", {}, el("thead", {}, el("tr", {}, ...headings.map((text) => el("th", { scope: "col" }, text)))),
+function table(name, headings, rows) {
+  return el("div", { class: "panel", role: "region", tabindex: "0", "aria-label": name }, el("table", {}, el("thead", {}, el("tr", {}, ...headings.map((text) => el("th", { scope: "col" }, text)))),
     el("tbody", {}, ...rows.map(([first, ...others]) => el("tr", {}, el("th", { scope: "row" }, first), ...others.map((cell) => el("td", {}, String(cell))))))));
 }

@@ -23,7 +23,7 @@ export class Night {
   take(message) {
     if (message.type === "snapshot") {
       const ids = new Set([...this.games.keys(), ...message.games.map((g) => g.game_id)]);
-      this.games = new Map(message.games.map((g) => [g.game_id, prepared(g)]));
+      this.games = new Map(message.games.map((g) => [g.game_id, prepared(g, this.games.get(g.game_id))]));
       this.seen = true;
       return [...ids];
     }
@@ -47,10 +47,13 @@ export class Night {
   }
 }
 
-/** A whole game, as a snapshot or /v1/games/ID has it, ready to be drawn. */
-export function prepared(game) {
+/** A whole game, as a snapshot or /v1/games/ID has it, ready to be drawn. Of one that was `known`
+ * plays and box score are shown until they are there anew. */
+export function prepared(game, known = null) {
   game.series = (game.series || []).slice();
-  game.plays = null; // until they are asked for
+  game.plays = known?.plays ?? null; // until they are asked for
+  game.box = known?.box;
+  game.again = true;
   return withMoment(game, elapsed(game));
 }
 
