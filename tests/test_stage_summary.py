@@ -98,6 +98,19 @@ async def test_a_trouble_that_comes_and_goes_is_said_once_a_minute(
     assert (over[-1]["what"], over[-1]["count"], over[-1]["seconds"]) == ("board", 60, 118.0)
 
 
+async def test_of_many_troubles_at_once_the_first_are_said(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    troubles = Troubles()
+    with capture_logs() as logs:
+        for _ in range(61):
+            for game in range(15):
+                troubles.note("game_skipped", game)
+            await trio.sleep(1)
+        troubles.note("feed_error", "board")
+    assert [event["event"] for event in logs] == 16 * ["game_skipped"] + ["feed_error"]
+
+
 def test_the_process_is_measured_and_no_series_comes_twice() -> None:
     text = Metrics().text().decode()
     for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):

@@ -17,13 +17,15 @@ log = structlog.get_logger()
 SAID_EVERY_S = 60.0
 # Different troubles kept apart; what else comes shares the place of the one that began first.
 _MOST = 256
+# Lines of an event in a minute, of all its troubles together.
+_LINES = 8
 
 
 @dataclass(slots=True)
 class _Trouble:
     began: float
-    said: float
-    count: int = 1  # in all
+    said: float = -math.inf
+    count: int = 0  # in all
     unsaid: int = 0
     open: bool = True
     end_said: float = -math.inf
@@ -31,10 +33,12 @@ class _Trouble:
 
 class Troubles:
     """One line where a hundred would say the same, also where the trouble comes and goes: each is
-    said to begin, and to be over, once a minute at most. Times are on Trio's clock."""
+    said to begin, and to be over, once a minute at most; and of many at once the first are. Times
+    are on Trio's clock."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Hashable], _Trouble] = {}
+        self._minutes: dict[str, tuple[float, int]] = {}  # of an event: since when, how many lines
 
     def note(self, event: str, key: Hashable, **fields: Any) -> None:
         """Log ``event`` as a warning with ``fields`` where the trouble ``key`` begins, else at most
@@ -43,17 +47,15 @@ class Troubles:
         trouble = self._known.get((event, key))
         if trouble is None:
             self._make_room(now)
-            self._known[event, key] = _Trouble(now, now)
-            log.warning(event, **_said(fields))
-            return
-        if not trouble.open and trouble.end_said >= trouble.said:
+            trouble = self._known[event, key] = _Trouble(now)
+        elif not trouble.open and trouble.end_said >= trouble.said:
             trouble.began, trouble.count = now, 0
         trouble.open = True
         trouble.count += 1
-        if now - trouble.said < SAID_EVERY_S:
-            trouble.unsaid += 1
+        trouble.unsaid += 1
+        if now - trouble.said < SAID_EVERY_S or not self._may_say(event, now):
             return
-        repeated = {"repeated": trouble.unsaid + 1} if trouble.unsaid else {}
+        repeated = {"repeated": trouble.unsaid} if trouble.unsaid > 1 else {}
         log.warning(event, **_said(fields), **repeated)
         trouble.said, trouble.unsaid = now, 0
 
@@ -74,6 +76,16 @@ class Troubles:
             count=sum(trouble.count for trouble in ended),
             seconds=round(now - min(trouble.began for trouble in ended), 1),
         )
+
+    def _may_say(self, event: str, now: float) -> bool:
+        """Whether ``event``, of all its troubles, still has a line this minute."""
+        since, lines = self._minutes.get(event, (now, 0))
+        if now - since >= SAID_EVERY_S:
+            since, lines = now, 0
+        if lines >= _LINES:
+            return False
+        self._minutes[event] = since, lines + 1
+        return True
 
     def _make_room(self, now: float) -> None:
         """Forget what was over for long, and past the bound what began first."""
