@@ -98,7 +98,7 @@ def test_no_help_shows_a_default_that_says_nothing(capsys: pytest.CaptureFixture
     for command in ("demo", "feed", "bench", "train", "evaluate", "watch", "stats"):
         told = help_of(command, capsys)
         assert not re.search(r"\(default: (None|\[\]|False)?\)", told)
-    assert "times real time (default: 20.0)" in help_of("demo", capsys)
+    assert "as a multiple of real time (default: 20.0)" in help_of("demo", capsys)
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -30,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "watch",
         help="a live table of games in the terminal",
-        description="Shows the games of a running daemon, close and late ones first, until Ctrl-C "
-        "or q. Keys: up and down choose a game, Enter opens it, Esc closes it, "
+        description="Shows the games of a running daemon, closest games first, until Ctrl-C or q. "
+        "Keys: up and down choose a game, Enter opens it (curve, leaders, plays), Esc closes it, "
         "f shows all games, those in play, or the close ones.",
     )
     parser.add_argument(
