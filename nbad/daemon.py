@@ -55,9 +55,7 @@ def run_daemon(path: Path | None, signals: Signals) -> int:
     except (Exception, BaseExceptionGroup) as error:
         cause = first_error(error)
         if isinstance(cause, AddressError):
-            what = f"{cause.host}:{cause.port} cannot be had ({cause})"
-            hint = f"set another [{cause.section}] host or port, or 0 for a free one"
-            return end("run", UNAVAILABLE, f"{what}; {hint}")
+            return end("run", UNAVAILABLE, cause.told)
         return crash("run", error, cause)
     finally:
         output.drain()

@@ -98,7 +98,7 @@ def test_no_help_shows_a_default_that_says_nothing(capsys: pytest.CaptureFixture
     for command in ("demo", "feed", "bench", "train", "evaluate", "watch", "stats"):
         told = help_of(command, capsys)
         assert not re.search(r"\(default: (None|\[\]|False)?\)", told)
-    assert "times real time (default: 20.0)" in help_of("demo", capsys)
+    assert "as a multiple of real time (default: 20.0)" in help_of("demo", capsys)
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -137,3 +137,22 @@ def test_every_command_reads_the_configuration(
     monkeypatch.setenv(f"NBAD_{key}", value)
     assert main([part.format(folder=tmp_path) for part in command]) == code
     assert said in capsys.readouterr().err
+
+
+def test_a_system_without_libgomp_is_told_what_to_install() -> None:
+    program = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'lightgbm':\n"
+        "            raise OSError('libgomp.so.1: cannot open shared object file')\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "from nbad.cli import main\n"
+        "sys.exit(main(['ratings']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 69
+    assert done.stderr.startswith("nbad ratings: LightGBM needs the system's libgomp.so.1; apt ")
+    assert done.stderr.count("\n") == 1

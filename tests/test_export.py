@@ -88,7 +88,7 @@ def test_a_report_is_one_page_with_the_nights_troubles(
     page = out.read_text()
     assert "<h2>DAL 90 @ CHI 100 " in page
     assert "<td>emit</td><td>1</td><td>7.5</td>" in page
-    assert f"<td>feed_error</td><td>41</td><td>{at}</td><td>{at}</td>" in page
+    assert f"<td>feed_error</td><td>40</td><td>{at}</td><td>{at}</td>" in page
     assert "record_failed" not in page  # of another night
     assert "Was it right?" in page
     assert page.count("<svg ") == 3

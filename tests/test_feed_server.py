@@ -277,7 +277,7 @@ def test_the_command_says_where_it_is_and_ends_when_told() -> None:
     out, problem = second.communicate(timeout=20)
     assert (second.returncode, out) == (69, "")
     assert problem.count("\n") == 1
-    assert f"127.0.0.1:{port} cannot be had" in problem
+    assert f"127.0.0.1:{port}: Address already in use" in problem
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     assert process.stderr.read() == ""

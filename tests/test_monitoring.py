@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,13 @@ def test_promtool_finds_no_fault() -> None:
     promtool("check", "rules", "alerts.yml")
     promtool("test", "rules", "alerts_test.yml")
     assert promtool("check", "metrics", said=trio.run(exposition)) == b""
+
+
+async def test_a_start_is_not_a_stuck_daemon() -> None:
+    (line,) = re.findall(
+        r"^nbad_last_tick_timestamp_seconds (.*)", Metrics().text().decode(), re.MULTILINE
+    )
+    assert abs(time.time() - float(line)) < 45
 
 
 async def test_what_is_alerted_on_is_there_before_it_happens() -> None:

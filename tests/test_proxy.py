@@ -1,11 +1,13 @@
-"""Behind nginx with TLS, as examples/nginx-tls.conf has it: the page, the stream, the events."""
+"""Behind nginx and Caddy with TLS, as in examples/: the page, the stream, the events."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,10 +19,16 @@ from process_kit import start
 
 from nbad.client import Batch, Dropped, Snapshot, connect
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-EXAMPLE = Path(__file__).parent.parent / "examples/nginx-tls.conf"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
-pytestmark = [pytest.mark.skipif(NGINX is None, reason="needs nginx"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if found is None:
+        pytest.skip(f"needs {name}")
+    return found
 
 
 def free_port() -> int:
@@ -28,43 +36,70 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def configuration(folder: Path, port: int, stream: int, http: int) -> Path:
-    """The example, at free ports and with a certificate of a test's own."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    pair = authority.issue_cert("localhost")
-    pair.private_key_and_cert_chain_pem.write_to_path(folder / "pair.pem")
-    text = EXAMPLE.read_text()
-    for was, now in (
-        ("listen 443 ", f"listen 127.0.0.1:{port} "),
-        ("127.0.0.1:8765", f"127.0.0.1:{stream}"),
-        ("127.0.0.1:8780", f"127.0.0.1:{http}"),
-        ("/etc/letsencrypt/live/nbad.example/fullchain.pem", str(folder / "pair.pem")),
-        ("/etc/letsencrypt/live/nbad.example/privkey.pem", str(folder / "pair.pem")),
-    ):
+def example(name: str, changes: dict[str, str]) -> str:
+    """A file of examples/, changed where it must be."""
+    text = (EXAMPLES / name).read_text()
+    for was, now in changes.items():
         assert was in text
         text = text.replace(was, now)
+    return text
+
+
+def nginx(folder: Path, port: int, daemon: dict[str, str]) -> list[str]:
+    """The command that runs the example, at a free port and with a certificate of the test's."""
+    lives = "/etc/letsencrypt/live/nbad.example"
+    text = example("nginx-tls.conf", daemon | {
+        "listen 443 ": f"listen 127.0.0.1:{port} ",
+        f"{lives}/fullchain.pem": str(folder / "pair.pem"),
+        f"{lives}/privkey.pem": str(folder / "pair.pem"),
+    })  # fmt: skip
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    whole = folder / "nginx.conf"
-    whole.write_text(
+    config = folder / "nginx.conf"
+    config.write_text(
         f"pid {folder}/pid; error_log {folder}/error.log; daemon off; master_process off;"
         f"events {{}} http {{ access_log off; {paths} {text} }}"
     )
-    return whole
+    return [program("nginx"), "-p", str(folder), "-c", str(config)]
 
 
-@pytest.mark.soak
-def test_the_page_and_the_stream_through_a_restart(tmp_path: Path) -> None:
+def caddy(folder: Path, port: int, daemon: dict[str, str]) -> list[str]:
+    """The same of Caddy, which here gets no certificate by itself."""
+    pair = folder / "pair.pem"
+    site = f"https://localhost:{port} {{\n\tbind 127.0.0.1\n\ttls {pair} {pair}"
+    text = example("Caddyfile", daemon | {"nbad.example {": site})
+    config = folder / "Caddyfile"
+    config.write_text("{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + text)
+    return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(config)]
+
+
+def test_caddy_finds_no_fault_with_its_example() -> None:
+    command = [program("caddy"), "adapt", "--validate", "--config", str(EXAMPLES / "Caddyfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"level":"warn"' not in done.stderr
+
+
+@pytest.mark.parametrize("configured", [nginx, caddy])
+def test_the_page_and_the_stream_through_a_restart(
+    configured: Callable[[Path, int, dict[str, str]], list[str]], tmp_path: Path
+) -> None:
     port, stream, http = free_port(), free_port(), free_port()
-    config = configuration(tmp_path, port, stream, http)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pair = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+    pair.write_to_path(tmp_path / "pair.pem")
+    addresses = {
+        "127.0.0.1:8765": f"127.0.0.1:{stream}", "127.0.0.1:8780": f"127.0.0.1:{http}",
+    }  # fmt: skip
+    command = configured(tmp_path, port, addresses)
     tls = ssl.create_default_context(cafile=tmp_path / "ca.pem")
     server = f"[server]\nport = {stream}\n[http]\nport = {http}\n"
     with serving("--games", "2", "--seed", "4", "--speed", "60") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls, server=server)
         daemon.wait_for("ready")
-        assert NGINX
-        nginx = start([NGINX, "-p", str(tmp_path), "-c", str(config)], stderr=subprocess.DEVNULL)
+        environ = os.environ | {"HOME": str(tmp_path)}
+        proxy = start(command, stderr=subprocess.DEVNULL, env=environ)
 
         async def follow() -> None:
             url = f"wss://localhost:{port}/v1/stream"
@@ -93,8 +128,8 @@ def test_the_page_and_the_stream_through_a_restart(tmp_path: Path) -> None:
                 told = events.iter_lines()
                 assert "event: snapshot" in (next(told) for _ in range(5))
         trio.run(follow)
-        nginx.terminate()
-        nginx.wait(10)
+        proxy.terminate()
+        proxy.wait(10)
         assert daemon.end() == 0
 
 
@@ -106,4 +141,4 @@ def wait_until_answered(client: httpx.Client) -> None:
             trio.run(trio.sleep, 0.05)
         else:
             return
-    raise AssertionError("nginx does not answer")
+    raise AssertionError("the proxy does not answer")

@@ -161,8 +161,8 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
     ("options", "named", "code", "complaint"),
     [
         ((), False, CONFIG, "publish.url: expected the broker"),
-        ((), True, UNAVAILABLE, "cannot be had"),
-        (("--workers", "2"), True, UNAVAILABLE, "cannot be had"),
+        ((), True, UNAVAILABLE, "is unavailable"),
+        (("--workers", "2"), True, UNAVAILABLE, "is unavailable"),
     ],
     ids=["unnamed", "away", "away from workers"],
 )

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 from daemon_kit import Daemon, serving
 from process_kit import start
 
+from nbad.cli.opened import leaders
 from nbad.cli.render import bar, percent, signed, where
-from nbad.cli.watch import _is_screen
+from nbad.cli.watch import _is_screen, _page_of
 
 _NBAD = [sys.executable, "-m", "nbad", "watch"]
 
@@ -68,7 +70,8 @@ def drawn(text: str) -> list[str]:
 def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int) -> None:
     with serving("--games", "5", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)
-        terminal = Terminal([*_NBAD, stream_url(daemon)], columns)
+        daemon.wait_for("ready")
+        terminal = Terminal([*_NBAD, f"http://127.0.0.1:{daemon.port('http')}/"], columns)
         first = terminal.until("80% by") + terminal.until("80% by")
         lines = drawn(terminal.until("80% by"))
         assert sum(" @ " in line for line in lines) == 5
@@ -78,6 +81,11 @@ def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int)
         assert any("last play" in line for line in lines) is (columns >= 130)
         os.write(terminal.ours, b"\x1b[B\r")  # the second key press is Enter: it opens the game
         terminal.until("plays, newest first")
+        opened = drawn(terminal.until("rebounds") + terminal.until("quit"))
+        assert any(line.startswith("points ") for line in opened), opened
+        plays = [line for line in opened if re.match(r"Q\d +\d+:\d\d +\d+ +\d+  \S", line)]
+        assert len(plays) >= 3, opened  # those before we came are asked for
+        assert max(map(len, opened)) <= columns, opened
         os.write(terminal.ours, b"q")
         text = first + terminal.rest()
         assert terminal.process.wait(10) == 0
@@ -156,6 +164,38 @@ def test_where_a_game_stands_takes_nine_columns(game: tuple[str, int, float], to
 def test_a_tip_off_is_told_in_the_time_of_this_machine() -> None:
     assert re.fullmatch(r"at \d\d:30", where("scheduled", 0, 0.0, "2026-01-15T00:30:00Z"))
     assert where("scheduled", 0, 0.0, "") == "scheduled"
+
+
+def test_the_leaders_fit_sixty_columns_and_what_nobody_has_is_left_out() -> None:
+    def side(tricode: str, *players: tuple[str, int | None, int | None]) -> dict[str, Any]:
+        numbers = [
+            {"name": name, "numbers": {"points": points, "rebounds": rebounds, "assists": None}}
+            for name, points, rebounds in players
+        ]
+        return {"tricode": tricode, "players": numbers}
+
+    away = side("ATL", ("T. Young", 31, None), ("C. Capela", 4, None))
+    home = side("TOR", ("S. Gilgeous-Alexander", 100, 12), ("J. Poeltl", 2, 12))
+    lines = leaders({"away": away, "home": home})
+    assert lines == [
+        "points    ATL T. Young 31         TOR S. Gilgeous-Ale 100",
+        "rebounds  ATL -                   TOR S. Gilgeous-Ale 12",
+    ]
+    assert max(map(len, lines)) <= 60
+    assert leaders({"away": side("ATL"), "home": side("TOR")}) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("ws://h:8765/v1/stream?token=t", "http://h:9/?token=t"),
+        ("wss://[::1]:8765/v1/stream", "http://[::1]:9/"),
+        ("wss://h/v1/stream", "https://h/"),
+        ("https://h:1/?token=t", "https://h:1/?token=t"),
+    ],
+)
+def test_the_page_is_found_from_the_stream(address: str, page: str) -> None:
+    assert _page_of(address, 9) == page
 
 
 def test_a_bar_tells_eighths_of_a_column() -> None:

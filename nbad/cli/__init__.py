@@ -16,6 +16,8 @@ from nbad.exit_codes import OK, UNAVAILABLE, end
 _EXTRAS = {"matplotlib": "train", "scipy": "train", "tqdm": "train", "rich": "watch",
            "coredis": "publish", "pyarrow": "export"}  # fmt: skip
 
+_LIBGOMP = "libgomp.so.1"
+
 COMMANDS = (
     "demo", "run", "relay", "watch", "check", "ratings", "stats", "bench", "feed", "record",
     "train", "evaluate", "export", "report", "install-service", "completion",
@@ -55,6 +57,11 @@ def _run(arguments: list[str]) -> int:
         if extra is None:
             raise
         problem = f"{error.name} is not installed; pip install 'nbad[{extra}]'"
+        return end(args.command, UNAVAILABLE, problem)
+    except OSError as error:  # of LightGBM's import: no package of Python's brings the library
+        if _LIBGOMP not in str(error):
+            raise
+        problem = f"LightGBM needs the system's {_LIBGOMP}; apt install libgomp1 (Fedora: libgomp)"
         return end(args.command, UNAVAILABLE, problem)
     return code
 

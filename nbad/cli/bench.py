@@ -32,30 +32,37 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register ``bench``."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure every stage against its budget and the baselines",
-        description="Runs the daemon, and the baselines where they and what they need are there, "
-        "on slates of simulated games that all change at once. Needs no network.",
+        help="benchmark each stage against its time budget and the baselines",
+        description="Benchmarks the daemon, and the baselines where they are installed, on slates "
+        "of simulated games that all change at once. Needs no network.",
     )
     parser.add_argument(
         "--polls", type=int, default=30, metavar="N", help="ticks per slate and round"
     )
     parser.add_argument(
-        "--rounds", type=int, default=1, metavar="N", help="times that all take turns on a slate"
+        "--rounds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="rounds on each slate, in alternating turns",
     )
     parser.add_argument(
-        "--quarter", type=int, default=1, choices=(1, 2, 3, 4), help="that the games are in"
+        "--quarter", type=int, default=1, choices=(1, 2, 3, 4), help="quarter that the games are in"
     )
     parser.add_argument(
         "--slates", default="1,5,10,15,30", metavar="N,…", help="live games, 1 to 30 each"
     )
-    parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="listening")
+    parser.add_argument(
+        "--subscribers", type=int, default=100, metavar="N", help="number of subscribers"
+    )
     parser.add_argument(
         "--live", action="store_true",
-        help="in place of slates: the configured feed, whatever is on there, a tick of it per poll",
+        help="measure on the configured feed in place of simulated slates, one tick per poll",
     )  # fmt: skip
     parser.add_argument(
         "--freshness", type=float, default=60.0, metavar="SECONDS",
-        help="then measure for so long how soon a new score is told, beside a plain loop; 0: not",
+        help="then measure for this long how soon a new score is sent, compared with a plain loop; "
+        "0: skip",
     )  # fmt: skip
     add_config(parser)
     parser.add_argument("--alone", action="store_true", help="without the baselines")

@@ -17,8 +17,12 @@ from nbad.settings.schema import Config, Log
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register ``check``."""
-    help_ = "validate a configuration and the model it names"
-    parser = subparsers.add_parser("check", help=help_, description=f"{help_}.")
+    parser = subparsers.add_parser(
+        "check",
+        help="validate a configuration; show each effective value and its source",
+        description="Validates a configuration and the files it names, the model too, and shows "
+        "each effective value and its source, or every error.",
+    )
     add_config(parser)
     parser.add_argument(
         "--network", action="store_true", help="also ask the feed for one document of each kind"

@@ -36,8 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a simulated night of games, predicted live, with no network",
         description="Simulates a night of games, runs the daemon on it, and shows what it sends.",
     )
-    parser.add_argument("--games", type=int, default=10, metavar="N", help=f"1 to {MAX_GAMES}")
-    parser.add_argument("--speed", type=float, default=20.0, metavar="X", help="times real time")
+    parser.add_argument(
+        "--games", type=int, default=10, metavar="N", help=f"number of games, 1 to {MAX_GAMES}"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=20.0, metavar="X", help="speed, as a multiple of real time"
+    )
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="the same seed, the same night"
     )

@@ -32,8 +32,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--games", type=int, default=10, metavar="N", help=f"simulated games, 1 to {MAX_GAMES}"
     )
-    parser.add_argument("--speed", type=float, default=20.0, metavar="X", help="times real time")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the night and faults")
+    parser.add_argument(
+        "--speed", type=float, default=20.0, metavar="X", help="speed, as a multiple of real time"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="seed of the night and the faults"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument(
         "--port", type=int, default=0, metavar="N", help="port to listen on; 0 takes a free one"
@@ -43,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="KIND[:PROBABILITY][@GAME_ID]",
-        help="misbehave; repeatable; without a probability always",
+        help="fail in this way, always or with this probability; repeatable",
     )
     parser.add_argument(
         "--replay",
@@ -88,7 +92,7 @@ async def _serve(night: FeedSource, clock: FeedClock, faults: Faults, host: str,
             listeners = await listen(host, port)
         except OSError as error:
             hint = "name another --port, or 0 for a free one"
-            return _end(_EX_UNAVAILABLE, f"{host}:{port} cannot be had ({error.strerror}); {hint}")
+            return _end(_EX_UNAVAILABLE, f"{host}:{port}: {error.strerror}; {hint}")
         async with trio.open_nursery() as nursery:
             serve = partial(
                 serve_feed, night, host=host, listeners=listeners, clock=clock, faults=faults

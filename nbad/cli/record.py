@@ -33,7 +33,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_config(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="in place of [record] path of the configuration"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where to write; default: [record] path of the configuration",
     )
     parser.set_defaults(run=run)
 

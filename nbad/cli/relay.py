@@ -17,12 +17,16 @@ _MOST_WORKERS = 256
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register ``relay``."""
-    help_ = "the stream and the page alone, fed by the log that [publish] writes to Redis"
-    parser = subparsers.add_parser("relay", help=help_, description=f"{help_}.")
+    parser = subparsers.add_parser(
+        "relay",
+        help="the stream and the page alone, fed by the log that [publish] writes to Redis",
+        description="Serves the stream and the page, fed by the log that [publish] writes to "
+        "Redis, until SIGTERM or SIGINT. SIGHUP reloads.",
+    )
     add_config(parser)
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N",
-        help="processes on one port, 1 by default; each has an HTTP port of its own, [http] port "
+        help="processes on one port; each has an HTTP port of its own, [http] port "
         "and those after it",
     )  # fmt: skip
     # What a worker is started with by the process that watches it.

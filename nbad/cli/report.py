@@ -114,7 +114,7 @@ def read_log(lines: Iterable[bytes], night: str) -> Told:
         elif level in ("warning", "error", "critical"):
             count, first, _ = told.troubles.get(name, (0, event["timestamp"], ""))
             # A trouble that lasts is logged once a minute, with how often it came.
-            count += 1 + int(event.get("repeated") or 0)
+            count += int(event.get("repeated") or 1)
             told.troubles[name] = count, first, event["timestamp"]
     return told
 

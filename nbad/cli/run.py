@@ -13,8 +13,11 @@ from nbad.settings.schema import Config, Http, Server
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register ``run``."""
-    help_ = "the daemon: feed, predictions, WebSocket stream"
-    parser = subparsers.add_parser("run", help=help_, description=f"{help_}.")
+    parser = subparsers.add_parser(
+        "run",
+        help="the daemon: feed, predictions, WebSocket stream",
+        description="Runs the daemon until SIGTERM or SIGINT. SIGHUP reloads its configuration.",
+    )
     add_config(parser)
     parser.set_defaults(run=run_daemon)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from nbad.cli.opened import keep_opened, play_line
 from nbad.cli.render import (
     bar,
     curve,
@@ -45,11 +46,13 @@ _CLOSE = 0.55  # of an excitement of at most 1
 
 @dataclass(slots=True)
 class Screen:
-    """What is shown: each game's newest message, the home side's chances, its last plays."""
+    """What is shown: each game's newest message, the home side's chances, its last plays, its
+    leaders."""
 
     games: dict[str, Game] = field(default_factory=dict)
     chances: dict[str, deque[float]] = field(default_factory=dict)
     plays: dict[str, deque[str]] = field(default_factory=dict)
+    leaders: dict[str, list[str]] = field(default_factory=dict)
     told: str = "connecting"
     shows: int = 0
     chosen: str | None = None
@@ -82,7 +85,7 @@ class Screen:
             event = game.event
             plays = self.plays.setdefault(game.game_id, deque(maxlen=_PLAYS))
             if event and event.description:
-                told = f"{stands(game):9} {event.away:3} {event.home:3}  {event.description}"
+                told = play_line(stands(game), event.away, event.home, event.description)
                 if not plays or plays[-1] != told:
                     plays.append(told)
 
@@ -93,6 +96,10 @@ class Screen:
             least = (2, _CLOSE if self.shows == 2 else 0.0)
             games = [game for game in games if excitement(game) >= least]
         return games
+
+    def shown(self) -> str | None:
+        """The id of the game that is open."""
+        return self.chosen if self.opened and self.chosen in self.games else None
 
     def press(self, key: str) -> bool:
         """Do what a key says; False to end."""
@@ -190,6 +197,8 @@ def _game(screen: Screen, game: Game, width: int, height: int) -> RenderableType
         lines += ["", f"{best.tricode}'s chance so far, 100% above, 0% below"]
         chances = [best.own(chance) for chance in screen.chances[game.game_id]]
         lines += [f"│{row}" for row in curve(chances, width - 2)] if chances else []
+    if leaders := screen.leaders.get(game.game_id):
+        lines += ["", *leaders]
     lines += ["", "plays, newest first"]
     room = max(1, height - len(lines) - 2)
     lines += list(reversed(screen.plays.get(game.game_id, ())))[:room]
@@ -199,8 +208,11 @@ def _game(screen: Screen, game: Game, width: int, height: int) -> RenderableType
     return text
 
 
-async def show(url: str) -> None:
-    """Draw the stream at ``url`` until q or Ctrl-C. Raises as :func:`nbad.client.connect` does."""
+async def show(url: str, page: str) -> None:
+    """Draw the stream at ``url`` until q or Ctrl-C; the box scores are those of ``page``.
+
+    Raises as :func:`nbad.client.connect` does.
+    """
     from rich.live import Live
 
     from nbad.client import RefusedError, connect
@@ -232,6 +244,17 @@ async def show(url: str) -> None:
                         nursery.cancel_scope.cancel()
                     changed.set()
 
+            async def open_() -> None:
+                def plays(game_id: str, lines: list[str]) -> None:
+                    screen.plays[game_id] = deque(lines, maxlen=_PLAYS)
+                    changed.set()
+
+                def leaders(game_id: str, lines: list[str]) -> None:
+                    screen.leaders[game_id] = lines
+                    changed.set()
+
+                await keep_opened(page, screen.shown, plays, leaders)
+
             async def interrupt() -> None:
                 async for _ in signals:
                     nursery.cancel_scope.cancel()
@@ -247,7 +270,7 @@ async def show(url: str) -> None:
                     changed = trio.Event()
 
             async with trio.open_nursery() as nursery:
-                for task in (read, obey, interrupt, paint):
+                for task in (read, obey, open_, interrupt, paint):
                     nursery.start_soon(task)
     if refused is not None:
         raise refused

@@ -33,9 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "stats",
         help="latency of each pipeline stage, from a running daemon or its log",
-        description="Shows, per stage, count, errors, and avg, min, max, p50, p95, p99 in ms, of "
-        "the ticks in which the stage had work; and, from a daemon, freshness: from when something "
-        "happened, by the feed, to its message.",
+        description="Shows the latency of each stage in ms (count, errors, avg, min, max, p50, "
+        "p95, p99), of ticks in which the stage had work. A daemon also shows freshness: the time "
+        "from an event, by the feed's clock, to its message.",
     )
     parser.add_argument(
         "source", nargs="?", metavar="URL or FILE",

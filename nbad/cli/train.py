@@ -20,9 +20,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Replays recorded games through the daemon's pattern builder and fits a model.",
     )
     add_data(parser)
-    parser.add_argument("--out", type=Path, default=Path("model"), help="the model's folder")
-    parser.add_argument("--name", default="nbad-3", help="what forecasts call it, before its hash")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same model")
+    parser.add_argument(
+        "--out", type=Path, default=Path("model"), metavar="DIR", help="the model's folder"
+    )
+    parser.add_argument(
+        "--name", default="nbad-3", help="the model's name, to which its hash is added"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same seed makes the same model"
+    )
     parser.set_defaults(run=run)
 
 

@@ -30,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "watch",
         help="a live table of games in the terminal",
-        description="Shows the games of a running daemon, close and late ones first, until Ctrl-C "
-        "or q. Keys: up and down choose a game, Enter opens it, Esc closes it, "
+        description="Shows the games of a running daemon, closest games first, until Ctrl-C or q. "
+        "Keys: up and down choose a game, Enter opens it (curve, leaders, plays), Esc closes it, "
         "f shows all games, those in play, or the close ones.",
     )
     parser.add_argument(
@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from nbad.client import DroppedError, RefusedError
 
     try:
-        url = args.url or _stream(configured(args).server)
+        config = configured(args)
+        url = args.url or _stream(config.server)
     except ConfigError as error:
         return end("watch", CONFIG, *error.problems)
     if not _is_address(url):
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             f"expected ws://HOST:PORT/v1/stream, or http://HOST:PORT/ of the page, was {url!r}",
         )
     try:
-        trio.run(_watch, url, args.plain or not _is_screen())
+        trio.run(_watch, url, config.http.port, args.plain or not _is_screen())
     except KeyboardInterrupt:
         return OK
     except (DroppedError, NoStreamError) as error:
@@ -100,14 +101,24 @@ def _is_screen() -> bool:
     return True
 
 
-async def _watch(address: str, plain: bool) -> None:
+async def _watch(address: str, http_port: int, plain: bool) -> None:
     url = await _stream_of(address) if address.startswith("http") else address
     if plain:
         await _plain(url)
         return
     from nbad.cli.screen import show
 
-    await show(url)
+    await show(url, _page_of(address, http_port))
+
+
+def _page_of(address: str, http_port: int) -> str:
+    """The page beside a stream: behind a proxy at the same address, else on its own port."""
+    parts = urlsplit(address)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if scheme == parts.scheme or parts.port is None:
+        return parts._replace(scheme=scheme, path="/").geturl()
+    host = parts.netloc.rpartition(":")[0]
+    return parts._replace(scheme="http", netloc=f"{host}:{http_port}", path="/").geturl()
 
 
 async def _stream_of(page: str) -> str:

@@ -26,12 +26,18 @@ _ANY = 1_000_000
 
 
 class AddressError(OSError):
-    """The address that ``section`` of the configuration names cannot be had."""
+    """The address that ``section`` of the configuration names is not available."""
 
     def __init__(self, section: str, configured: Server | Http, error: OSError) -> None:
         super().__init__(*error.args)
         self.section = section
         self.host, self.port = configured.host, configured.port
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and what to do."""
+        hint = f"stop what listens there, or set another [{self.section}] host or port"
+        return f"{self.host}:{self.port}: {self.strerror}; {hint} (0 takes a free port)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _WAITS_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.
 
 # Shown as 0 from the start: Prometheus sees no increase in what appears with its first event.
 _ALERTED = (
-    ("warning", "feed_refused"), ("warning", "game_skipped"), ("error", "record_failed"),
+    ("warning", "game_skipped"), ("error", "record_failed"),
     ("error", "record_lost"),
 )  # fmt: skip
 
@@ -58,7 +58,7 @@ class Metrics:
         ProcessCollector(registry=registry)  # process_*: memory, CPU, descriptors, start
         self._stage = Histogram(
             "nbad_stage_seconds",
-            "What a stage took for a tick in which it had work; total: first request to emission",
+            "Latency of a stage, of ticks in which it had work; total: first request to emission",
             ["stage"],
             registry=registry,
             buckets=_BOUNDS_S,
@@ -86,18 +86,18 @@ class Metrics:
         )
         self._conflated = _Total(
             "nbad_conflated_batches",
-            "Batches that were joined with others for a subscriber who read too slowly",
+            "Batches joined with others for a subscriber that read too slowly",
             registry,
         )
         self._feed_errors = Counter(
             "nbad_feed_errors",
-            "Answers of the feed that were of no use",
+            "Feed responses that could not be used",
             ["kind"],
             registry=registry,
         )
         self._ticks = Counter("nbad_ticks", "Ticks served", registry=registry)
         self._errors = Counter(
-            "nbad_stage_errors", "Faults that a stage lived with", ["stage"], registry=registry
+            "nbad_stage_errors", "Errors that a stage recovered from", ["stage"], registry=registry
         )
         self._events = Counter(
             "nbad_log_events",
@@ -106,11 +106,15 @@ class Metrics:
             registry=registry,
         )
         self._feed_age = Gauge(
-            "nbad_feed_age_seconds", "Since the feed last answered well", registry=registry
+            "nbad_feed_age_seconds",
+            "Seconds since the last successful feed response",
+            registry=registry,
         )
         self._feed = Gauge("nbad_feed_state", "1 for the state", ["state"], registry=registry)
         self._served = Gauge(
-            "nbad_last_tick_timestamp_seconds", "When a tick was last served", registry=registry
+            "nbad_last_tick_timestamp_seconds",
+            "When a tick was last served; before the first, when the process started",
+            registry=registry,
         )
         self._games = Gauge("nbad_games", "Games of the night", registry=registry)
         self._subscribers = Gauge("nbad_subscribers", "Subscribers now", registry=registry)
@@ -119,7 +123,7 @@ class Metrics:
         )
         self._reload_at = Gauge(
             "nbad_config_last_reload_success_timestamp_seconds",
-            "When the configuration in force was taken",
+            "When the effective configuration was loaded",
             registry=registry,
         )
         self._build = Gauge(
@@ -127,7 +131,7 @@ class Metrics:
         )
         self._publish = Histogram(
             "nbad_publish_seconds",
-            "What the log took to take an entry",
+            "Latency of writing an entry to the log",
             registry=registry,
             buckets=_BOUNDS_S,
         )
@@ -144,10 +148,15 @@ class Metrics:
         self._log_entries = _Total("nbad_relay_entries", "Entries read from the log", registry)
         self._log_gaps = _Total("nbad_relay_gaps", "Times that the log lacked batches", registry)
         self._log_silent = Gauge(
-            "nbad_relay_log_silent_seconds", "Since the log last said anything", registry=registry
+            "nbad_relay_log_silent_seconds",
+            "Seconds since the last entry of the log",
+            registry=registry,
         )
         for level, event in _ALERTED:
             self._events.labels(level, event)
+        self._feed_errors.labels("refused")
+        # A start is no stuck daemon, unless its first tick does not come either.
+        self._served.set(time.time())
         self.reloaded(True)
 
     def count(self, event: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import structlog
@@ -16,6 +16,8 @@ from nbad.domain import FeedState
 from nbad.settings.current import Runtime
 
 log = structlog.get_logger()
+
+_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,56 @@ class Channel:
 
 
 @dataclass(slots=True)
+class _Overrun:
+    """A stage over its budget: when that was last logged, how often and how much since."""
+
+    budget_ms: float
+    logged_at: float
+    unlogged: int = 0
+    worst_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class Overruns:
+    """Warnings of stages over budget, of all ticks: at once, then of each stage once a minute.
+
+    None until the first whole night was told (``warm``): a start has all of it to read at once.
+    """
+
+    warm: bool = False
+    _stages: dict[str, _Overrun] = field(default_factory=dict)
+
+    def note(self, name: str, tick: Tick, elapsed_ms: float, budget_ms: float) -> None:
+        """Take in what ``name`` took, over its budget or not, and log what is to be said of it."""
+        if not self.warm:
+            # The last stage that every pipeline has.
+            self.warm = name == "predict" and tick.whole and tick.feed is not FeedState.DOWN
+            return
+        if elapsed_ms <= budget_ms:
+            return
+        now = monotonic()
+        before = self._stages.get(name)
+        if before is not None and before.budget_ms != budget_ms:  # reloaded: a new matter
+            before = None
+        if before is not None and now - before.logged_at < _AGAIN_S:
+            before.unlogged += 1
+            before.worst_ms = max(before.worst_ms, elapsed_ms)
+            return
+        self._stages[name] = _Overrun(budget_ms, now)
+        more = {}
+        if before is not None and before.unlogged:
+            more = {"repeated": before.unlogged + 1, "worst_ms": round(before.worst_ms, 3)}
+        tick.log.warning(
+            "over_budget",
+            stage=name,
+            tick=tick.number,
+            elapsed_ms=round(elapsed_ms, 3),
+            budget_ms=budget_ms,
+            **more,
+        )
+
+
+@dataclass(slots=True)
 class Tick:
     """One round of the poller, from its first request to its emission.
 
@@ -39,8 +91,8 @@ class Tick:
     can be held against our clock. ``whole``: no game of
     the night waits to be told for the first time. ``idle`` is whether no game is in play;
     ``feed_age_s`` the time since the feed last answered well. ``channels`` holds how each stage
-    found the channel that it took the tick from, by stage. ``log`` is bound once for all its
-    lines: a reload of the log's settings reaches the next tick.
+    found the channel that it took the tick from, by stage. ``overruns`` is all ticks'. ``log`` is
+    bound once for all its lines: a reload of the log's settings reaches the next tick.
     """
 
     number: int
@@ -56,6 +108,7 @@ class Tick:
     clocks_agree: bool = True
     whole: bool = True
     channels: dict[str, Channel] = field(default_factory=dict)
+    overruns: Overruns = field(default_factory=lambda: Overruns(warm=True), compare=False)
     log: Any = field(default_factory=log.bind, repr=False, compare=False)
 
 
@@ -105,11 +158,4 @@ def record(
 def check_budget(name: str, tick: Tick, elapsed_ms: float) -> None:
     """Warn where ``name`` (a stage, or ``total``) took longer than its budget."""
     budget_ms = getattr(tick.runtime.config.budgets_ms, name)
-    if elapsed_ms > budget_ms:
-        tick.log.warning(
-            "over_budget",
-            stage=name,
-            tick=tick.number,
-            elapsed_ms=round(elapsed_ms, 3),
-            budget_ms=budget_ms,
-        )
+    tick.overruns.note(name, tick, elapsed_ms, budget_ms)

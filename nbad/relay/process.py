@@ -72,9 +72,7 @@ def run_relay(
         if isinstance(cause, ConfigError):
             return end("relay", CONFIG, *cause.problems)
         if isinstance(cause, AddressError):
-            what = f"{cause.host}:{cause.port} cannot be had ({cause})"
-            hint = f"set another [{cause.section}] host or port, or 0 for a free one"
-            return end("relay", UNAVAILABLE, f"{what}; {hint}")
+            return end("relay", UNAVAILABLE, cause.told)
         if isinstance(cause, BrokerError):
             return end("relay", UNAVAILABLE, f"{cause}; start it, or set another [publish] url")
         return crash("relay", error, cause)
@@ -137,7 +135,7 @@ async def _run(
             try:
                 await nursery.start(reader.run)
             except* BrokerError as group:
-                what = f"the broker {runtime.config.publish.url} cannot be had"
+                what = f"the broker {runtime.config.publish.url} is unavailable"
                 raise BrokerError(f"{what} ({first_error(group)})") from None
             await nursery.start(partial(serve_http, live, settings, inherited=inherited.http))
         if not ended.is_set():

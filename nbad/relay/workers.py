@@ -81,7 +81,7 @@ def run_workers(path: Path | None, count: int, signals: Signals) -> int:
     except OSError as error:
         what = f"[server] {config.server.host}:{config.server.port} or [http] "
         what += f"{config.http.host}:{config.http.port} and the {count - 1} after it"
-        return end("relay", UNAVAILABLE, f"{what} cannot be had ({error}); set others, or port 0")
+        return end("relay", UNAVAILABLE, f"{what}: {error.strerror}; set others, or port 0")
     try:
         return trio.run(_watch, path, workers, output, signals)
     finally:

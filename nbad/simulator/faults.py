@@ -23,7 +23,7 @@ KINDS = {
     "reset": "resets the connection",
     "garbage": "200 with JSON that does not parse",
     "nulls": "null where a needed field should be, or the field missing",
-    "slow": "sends its body in dribs and drabs",
+    "slow": "sends the body a few bytes at a time",
 }
 REGRESS_S = (30.0, 120.0)
 _STATUSES = range(400, 600)

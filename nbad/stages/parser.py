@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -378,7 +379,8 @@ async def parse(
             for trouble in found:
                 troubles.note(
                     trouble.event,
-                    (trouble.game_id, trouble.reason),
+                    # Where in the document it was is another place each time.
+                    (trouble.game_id, re.sub(r"\d+", "#", trouble.reason)),
                     game_id=trouble.game_id,
                     reason=trouble.reason,
                     exc_info=trouble.error,

@@ -23,7 +23,7 @@ from nbad.feed.health import FeedHealth
 from nbad.feed.poll_plan import TrackedGame, odds_interval_s
 from nbad.feed.schedule import read_schedule
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
-from nbad.observe.timing import Tick, record
+from nbad.observe.timing import Overruns, Tick, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Poll
@@ -56,6 +56,7 @@ class _State:
     wall_clock: Callable[[], float]
     began: float
     troubles: Troubles = field(default_factory=Troubles)
+    overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     wakeup: trio.Event = field(default_factory=trio.Event)
     turns: Turns = field(default_factory=Turns)
@@ -145,7 +146,7 @@ class _State:
         """All that came since the last one, as a tick."""
         now = trio.current_time()
         self.ticks += 1
-        tick = Tick(self.ticks, min(self.asked_first, now), runtime)
+        tick = Tick(self.ticks, min(self.asked_first, now), runtime, overruns=self.overruns)
         documents = tuple(self.inbox.values())
         games = self.night.value
         tick.idle = not any(game.status.in_play for game in games)
