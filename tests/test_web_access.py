@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +141,7 @@ async def test_the_page_holds_the_night_it_was_sent_in_and_no_name_ends_its_scri
     game = make_game(1, 12, 10)
     entry = game.update.entry
     named = entry.home._replace(name="</script><b>Homes")
-    game = replace(game, update=replace(game.update, entry=entry._replace(home=named)))
+    game = game._replace(update=game.update._replace(entry=entry._replace(home=named)))
     app = make_app(Live(hub, Statistics(), Metrics()), settings)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://nbad") as http:
