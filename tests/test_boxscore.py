@@ -15,7 +15,7 @@ import orjson
 import pytest
 import trio
 from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from nba_api.live.nba.endpoints import BoxScore as NbaBoxScore
 from stream_kit import FakeSettings, make_game
 
