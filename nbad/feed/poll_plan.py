@@ -15,6 +15,8 @@ _BEFORE_TIP_OFF_S = 120.0
 # The scorers correct a game for some time after its end: not before this long without any news
 # is the night over.
 _SETTLED_S = 1800.0
+# A game begins some ten minutes after its time.
+_OVERDUE_S = 900.0
 # Plays that do not say the end by then never will.
 _END_WITHIN_S = 300.0
 # The schedule's games to come are those of when it was fetched: by now this one is on, or moved.
@@ -95,15 +97,18 @@ def odds_interval_s(games: Iterable[TrackedGame], now: float) -> float | None:
     return _ODDS_OFTEN_S if min(soon) <= _ODDS_OFTEN_BEFORE_S else _ODDS_SELDOM_S
 
 
-def plays_interval_s(game: TrackedGame, now: float, poll: Poll) -> float | None:
+def plays_interval_s(game: TrackedGame, now: float, wall: float, poll: Poll) -> float | None:
     """How long from one request for a game's plays to the next; None where none are asked for.
-    ``now`` on Trio's clock.
+    ``now`` on Trio's clock, ``wall`` in s since the epoch.
 
     In play as fast as the board. Over, until the plays say so too, then now and then, for
-    corrections.
+    corrections. Where the board still has a game to come that should have begun, now and then: it
+    is late, or the board stands still.
     """
     if game.status.in_play:
         return poll.live_interval_s
+    if game.status is Status.SCHEDULED and game.start is not None and game.listed:
+        return poll.idle_interval_s if wall - game.start > _OVERDUE_S else None
     if game.status is not Status.FINAL or not game.listed:
         return None
     late = game.final_at is not None and now - game.final_at > _END_WITHIN_S
