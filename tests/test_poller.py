@@ -592,6 +592,18 @@ async def test_a_board_that_stands_still_before_the_tip_hides_no_game(
     assert feed.count("playbyplay") > 5 if told == "live" else not feed.count("playbyplay")
 
 
+async def test_of_a_game_that_was_broken_off_the_plays_are_known_to_who_starts_then(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE, 2, score=(2, 3)) | {"gameStatusText": "Suspended"})
+    feed.games.append(entry(TWO, 1, "") | {"gameStatusText": "PPD"})
+    feed.plays[ONE] = [action(1, 2, 0), action(2, 2, 3)]
+    updates = await run(settings, feed, 90.0)
+    last = [update for tick in updates for update in tick.games if update.entry.game_id == ONE][-1]
+    assert (last.entry.status, len(last.plays)) == ("postponed", 2)
+    assert not feed.count(TWO)
+
+
 async def test_a_host_whose_clock_is_slow_is_woken_by_the_feeds_own(
     settings: Settings, autojump_clock: object
 ) -> None:

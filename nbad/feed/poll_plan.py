@@ -37,7 +37,7 @@ class TrackedGame(NamedTuple):
 
     ``start`` is in seconds since the epoch, None where nobody knows it; ``final_at`` on Trio's
     clock, None where the game is not over. ``plays_over``: its plays say the end too. ``lead`` in
-    points; ``remaining_s`` of game time.
+    points; ``remaining_s`` of game time. ``begun``: somebody has scored.
     """
 
     game_id: str
@@ -48,6 +48,7 @@ class TrackedGame(NamedTuple):
     final_at: float | None = None
     lead: int = 0
     remaining_s: float = 2880.0
+    begun: bool = False
 
 
 def board_interval_s(
@@ -103,12 +104,14 @@ def plays_interval_s(game: TrackedGame, now: float, wall: float, poll: Poll) -> 
 
     In play as fast as the board. Over, until the plays say so too, then now and then, for
     corrections. Where the board still has a game to come that should have begun, now and then: it
-    is late, or the board stands still.
+    is late, or the board stands still; so where it was broken off, as it may go on.
     """
     if game.status.in_play:
         return poll.live_interval_s
     if game.status is Status.SCHEDULED and game.start is not None and game.listed:
         return poll.idle_interval_s if wall - game.start > _OVERDUE_S else None
+    if game.status is Status.POSTPONED and game.begun and game.listed:
+        return poll.idle_interval_s
     if game.status is not Status.FINAL or not game.listed:
         return None
     late = game.final_at is not None and now - game.final_at > _END_WITHIN_S

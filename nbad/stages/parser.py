@@ -368,6 +368,7 @@ def _tracked(game: _Game) -> TrackedGame:
         final_at=game.final_at,
         lead=abs(state.home - state.away) if state else 0,
         remaining_s=left,
+        begun=state is not None and state.points > 0,
     )
 
 
