@@ -31,7 +31,16 @@ def test_an_absurd_score_of_a_play_is_unknown(name: str, value: Any) -> None:
     assert (known.home, known.away) == (30, 28)
 
 
-@pytest.mark.parametrize("clock", ["", None, "PT13M00.00S", "PT1M", 7, "PT00M99999999999999.9S"])
+@pytest.mark.parametrize(
+    ("clock", "seconds"), [("PT12M", 720), ("PT5M", 300), ("PT720S", 720), ("PT4.5S", 4.5)]
+)
+def test_a_clock_without_minutes_or_seconds_is_read(clock: str, seconds: float) -> None:
+    assert parse_play(ACTION | {"clock": clock}).clock_s == seconds
+
+
+@pytest.mark.parametrize(
+    "clock", ["", None, "PT13M", "PT", "PTM5S", "PT1H", "PT5", 7, "PT00M99999999999999.9S"]
+)
 def test_a_clock_that_cannot_be_is_the_last_one_known(clock: Any) -> None:
     play = parse_play(ACTION | {"clock": clock})
     assert play.clock_s == UNKNOWN

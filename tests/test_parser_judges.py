@@ -570,6 +570,16 @@ def test_a_game_leaves_a_minute_after_the_board(feed: Feed) -> None:
     assert feed.dropped == (ONE,)
 
 
+def test_a_feed_that_changes_its_ids_fills_no_memory(feed: Feed) -> None:
+    for night in range(3):
+        many = [live(1, "PT09M00.00S", 9, 9) | {"gameId": night * 1000 + n} for n in range(400)]
+        feed.says(board=board_of(*many))
+    followed = {game.game_id for game in feed.tracker.tracked()}
+    assert len(followed) == 500
+    assert {f"{2000 + n:010}" for n in range(400)} < followed
+    assert ONE not in followed  # it left first
+
+
 def test_plays_are_ordered_and_compared() -> None:
     plays = read(plays_of(ONE, [P3, P1, P2])).plays
     assert [play.number for play in plays] == [1, 2, 3]

@@ -578,6 +578,32 @@ async def test_a_game_that_may_begin_at_any_time_is_waited_for_awake(
     assert live[0].tick.started - begun < 935, what
 
 
+@pytest.mark.parametrize(("late_s", "told"), [(1200.0, "live"), (600.0, "scheduled")])
+async def test_a_board_that_stands_still_before_the_tip_hides_no_game(
+    settings: Settings, autojump_clock: object, late_s: float, told: str
+) -> None:
+    """It says that the game is to come for long after its time; until then plays are not asked for:
+    each night they would be refused."""
+    feed = FakeFeed(entry(ONE, 1, "", start=-late_s))
+    feed.plays[ONE] = [action(1, 2, 0), action(2, 2, 3)]
+    updates = await run(settings, feed, 90.0)
+    last = [update for tick in updates for update in tick.games][-1]
+    assert last.entry.status == told
+    assert feed.count("playbyplay") > 5 if told == "live" else not feed.count("playbyplay")
+
+
+async def test_of_a_game_that_was_broken_off_the_plays_are_known_to_who_starts_then(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(entry(ONE, 2, score=(2, 3)) | {"gameStatusText": "Suspended"})
+    feed.games.append(entry(TWO, 1, "") | {"gameStatusText": "PPD"})
+    feed.plays[ONE] = [action(1, 2, 0), action(2, 2, 3)]
+    updates = await run(settings, feed, 90.0)
+    last = [update for tick in updates for update in tick.games if update.entry.game_id == ONE][-1]
+    assert (last.entry.status, len(last.plays)) == ("postponed", 2)
+    assert not feed.count(TWO)
+
+
 async def test_a_host_whose_clock_is_slow_is_woken_by_the_feeds_own(
     settings: Settings, autojump_clock: object
 ) -> None:

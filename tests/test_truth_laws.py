@@ -219,3 +219,93 @@ def test_every_law_holds_at_every_message(
     fresh, _ = late.take(Fetched(Tick(1, 0.0, RUNTIME), 0.0, 0.0, tuple(documents)))
     assert fresh.games[0].entry == told
     assert fresh.games[0].plays == watcher.told.plays
+
+
+# -- 9: two daemons ------------------------------------------------------------------------
+
+
+def odd_board(board: Any, random_: random.Random) -> Any:
+    """The board's entry, in one of two cases with something that is wrong or missing."""
+    home, away = board["homeTeam"], board["awayTeam"]
+    swapped = {
+        "homeTeam": home | {"score": away["score"]}, "awayTeam": away | {"score": home["score"]}
+    }  # fmt: skip
+    odd = [
+        {"gameStatus": 1}, {"gameStatus": 3}, {"gameStatusText": "PPD"}, {"gameTimeUTC": None},
+        {"gameClock": ""}, {"gameClock": "PT00M01.00S"}, {"period": None},
+        {"period": board["period"] + 1}, {"homeTeam": home | {"score": None}},
+        {"homeTeam": home | {"score": 0}}, {"homeTeam": home | {"teamId": 3}}, swapped,
+    ]  # fmt: skip
+    return board | (random_.choice(odd) if random_.random() < 0.5 else {})
+
+
+def odd_plays(plays: list[Any], random_: random.Random) -> list[Any]:
+    """The plays, in one of two cases with something that is wrong or missing."""
+    at, last = random_.randrange(len(plays)), plays[-1]
+    score = {"scoreHome": last["scoreHome"], "scoreAway": last["scoreAway"]}
+    end = action(90_000, 0, 0, period=last["period"], clock=0.0, kind="game", subkind="end")
+    late = plays[0] | {"actionNumber": 90_000, "orderNumber": 10**9}
+    edit = {"scoreHome": str(int(plays[at]["scoreHome"]) + 1), "edited": "2026-01-15T05:00:00.0Z"}
+    odd = [
+        [], plays[:-1], plays[::-1], plays[:at] + plays[at + 1 :],
+        [*plays, end | score], [*plays, late | score],
+        *([*plays[:at], plays[at] | change, *plays[at + 1 :]]
+          for change in (edit, {"scoreHome": "0"}, {"period": None}, {"clock": ""})),
+    ]  # fmt: skip
+    return random_.choice(odd) if random_.random() < 0.5 else plays
+
+
+class Daemon:
+    """Everything that decides what is told, and what it told last."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.stages = GameTracker(), PatternTracker(), SeriesTracker()
+        self.told: Any = None
+
+    def hear(self, documents: list[Document], after: float) -> None:
+        tracker, patterns, series = self.stages
+        self.now += after
+        tick = Tick(1, self.now, RUNTIME)
+        updates, _ = tracker.take(Fetched(tick, self.now, self.now, tuple(documents)))
+        folded, failed = patterns.fold(updates)
+        made, unmade = series.forecast(folded)
+        assert not failed
+        assert not unmade
+        for game in made.games:
+            entry_ = game.update.entry
+            self.told = entry_, game.update.plays, game.grid, game.forecast, game.series
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_after_any_trouble_a_daemon_that_starts_tells_the_same(seed: int) -> None:
+    random_ = random.Random(seed)
+    moments = play_game(random_)
+
+    def documents(at: int) -> tuple[Any, list[Document]]:
+        board, plays = (moments[max(0, at - random_.choice((0, 0, 1, 5)))] for _ in "bp")
+        listed = odd_board(board.board, random_)
+        said = odd_plays(plays.plays, random_)
+        body = orjson.dumps({"scoreboard": {"games": [listed]}})
+        return listed, [Document("", body, 0.0), Document(ONE, plays_of(ONE, said), 0.0)]
+
+    old, at = Daemon(), random_.randrange(len(moments))
+    for _ in range(random_.randrange(1, 12)):
+        at = min(len(moments) - 1, max(0, at + random_.randrange(-3, 12)))
+        _, both = documents(at)
+        old.hear(random_.sample(both, random_.randrange(3)), random_.choice((1, 1, 2, 5, 20, 40)))
+    listed, both = documents(at)
+    # What is unknown now may be known from before; and plays that went on since the board broke
+    # the game off are seen by who was there.
+    scores = listed["homeTeam"]["score"], listed["awayTeam"]["score"]
+    timed = listed["period"] and (listed["gameClock"] or listed["gameStatus"] == 3)
+    if not timed or None in scores or "gameStatusText" in listed:
+        return
+    new = Daemon()
+    for daemon in (old, new):
+        for _ in range(20):  # longer than anything is doubted
+            daemon.hear(both, 5.0)
+    assert old.told == new.told
+    if listed["gameStatus"] == 3 and scores[0] != scores[1]:  # 5
+        assert (old.told[0].status, *old.told[0][-2:]) == ("final", *scores)

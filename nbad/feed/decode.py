@@ -17,7 +17,7 @@ import orjson
 BOM = b"\xef\xbb\xbf"
 _DIGITS = 16
 LONGEST_LABEL = 400
-_CLOCK = re.compile(r"PT(\d{1,3})M(\d{1,2}(?:\.\d+)?)S")
+_CLOCK = re.compile(r"PT(?=\d)(?:(\d{1,3})M)?(?:(\d{1,3}(?:\.\d+)?)S)?", re.ASCII)
 
 
 class BadData(ValueError):  # noqa: N818 - it names the data, which is bad, not an error of ours
@@ -148,11 +148,11 @@ def game_id(mapping: Any, name: str = "gameId") -> str:
 @lru_cache(maxsize=4096)
 def _clock_s(value: str) -> float | None:
     match = _CLOCK.fullmatch(value)
-    return round(int(match[1]) * 60 + float(match[2]), 2) if match else None
+    return round(int(match[1] or 0) * 60 + float(match[2] or 0), 2) if match else None
 
 
 def clock_or_none(value: Any, period: int) -> float | None:
-    """``PT11M58.00S`` in seconds left of ``period``, to a hundredth.
+    """``PT11M58.00S``, or ``PT12M`` or ``PT58S``, in seconds left of ``period``, to a hundredth.
 
     None where it is empty, cannot be read, or is longer than such a period: it is then unknown,
     which is not 0:00.

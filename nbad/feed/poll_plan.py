@@ -15,6 +15,8 @@ _BEFORE_TIP_OFF_S = 120.0
 # The scorers correct a game for some time after its end: not before this long without any news
 # is the night over.
 _SETTLED_S = 1800.0
+# A game begins some ten minutes after its time.
+_OVERDUE_S = 900.0
 # Plays that do not say the end by then never will.
 _END_WITHIN_S = 300.0
 # The schedule's games to come are those of when it was fetched: by now this one is on, or moved.
@@ -35,7 +37,7 @@ class TrackedGame(NamedTuple):
 
     ``start`` is in seconds since the epoch, None where nobody knows it; ``final_at`` on Trio's
     clock, None where the game is not over. ``plays_over``: its plays say the end too. ``lead`` in
-    points; ``remaining_s`` of game time.
+    points; ``remaining_s`` of game time. ``begun``: somebody has scored.
     """
 
     game_id: str
@@ -46,6 +48,7 @@ class TrackedGame(NamedTuple):
     final_at: float | None = None
     lead: int = 0
     remaining_s: float = 2880.0
+    begun: bool = False
 
 
 def board_interval_s(
@@ -95,15 +98,20 @@ def odds_interval_s(games: Iterable[TrackedGame], now: float) -> float | None:
     return _ODDS_OFTEN_S if min(soon) <= _ODDS_OFTEN_BEFORE_S else _ODDS_SELDOM_S
 
 
-def plays_interval_s(game: TrackedGame, now: float, poll: Poll) -> float | None:
+def plays_interval_s(game: TrackedGame, now: float, wall: float, poll: Poll) -> float | None:
     """How long from one request for a game's plays to the next; None where none are asked for.
-    ``now`` on Trio's clock.
+    ``now`` on Trio's clock, ``wall`` in s since the epoch.
 
     In play as fast as the board. Over, until the plays say so too, then now and then, for
-    corrections.
+    corrections. Where the board still has a game to come that should have begun, now and then: it
+    is late, or the board stands still; so where it was broken off, as it may go on.
     """
     if game.status.in_play:
         return poll.live_interval_s
+    if game.status is Status.SCHEDULED and game.start is not None and game.listed:
+        return poll.idle_interval_s if wall - game.start > _OVERDUE_S else None
+    if game.status is Status.POSTPONED and game.begun and game.listed:
+        return poll.idle_interval_s
     if game.status is not Status.FINAL or not game.listed:
         return None
     late = game.final_at is not None and now - game.final_at > _END_WITHIN_S

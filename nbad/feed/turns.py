@@ -77,7 +77,7 @@ class Turns:
         wanted = {
             game_id
             for game_id, game in self.games.items()
-            if plays_interval_s(game, now.at, poll) is not None
+            if plays_interval_s(game, now.at, now.wall, poll) is not None
         }
         for game_id in wanted - self.documents.keys():
             self.documents[game_id] = PollTarget(now.at)
@@ -152,7 +152,7 @@ class Turns:
             games = self.games.values()
             return board_interval_s(games, self.tip_offs, now.wall, now.quiet_s, poll)
         game = self.games.get(place)
-        wanted = plays_interval_s(game, now.at, poll) if game else None
+        wanted = plays_interval_s(game, now.at, now.wall, poll) if game else None
         return poll.idle_interval_s if wanted is None else wanted
 
     def _planned(self, place: str, document: PollTarget, now: Now, poll: Poll) -> float:

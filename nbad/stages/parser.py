@@ -19,7 +19,7 @@ from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
 from nbad.feed.playbyplay import Comparison, compare
 from nbad.feed.poll_plan import TrackedGame
-from nbad.feed.scoreboard import parse_scoreboard
+from nbad.feed.scoreboard import MOST_GAMES, parse_scoreboard
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
 from nbad.pattern.clock import elapsed_s, remaining_s
@@ -288,7 +288,21 @@ class GameTracker:
                 gone.append(game_id)
         for game_id in gone:
             del self._games[game_id]
+        gone += self._prune_surplus()
         return tuple(gone)
+
+    def _prune_surplus(self) -> list[str]:
+        """Drop those that left the board first, where a feed that changes its ids would make them
+        ever more; return their ids."""
+        surplus = len(self._games) - MOST_GAMES
+        if surplus <= 0:
+            return []
+        left = [(game.unlisted_at, name) for name, game in self._games.items() if not game.listed]
+        gone = [name for _, name in sorted(left)[:surplus]]
+        for game_id in gone:
+            del self._games[game_id]
+            self._skip("game_skipped", game_id, f"expected at most {MOST_GAMES} games, were more")
+        return gone
 
 
 def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | None) -> None:
@@ -354,6 +368,7 @@ def _tracked(game: _Game) -> TrackedGame:
         final_at=game.final_at,
         lead=abs(state.home - state.away) if state else 0,
         remaining_s=left,
+        begun=state is not None and state.points > 0,
     )
 
 
