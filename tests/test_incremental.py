@@ -101,8 +101,11 @@ def test_the_tail_read_is_the_whole_read(
         if body is None:
             body = document(actions, time, spaced)
         whole, _ = outcome(body, None)
+        before = last
         tail, last = outcome(body, last)
         assert tail == whole
+        if before is not None and last is not before and last is not None and last.follows:
+            assert last.plays[: len(before.plays)] == before.plays
 
 
 @pytest.mark.parametrize(
