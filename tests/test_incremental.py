@@ -61,7 +61,8 @@ def test_the_tail_read_is_the_whole_read(
 ) -> None:
     source = list(games()[which % len(games())])
     at = len(source) * first // 61 + 1
-    actions, last = source[:at], None
+    actions = source[:at]
+    last: Reading | None = None
     for time, (edit, place) in enumerate([("append", 0.0), *steps]):
         index = int(place * (len(actions) - 1)) if actions else 0
         body = None

@@ -11,7 +11,6 @@ from feed_kit import ONE, TWO, action, entry, plays_of, stamp
 from nbad.domain import Play, Update
 from nbad.feed.decode import BadData
 from nbad.feed.incremental import read
-from nbad.feed.judge import state_of_plays
 from nbad.feed.playbyplay import compare
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
@@ -602,17 +601,3 @@ def test_of_a_game_that_leaves_nothing_is_told_in_the_same_tick(forecaster: Fore
     assert feed.says(board=board_of()) is None
     assert feed.says([P1, P2, P3, action(4, 101, 98), END], after=70) is None
     assert feed.dropped == (ONE,)
-
-
-def test_where_plays_put_a_game_does_not_depend_on_how_they_came() -> None:
-    night = simulate_night(1, 4)
-    resource = night.play_by_play(night.game_ids[0], night.ends_at)
-    assert resource is not None
-    plays = list(read(resource.body).plays)
-    # One recorded late, in the last quarter's middle and right before the end.
-    for at in (-100, -2):
-        plays[at] = plays[at]._replace(clock_s=plays[at - 20].clock_s)
-    for some in (plays, plays[:-1]):
-        whole = state_of_plays(some)
-        for at in range(1, len(some) + 1):
-            assert state_of_plays(some[at:], state_of_plays(some[:at])) == whole
