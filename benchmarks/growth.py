@@ -1,11 +1,16 @@
 """How a tick's CPU and the memory grow: with games, plays, subscribers and filters.
 
-    python benchmarks/growth.py [--plot docs/images/growth.png]
+    python benchmarks/growth.py --only games --rows growth.jsonl     (a minute)
+    python benchmarks/growth.py --only plays --rows growth.jsonl     (20 s)
+    python benchmarks/growth.py --only subscribers --rows growth.jsonl
+    python benchmarks/growth.py --only filters --rows growth.jsonl
+    python benchmarks/growth.py --rows growth.jsonl --plot docs/images/growth.png
 
 Games and plays by the stages in one process (`hotpath.py`), all games changed, gzip bodies of the
 last quarter; subscribers and filters by the stage that serves them (`fanout.py`), batches of 5
 games, logging on. CPU is a median; "× linear" is how much more each unit costs than at the row
-before, where 1 is in proportion and less is better.
+before, where 1 is in proportion and less is better. The rows are added to a file, of which the
+last command draws all.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import gzip
 import itertools
 import multiprocessing
 import os
+import resource
 import statistics
 import sys
 import time
@@ -30,8 +36,11 @@ from nbad.bench.scenario import LARGEST, Documents, changes, slate
 
 GAMES = (1, 30, 100, 300)
 PLAYS = (100, 200, 400, 800)
-SUBSCRIBERS = (1, 100, 1000, 5000, 10_000, 20_000)
+# As many as there may be descriptors in a process, and some for all else.
+_MOST = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 500
+SUBSCRIBERS = (1, 100, 1000, 5000, 10_000, min(20_000, _MOST))
 FILTERS = (1, 30, 256, 1024, 4096)
+KINDS = {"games": GAMES, "plays": PLAYS, "subscribers": SUBSCRIBERS, "filters": FILTERS}
 _TICKS, _WARM_UP = 8, 3
 Row = tuple[str, int, float, float]
 
@@ -90,17 +99,18 @@ def stages(kind: str, size: int) -> tuple[float, float]:
     return statistics.median(costs), (rss_kb(os.getpid()) - before_kb) / 1024
 
 
-def rows() -> Iterator[Row]:
+def rows(only: str) -> Iterator[Row]:
     """What, how much of it, CPU in ms and memory in MB."""
     context = multiprocessing.get_context("spawn")
-    for kind, sizes in (("games", GAMES), ("plays", PLAYS)):
-        for size in sizes:
-            with context.Pool(1) as pool:
-                yield kind, size, *pool.apply(stages, (kind, size))
-    for count in SUBSCRIBERS:
-        yield "subscribers", count, *served(count, 0)
-    for count in FILTERS:
-        yield "filters", count, *served(5000, count)
+    for kind, sizes in KINDS.items():
+        for size in sizes if only in ("", kind) else ():
+            if kind == "subscribers":
+                yield kind, size, *served(size, 0)
+            elif kind == "filters":
+                yield kind, size, *served(5000, size)
+            else:
+                with context.Pool(1) as pool:
+                    yield kind, size, *pool.apply(stages, (kind, size))
 
 
 def served(subscribers: int, filters: int) -> tuple[float, float]:
@@ -132,20 +142,30 @@ def draw(found: list[Row], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--only", default="", choices=("", *KINDS))
+    parser.add_argument("--rows", type=Path, help="a file that each row is added to, in JSON")
+    parser.add_argument("--plot", type=Path, help="draw the rows of that file, and measure nothing")
     arguments = parser.parse_args()
-    found: list[Row] = []
+    if arguments.plot:
+        draw(
+            [orjson.loads(line) for line in arguments.rows.read_bytes().splitlines()],
+            arguments.plot,
+        )
+        return
+    before: Row | None = None
     sys.stdout.write("| what | how many | CPU, ms a tick | × linear | memory, MB |\n")
     sys.stdout.write("|---|---|---|---|---|\n")
-    for row in rows():
+    for row in rows(arguments.only):
         kind, size, cost, memory = row
-        before = found[-1] if found and found[-1][0] == kind else None
-        linear = f"{cost / before[2] / (size / before[1]):.2f}" if before else ""
-        found.append(row)
+        linear = ""
+        if before is not None and before[0] == kind:
+            linear = f"{cost / before[2] / (size / before[1]):.2f}"
+        before = row
         sys.stdout.write(f"| {kind} | {size:,} | {cost:.2f} | {linear} | {memory:.0f} |\n")
         sys.stdout.flush()
-    if arguments.plot:
-        draw(found, arguments.plot)
+        if arguments.rows:
+            with arguments.rows.open("ab") as file:
+                file.write(orjson.dumps(row) + b"\n")
 
 
 if __name__ == "__main__":

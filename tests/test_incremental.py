@@ -61,7 +61,8 @@ def test_the_tail_read_is_the_whole_read(
 ) -> None:
     source = list(games()[which % len(games())])
     at = len(source) * first // 61 + 1
-    actions, last = source[:at], None
+    actions = source[:at]
+    last: Reading | None = None
     for time, (edit, place) in enumerate([("append", 0.0), *steps]):
         index = int(place * (len(actions) - 1)) if actions else 0
         body = None
@@ -101,8 +102,11 @@ def test_the_tail_read_is_the_whole_read(
         if body is None:
             body = document(actions, time, spaced)
         whole, _ = outcome(body, None)
+        before = last
         tail, last = outcome(body, last)
         assert tail == whole
+        if before is not None and last is not before and last is not None and last.follows:
+            assert last.plays[: len(before.plays)] == before.plays
 
 
 @pytest.mark.parametrize(

@@ -176,15 +176,16 @@ class Forecaster:
         One distribution of the margin says both who wins and by how much; it ends at the score
         when the game does.
         """
-        mean, scale = self._prior.margin(matrix)
+        remaining = effective_remaining(matrix)
+        mean, scale = self._prior.margin(matrix, remaining)
         win, overtime, spread = self._prior.outcome(matrix, mean, scale)
         if self.scores is not None:
             win = sigmoid(logit(win) + _correction(self.scores, booster_inputs(matrix)))
         differential = matrix[:, INDEX["differential"]]
-        decided = effective_remaining(matrix) <= 0
+        decided = remaining <= 0
         win = np.where(decided, differential > 0, win)
         overtime = np.where(decided, 0.0, overtime)
-        total, total_sd = self._totals.total(matrix, overtime)
+        total, total_sd = self._totals.total(matrix, remaining, overtime)
         return Distribution(
             win,
             np.where(decided, differential, spread * _standing(win, mean, spread)),
@@ -195,7 +196,8 @@ class Forecaster:
 
     def prior_win(self, matrix: Matrix) -> Matrix:
         """P(home wins) by the prior alone, shape (rows,)."""
-        return self._prior.outcome(matrix, *self._prior.margin(matrix)).home_win
+        margin = self._prior.margin(matrix, effective_remaining(matrix))
+        return self._prior.outcome(matrix, *margin).home_win
 
     def forecast(self, matrix: Matrix) -> list[Forecast]:
         """Forecast every row of ``matrix``, shape (rows, features), all at once.

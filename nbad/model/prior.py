@@ -56,11 +56,10 @@ class Prior:
     level: float
     overtime: float
 
-    def margin(self, matrix: Matrix) -> tuple[Column, Column]:
+    def margin(self, matrix: Matrix, remaining: Column) -> tuple[Column, Column]:
         """The mean and the standard deviation of the margin at the end of regulation, or of the
-        overtime under way, each of shape (rows,)."""
+        overtime under way, each of shape (rows,). ``remaining`` is :func:`effective_remaining`."""
         differential, ball = matrix[:, INDEX["differential"]], matrix[:, INDEX["possession"]]
-        remaining = effective_remaining(matrix)
         overtime = (matrix[:, INDEX["overtime"]] > 0) | (matrix[:, INDEX["remaining_s"]] <= 0)
         return self._margin(matrix, differential, ball, remaining, overtime)
 

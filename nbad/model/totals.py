@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbad.model.normal import Column
-from nbad.model.prior import Matrix, effective_remaining, level
+from nbad.model.prior import Matrix, level
 from nbad.pattern.clock import OVERTIME_S, REGULATION_S
 from nbad.pattern.features import INDEX
 
@@ -24,13 +24,13 @@ class Totals:
     sigma: float
     power: float
 
-    def total(self, matrix: Matrix, overtime: Column) -> tuple[Column, Column]:
+    def total(self, matrix: Matrix, remaining: Column, overtime: Column) -> tuple[Column, Column]:
         """The final total's mean and standard deviation, each of shape (rows,).
 
-        ``overtime`` is P(a further overtime), shape (rows,): near the end of a close game it is
-        most of what is uncertain.
+        ``remaining`` is :func:`~nbad.model.prior.effective_remaining`, ``overtime`` P(a further
+        overtime), both of shape (rows,): near the end of a close game the latter is most of what
+        is uncertain.
         """
-        remaining = effective_remaining(matrix)
         left = np.minimum(remaining / REGULATION_S, 1.0)
         expected = np.maximum(matrix[:, INDEX["expected_total"]], 100.0)
         weight = self.blend * np.minimum(matrix[:, INDEX["elapsed_s"]] / REGULATION_S, 1.0)

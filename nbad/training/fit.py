@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from nbad.model.forecaster import COLUMNS, Forecaster, booster_inputs
 from nbad.model.normal import logit, sigmoid
-from nbad.model.prior import KNOTS_S, LARGE_LEAD, Prior, between_knots, level
+from nbad.model.prior import (
+    KNOTS_S,
+    LARGE_LEAD,
+    Prior,
+    between_knots,
+    effective_remaining,
+    level,
+)
 from nbad.model.table import scores_of
 from nbad.model.totals import Totals
 from nbad.pattern.clock import REGULATION_S
@@ -71,7 +78,7 @@ def _fit_mean(rows: Rows, prior: Prior, games: int) -> Prior:
     matrix = rows.matrix
     lead = matrix[:, INDEX["differential"]]
     size = np.minimum(np.abs(lead), LARGE_LEAD) / LARGE_LEAD
-    _, scale = prior.margin(matrix)
+    _, scale = prior.margin(matrix, effective_remaining(matrix))
     hats = between_knots(np.eye(len(KNOTS_S)), matrix[:, INDEX["remaining_s"]])[:, 1:]
     known = (
         matrix[:, INDEX["expected_margin"]],
@@ -97,7 +104,7 @@ def _fit_spread(rows: Rows, prior: Prior, games: int) -> Prior:
     from scipy.optimize import minimize  # only training pays for its import
 
     matrix = rows.matrix
-    mean, _ = prior.margin(matrix)
+    mean, _ = prior.margin(matrix, effective_remaining(matrix))
     missed = (rows.regulation - mean) ** 2
     hats = between_knots(np.eye(len(KNOTS_S)), matrix[:, INDEX["remaining_s"]])
     unknown = hats @ np.array(prior.expected) * matrix[:, INDEX["expected_margin_sd"]]
@@ -134,7 +141,7 @@ def _fit_overtime(rows: Rows, prior: Prior) -> Prior:
     rows = rows[rows.matrix[:, INDEX["over"]] == 0]
     if not len(rows.at):
         return prior
-    mean, scale = prior.margin(rows.matrix)
+    mean, scale = prior.margin(rows.matrix, effective_remaining(rows.matrix))
     games = len(np.unique(rows.game))
     ratio = np.average(((rows.margin - mean) / scale) ** 2, weights=rows.weight)
     held = _START_GAMES / 10
@@ -158,10 +165,11 @@ def fit_totals(rows: Rows, prior: Prior) -> Totals:
     Not the likeliest: a few double overtimes would widen every interval.
     """
     rows = rows[(rows.at < REGULATION_S) & (rows.at % 360 == 0)]
-    overtime = prior.outcome(rows.matrix, *prior.margin(rows.matrix)).overtime
+    remaining = effective_remaining(rows.matrix)
+    overtime = prior.outcome(rows.matrix, *prior.margin(rows.matrix, remaining)).overtime
 
     def loss(totals: Totals) -> float:
-        mean, scale = totals.total(rows.matrix, overtime)
+        mean, scale = totals.total(rows.matrix, remaining, overtime)
         return float(np.average(pinball(rows.total, mean, scale), weights=rows.weight))
 
     start = {"blend": 0.1, "level": 1.0, "sigma": 17.0, "power": 0.47}
@@ -205,7 +213,8 @@ def _best_rounds(booster: lightgbm.Booster, rows: Rows, prior: Prior) -> int:
 
 
 def _prior_odds(rows: Rows, prior: Prior) -> Matrix:
-    win = prior.outcome(rows.matrix, *prior.margin(rows.matrix)).home_win
+    margin = prior.margin(rows.matrix, effective_remaining(rows.matrix))
+    win = prior.outcome(rows.matrix, *margin).home_win
     return logit(np.clip(win, 1e-6, 1 - 1e-6))
 
 
