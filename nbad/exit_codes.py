@@ -6,8 +6,6 @@ import os
 import sys
 from typing import NoReturn
 
-import structlog
-
 OK, FAILED, USAGE, UNAVAILABLE, CONFIG = 0, 1, 64, 69, 78
 
 
@@ -20,6 +18,8 @@ def end(command: str, code: int, *problems: str) -> int:
 
 def crash(command: str, error: BaseException, cause: BaseException) -> int:
     """Log that ``command`` ends by ``error``, begun by ``cause``; return its exit code."""
+    import structlog  # of the services alone, which have it: most commands end without
+
     what = "out of memory" if isinstance(cause, MemoryError) else f"a bug: {cause!r}"
     # Until the configuration is read nobody knows how to log.
     if structlog.is_configured():
