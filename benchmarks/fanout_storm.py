@@ -161,7 +161,7 @@ def upgrade(port: int, receive_buffer: int = 0) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.connect((HOST, port))
     with contextlib.suppress(ConnectionError):
-        sock.sendall((REQUEST % "").encode())
+        sock.sendall((REQUEST % "" + "\r\n").encode())
     return sock
 
 

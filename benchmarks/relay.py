@@ -3,6 +3,8 @@
     python benchmarks/relay.py [--subscribers 20000] [--workers 4] [--batches 60] [--pace 1.0]
     python benchmarks/relay.py --hop       one subscriber at each: what the hop adds
     python benchmarks/relay.py --alone     all subscribers at the publisher itself, no relay
+    python benchmarks/relay.py --asleep    what the workers can write, the subscribers' processes
+                                           stopped meanwhile: ten batches, which the sockets hold
 
 The publisher is nbad's last stage and its publisher, fed with made-up batches of five games (4 KB)
 instead of a feed. The subscribers are sockets in other processes, which look only at each message's
@@ -20,6 +22,7 @@ import re
 import resource
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=1.0, help="seconds between two; 0: at once")
     parser.add_argument("--hop", action="store_true")
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--asleep", action="store_true")
     parser.add_argument("--source", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.source:
@@ -99,6 +103,7 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     shares = len(targets) if arguments.hop else SUBSCRIBER_PROCESSES
     context = multiprocessing.get_context("spawn")
     ours: list[Connection] = []
+    clients: list[Any] = []
     for share in range(shares):
         here, there = context.Pipe()
         port = targets[share % len(targets)]
@@ -107,11 +112,14 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         client.start()
         stack.callback(client.kill)
         ours.append(here)
+        clients.append(client)
     began = time.monotonic()
     for pipe in ours:
         expect(pipe)
     joined_s = time.monotonic() - began
     watched = pids(processes)
+    if arguments.asleep:
+        return asleep(arguments, publisher, watched, clients, ours)
     before = {name: cpu_ns(pid) for name, pid in watched.items()}
     sent, received = [], []
     began = time.monotonic()
@@ -142,6 +150,45 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         figures["first_ms"] = cuts([1e3 * (a - b) for a, b in zip(firsts, sent, strict=True)])
         figures["last_ms"] = cuts([1e3 * (a - b) for a, b in zip(lasts, sent, strict=True)])
     return figures
+
+
+def asleep(
+    arguments: argparse.Namespace,
+    publisher: subprocess.Popen[bytes],
+    watched: dict[str, int],
+    clients: list[Any],
+    ours: list[Connection],
+) -> dict[str, Any]:
+    """Rounds of ten batches while nobody reads; until no worker has anything left to do."""
+    workers = [pid for name, pid in watched.items() if name.startswith("worker")]
+    rates, costs = [], []
+    for _ in range(max(1, arguments.batches // 10)):
+        for client in clients:
+            os.kill(client.pid, signal.SIGSTOP)
+        start = [cpu_ns(pid) for pid in workers]
+        began = ended = time.monotonic()
+        for _ in range(10):
+            let_go(publisher)
+        used = start
+        while time.monotonic() < ended + 0.3:  # a heartbeat of its own is some us
+            time.sleep(0.005)
+            now = [cpu_ns(pid) for pid in workers]
+            if sum(now) > sum(used) + 2e6:
+                used, ended = now, time.monotonic()
+        for client in clients:
+            os.kill(client.pid, signal.SIGCONT)
+        for _ in range(10):
+            for pipe in ours:
+                expect(pipe)
+        deliveries = 10 * arguments.subscribers
+        rates.append(round(deliveries / (ended - began)))
+        costs.append(round((sum(used) - sum(start)) / 1e3 / deliveries, 2))
+    return {
+        "subscribers": arguments.subscribers,
+        "workers": arguments.workers,
+        "deliveries_per_s": rates,
+        "cpu_us_per_delivery": costs,
+    }
 
 
 def cuts(values: list[float]) -> dict[str, float]:
@@ -237,7 +284,7 @@ def _subscribe(port: int, count: int, parent: Connection) -> None:
         # An address of its own for each 5,000: there are some 28,000 ports to call from.
         source = f"127.0.0.{2 + number // 5_000}"
         sock = socket.create_connection((HOST, port), source_address=(source, 0))
-        sock.sendall((REQUEST % "").encode())
+        sock.sendall((REQUEST % "" + "\r\n").encode())
         sockets[sock.fileno()] = sock
         buffers[sock.fileno()] = b""
         poll.register(sock, select.EPOLLIN)

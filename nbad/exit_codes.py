@@ -18,7 +18,7 @@ def end(command: str, code: int, *problems: str) -> int:
 
 def crash(command: str, error: BaseException, cause: BaseException) -> int:
     """Log that ``command`` ends by ``error``, begun by ``cause``; return its exit code."""
-    import structlog  # by now imported; a command that logs nothing does without
+    import structlog  # of the services alone, which have it: most commands end without
 
     what = "out of memory" if isinstance(cause, MemoryError) else f"a bug: {cause!r}"
     # Until the configuration is read nobody knows how to log.

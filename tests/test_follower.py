@@ -68,6 +68,8 @@ def test_a_batch_after_the_next_is_a_gap_until_the_missing_one_comes() -> None:
     follower = at(3)
     assert follower.take(batch(5, ONE)) is Change.GAP
     assert follower.lost
+    assert follower.take(batch(3, ONE)) is Change.NOTHING  # read again: what is known bridges none
+    assert follower.lost
     assert follower.take(batch(4, ONE)) is Change.APPENDED
     assert not follower.lost
 

@@ -66,6 +66,8 @@ def test_a_lease_runs_out_and_a_pause_does_not_bring_it_back(redis: Redis) -> No
         second = await broker.acquire("one")
         assert second is not None
         assert second.fence > first.fence == second.before
+        with pytest.raises(FencedError):  # nor does the lease that the same one has now
+            await broker.write("one", first.fence, ENTRY)
 
     work(redis, task, lease_s=0.5)
 
