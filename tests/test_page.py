@@ -259,6 +259,9 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
             " const now = performance.now; performance.now = () => now.call(performance) + 30000 }"
         )
         # The alarm is asked for, and rings for what gets close after that.
+        # (No permission: a headless browser may look for a desktop's notifications for 25 s.)
+        denied = {"permission": {"name": "notifications"}, "setting": "denied", "origin": url}
+        tab.call("Browser.setPermission", **denied)
         tab.click("#alarm")
         tab.wait_until("document.querySelector('#alarm').ariaPressed === 'true'")
         later = game(2, "live", 4, away=99, home=98)
