@@ -253,8 +253,17 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
         # The focus is back on its card, and yet the order follows once the reader is at rest.
         assert tab.evaluate("document.activeElement.className").startswith("card")
         tab.evaluate(
-            "{ const now = performance.now; performance.now = () => now.call(performance) + 30000 }"
+            "{ window.heard = []; new MutationObserver(() => heard.push("
+            "document.querySelector('#said').textContent)).observe("
+            "document.querySelector('#said'), {childList: true});"
+            " const now = performance.now; performance.now = () => now.call(performance) + 30000 }"
         )
+        # The alarm is asked for, and rings for what gets close after that.
+        # (No permission: a headless browser may look for a desktop's notifications for 25 s.)
+        denied = {"permission": {"name": "notifications"}, "setting": "denied", "origin": url}
+        tab.call("Browser.setPermission", **denied)
+        tab.click("#alarm")
+        tab.wait_until("document.querySelector('#alarm').ariaPressed === 'true'")
         later = game(2, "live", 4, away=99, home=98)
         held = json.dumps(
             {
@@ -266,6 +275,8 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
             }
         )
         tab.evaluate(f"window.said({json.dumps(held)})")
+        close = "'Close: AAA 99 – 98 HHH, Q4 1:15'"
+        tab.wait_until(f"window.heard.some((text) => text.includes({close}))")
         tab.wait_until(f"{first} === '0022500002'")
         assert tab.evaluate("document.activeElement.closest('li').dataset.game") == "0022500002"
     assert daemon.end() == 0
@@ -290,6 +301,30 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
                 tab.evaluate("document.querySelector('.cross').getAttribute('visibility')")
                 == "visible"
             )
+            # The pointer reads it too; leaving, it lets go.
+            tab.evaluate("document.activeElement.blur()")
+            left, top, wide = tab.evaluate(
+                "(() => { const b = document.querySelector('.chart').getBoundingClientRect();"
+                " return [b.left, b.top, b.width] })()"
+            )
+            for x, y in ((left + wide * 0.07, top + 60), (left - 20, top - 40)):
+                told = "/^Q1 /" if x > left else "/^Point at/"
+                tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+                tab.wait_until(f"{told}.test(document.querySelector('.read').textContent)")
+            # A favourite stays one in this browser; the game's plays are there as CSV.
+            tab.click("#open .links button")
+            tab.wait_until("document.querySelector('#open .links button').textContent[0] === '★'")
+            tab.click("[data-filter=mine]")
+            tab.wait_until("document.querySelectorAll('#games > li:not([hidden])').length === 1")
+            assert len(tab.evaluate("localStorage.getItem('nbad.teams')")) == 3
+            link, csv = (
+                tab.evaluate(f"document.querySelector('#open .links a{which}').pathname")
+                for which in ("", "[download]")
+            )
+            opened = tab.evaluate("location.hash.slice(1)")
+            assert (link, csv) == (f"/game/{opened}", f"/v1/games/{opened}/plays.csv")
+            text = tab.evaluate(f"fetch('{csv}').then((answer) => answer.text())")
+            assert text.startswith("number,elapsed_s,")
             tab.click("#tab-line")
             told = tab.evaluate("""(() => {
               const field = document.querySelector('#bet-spread'); field.value = '0.5';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ async def test_a_file_of_the_page_is_sent_once() -> None:
         assert (again.status_code, again.content) == (304, b"")
         other = await http.get("/page.js", headers={"if-none-match": '"0"'})
         assert other.content == first.content
+
+
+async def test_the_page_is_light() -> None:
+    """All its files compressed; those before the first cards are a fourth of that at most."""
+    async with client(FakeSettings(Config())) as http:
+        weights = {}
+        for file in files("nbad.web").joinpath("static").iterdir():
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            async with http.stream("GET", path, headers={"accept-encoding": "gzip"}) as answer:
+                weights[file.name] = sum([len(part) async for part in answer.aiter_raw()])
+    assert "page.js" in weights
+    assert sum(weights.values()) < 100_000
+    later = {"opened.js", "boxscore.js", "past.js", "nbad.js", "nbad.d.ts"}
+    assert sum(size for name, size in weights.items() if name not in later) < 25_000
 
 
 async def test_every_answer_has_the_headers_that_browsers_go_by() -> None:

@@ -342,7 +342,7 @@ function ring(game) {
   else if (alarm && !rung.has(game.game_id)) {
     rung.add(game.game_id);
     const text = `Close: ${game.away.tricode} ${game.away.score} – ${game.home.score} ${game.home.tricode}, ${clockText(game)}`;
-    $("said").textContent = text;
+    saying.push(text);
     if (globalThis.Notification?.permission === "granted") new Notification("nbad", { body: text, tag: game.game_id });
     const audio = new AudioContext();
     const tone = audio.createOscillator();
@@ -360,12 +360,13 @@ const withToken = (path) => (token ? `${path}?${new URLSearchParams({ token })}`
 for (const link of document.querySelectorAll("footer a")) link.setAttribute("href", withToken(link.getAttribute("href")));
 
 const announced = new Map();
+const saying = []; // read out together: one would else take the other's place
 function announce(id) {
   const game = night.games.get(id);
   if (!game) return;
   ring(game);
   if (announced.get(id) === game.status) return;
-  if (announced.has(id)) $("said").textContent = `${game.away.name} at ${game.home.name}: ${clockText(game)}`;
+  if (announced.has(id)) saying.push(`${game.away.name} at ${game.home.name}: ${clockText(game)}`);
   announced.set(id, game.status);
 }
 
@@ -420,6 +421,7 @@ const handlers = {
       }
     }
     ids.forEach(announce);
+    if (saying.length) $("said").textContent = saying.splice(0).join(". ");
     for (const id of ids) {
       const game = night.games.get(id);
       if (game?.stale && (id === opened || message.type === "batch")) refresh(id);

@@ -178,8 +178,9 @@ export const beats = {
 /** `more(k)`: the chance of a whole number above `k`. */
 function bet(line, more) {
   const won = more(Math.floor(line));
-  const lost = 1 - more(Math.ceil(line) - 1);
-  return [won, Math.max(0, 1 - won - lost), lost];
+  // The chance to win is kept from certainty: beside it a tail may say a little less than that.
+  const lost = Math.min(1 - won, 1 - more(Math.ceil(line) - 1));
+  return [won, 1 - won - lost, lost];
 }
 
 /** P(X > x) of the normal distribution that has these quantiles. */
