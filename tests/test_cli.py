@@ -148,11 +148,11 @@ def test_a_system_without_libgomp_is_told_what_to_install() -> None:
         "            raise OSError('libgomp.so.1: cannot open shared object file')\n"
         "sys.meta_path.insert(0, Missing())\n"
         "from nbad.cli import main\n"
-        "sys.exit(main(['ratings']))\n"
+        "sys.exit(main(['train', '--data', '.']))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 69
-    assert done.stderr.startswith("nbad ratings: LightGBM needs the system's libgomp.so.1; apt ")
+    assert done.stderr.startswith("nbad train: LightGBM needs the system's libgomp.so.1; apt ")
     assert done.stderr.count("\n") == 1
