@@ -163,7 +163,7 @@ def _on_tick_served(
         elif tick.whole:
             ready = True
             notifier.ready(status)
-            log.info("ready", tick=tick.number, games=live.hub.journal.games)
+            log.info("ready", tick=tick.number, games=live.hub.journal.games, feed=tick.feed)
         notifier.watchdog()
         collector.rest(idle=tick.idle, subscribers=hub.count)
 

@@ -12,11 +12,15 @@ import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from nbad.domain import FeedState
 from nbad.model.forecaster import Forecaster
 from nbad.observe.metrics import Metrics
+from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Channel, Tick
-from nbad.settings.current import Runtime
+from nbad.settings.current import Runtime, Settings, ToldModel
 from nbad.settings.schema import Config
+from nbad.stages.server import open_hub
+from nbad.web.status import Live
 
 FOLDER = Path(__file__).parent.parent / "monitoring"
 GUIDE = FOLDER.parent / "docs" / "operations.md"
@@ -91,6 +95,24 @@ async def test_a_start_is_not_a_stuck_daemon() -> None:
         r"^nbad_last_tick_timestamp_seconds (.*)", Metrics().text().decode(), re.MULTILINE
     )
     assert abs(time.time() - float(line)) < 45
+
+
+async def test_the_feed_is_down_and_its_age_grows_before_the_first_tick(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    settings = Settings(Runtime(Config(), ToldModel()))
+    live = Live(open_hub(settings), Statistics(), Metrics())
+    await trio.sleep(3)
+    told = live.metrics.text().decode()
+    assert "nbad_feed_age_seconds 3.0" in told
+    assert 'nbad_feed_state{state="down"} 1.0' in told
+    assert live.unready() == ["no tick has been served yet, 3 s after the start"]
+    tick = Tick(1, trio.current_time(), settings.current, FeedState.DOWN, 3.0)
+    live.hub.note_feed(tick)
+    live.served(tick)
+    await trio.sleep(2)
+    assert "nbad_feed_age_seconds 5.0" in live.metrics.text().decode()
+    assert live.unready()[-1] == "the feed is down: no good answer for 5 s"
 
 
 async def test_what_is_alerted_on_is_there_before_it_happens() -> None:

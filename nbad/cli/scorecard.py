@@ -23,8 +23,8 @@ def scorecard(games: Iterable[Game]) -> list[str]:
         brier = sum((win - (game.differential > 0)) ** 2 for game, (win, _) in rows) / len(rows)
         within = sum(band.p10 <= game.differential <= band.p90 for game, (_, band) in rows)
         lines.append(
-            f"  at {name:9}  the favourite won {right} of {len(rows)},"
-            f" margin in its 80% band {within} of {len(rows)}, Brier {brier:.3f}"
+            f"  at {name:9}  favourite won {right} of {len(rows)},"
+            f" margin in 80% band {within} of {len(rows)}, Brier {brier:.3f}"
         )
     lines.append("Brier is the mean squared error of the chance: 0.25 for a coin, 0 for an oracle.")
     return lines

@@ -67,7 +67,7 @@ def describe() -> dict[str, Any]:
         return [{"$ref": f"#/channels/stream/messages/{name}"} for name in names]
 
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "nbad stream",
             "version": "1",

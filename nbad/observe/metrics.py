@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import (
@@ -155,6 +155,8 @@ class Metrics:
         for level, event in _ALERTED:
             self._events.labels(level, event)
         self._feed_errors.labels("refused")
+        for state in FeedState:  # nothing is known of it yet, as subscribers are told too
+            self._feed.labels(state.value).set(state is FeedState.DOWN)
         # A start is no stuck daemon, unless its first tick does not come either.
         self._served.set(time.time())
         self.reloaded(True)
@@ -171,6 +173,10 @@ class Metrics:
         self._reload_ok.set(ok)
         if ok:
             self._reload_at.set(time.time())
+
+    def follow_feed_age(self, age_s: Callable[[], float]) -> None:
+        """From now on read the feed's age when it is asked for: between two ticks it grows."""
+        self._feed_age.set_function(age_s)
 
     def told(self, waits_s: Iterable[float]) -> None:
         """Take in how long ago what was told now had happened."""

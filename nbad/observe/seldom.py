@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 BURST = 10
-WINDOW_S = 10.0
+WINDOW_S = 60.0
 
 
 class Seldom:

@@ -125,7 +125,8 @@ async def _run(
         nonlocal ready
         ready = True
         notifier.ready(_status(live))
-        log.info("ready", tick=live.tick.number if live.tick else 0, games=hub.journal.games)
+        number = live.tick.number if live.tick else 0
+        log.info("ready", tick=number, games=hub.journal.games, feed=hub.feed)
         await ended.wait()
 
     async with trio.open_nursery() as nursery:

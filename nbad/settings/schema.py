@@ -104,8 +104,8 @@ class Feed(Section):
 class Poll(Section):
     """How often the feed is asked."""
 
-    live_interval_s: Seconds = Field(1.0, description="between ticks while a game is live")
-    idle_interval_s: Seconds = Field(30.0, description="between ticks while none is")
+    live_interval_s: Seconds = Field(1.0, description="time between ticks while a game is live")
+    idle_interval_s: Seconds = Field(30.0, description="time between ticks while none is")
     refresh_interval_s: Seconds = Field(
         5.0,
         description="a live game's plays are asked for this often at least, score change or none",
@@ -137,7 +137,7 @@ class Server(Section):
     )
     port: Port = Field(8765, description="port to listen on; 0 takes a free one")
     max_subscribers: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        10_000, description="further ones are closed with 4013"
+        10_000, description="maximum subscribers; more are closed with code 4013"
     )
     queue: Annotated[int, Field(ge=1, le=1_024)] = Field(
         8, description="batches kept for a subscriber that reads too slowly"
@@ -151,10 +151,12 @@ class Server(Section):
     )
     heartbeat_s: Seconds = Field(10.0, description="a heartbeat where nothing was sent for so long")
     max_subscribers_per_address: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        0, description="further ones of an address are closed with 4013; 0: no such limit"
+        0,
+        description="maximum subscribers per client address; more are closed with code 4013; "
+        "0: no limit",
     )
     max_handshakes_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        256, description="connections of one address whose handshake is not over; more wait"
+        256, description="connections of one address in their handshake; more wait"
     )
     max_waiting_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         2_048,
@@ -169,13 +171,13 @@ class Server(Section):
     tls_cert: Path | None = Field(None, description="PEM chain for wss://; empty: no TLS")
     tls_key: Path | None = Field(None, description="its key; empty: in the same file")
     tokens_file: Path | None = Field(
-        None, description="a token a line, # for comments; empty: nobody needs one"
+        None, description="one token per line, # for comments; empty: no token is needed"
     )
     allowed_origins: list[str] = Field(
         default_factory=list, description="pages that may connect, as https://HOST; empty: any"
     )
     batch_interval_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = Field(
-        0.0, description="least time between two batches: joins ticks; 0: a batch a tick"
+        0.0, description="minimum batch interval: joins ticks; 0: a batch per tick"
     )
 
 
@@ -248,27 +250,27 @@ class State(Section):
 
 
 class Odds(Section):
-    """The market's word on games to come."""
+    """The betting market's lines."""
 
     enabled: bool = Field(
         True, description="read the feed's odds until tip-off and forecast from them too"
     )
-    show: bool = Field(False, description="put the market beside the model in each game message")
+    show: bool = Field(False, description="include the market's line in each game message")
 
 
 class Publish(Section):
-    """The log in Redis that relays read, and who of several daemons writes it."""
+    """The log in Redis that relays read, and which of several daemons writes it."""
 
     url: BrokerUrl = Field(
         "", description="redis://HOST:PORT/DB, or rediss:// for TLS; empty: nothing is published"
     )
     stream: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")] = Field(
-        "nbad", description="the key of the Redis stream; its lease is beside it"
+        "nbad", description="the key of the Redis stream; the lease's key derives from it"
     )
     keep: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
         1_000, description="batches that the stream keeps"
     )
-    user: str = Field("", description="of the broker; empty: its default user")
+    user: str = Field("", description="the broker's user; empty: its default user")
     password_file: Path | None = Field(
         None, description="a file that holds the password and nothing else; empty: none"
     )

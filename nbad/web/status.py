@@ -39,6 +39,9 @@ class Live:
     news: trio.Event = field(default_factory=trio.Event)  # set at the next tick, and made anew
     served_at: float = field(default_factory=trio.current_time)
 
+    def __post_init__(self) -> None:
+        self.metrics.follow_feed_age(lambda: self.hub.feed_age_s)
+
     def served(self, tick: Tick) -> None:
         """Take in a tick that came through."""
         self.tick, self.served_at = tick, trio.current_time()
@@ -58,8 +61,9 @@ class Live:
 
     def unready(self) -> list[str]:
         """Why the daemon should not be asked now; empty where it may be."""
+        age_s = self.hub.feed_age_s
         if self.tick is None:
-            return ["no tick has been served yet"]
+            return [f"no tick has been served yet, {age_s:.0f} s after the start"]
         reasons = []
         silent = trio.current_time() - self.served_at
         if silent > _STUCK_S:
@@ -67,7 +71,7 @@ class Live:
         if not self.hub.journal.ready:
             reasons.append("the feed has not been seen yet")
         if self.tick.feed is FeedState.DOWN:
-            reasons.append(f"the feed is down: no good answer for {self.tick.feed_age_s:.0f} s")
+            reasons.append(f"the feed is down: no good answer for {age_s:.0f} s")
         elif self.tick.feed is FeedState.STALE:
             reasons.append("the feed is stale: a game is live, and nothing changes")
         if self.hub.closing:
