@@ -88,6 +88,8 @@ def test_readiness_follows_the_feed(tmp_path: Path) -> None:
         }
         assert errors["timeout"] > 0
         assert daemon.end() == 0  # with it the log is whole
+        while len(daemon.events("feed_state")) < 2:  # lines are written a moment later, together
+            daemon.pause()
         turns = [(turn["level"], turn["state"]) for turn in daemon.events("feed_state")]
         assert turns == [("warning", "down"), ("info", "ok")]
 
