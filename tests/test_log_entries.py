@@ -95,6 +95,7 @@ BATCH = wire.encode_batch("e", 1, 1, [message(0).body], TIMING)
     [
         ({}, "fence: expected a number"),
         ({"fence": b"-1", "body": BATCH}, "fence: expected a number"),
+        ({"fence": b"9" * 20, "body": BATCH}, "fence: expected a number"),
         ({"fence": b"1"}, "Invalid JSON"),
         ({"fence": b"1", "body": b"[]"}, "object"),
         ({"fence": b"1", "body": b'{"type":"welcome"}'}, "'batch', 'snapshot', 'heartbeat'"),

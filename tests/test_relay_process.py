@@ -35,6 +35,12 @@ def test_a_client_that_is_moved_and_killed_around_misses_nothing(tmp_path: Path)
         relay = Nbad(tmp_path, "relay", PORTS + publish(redis))
         client.connect(relay.ports("stream")[0])
         client.take_batches(5)
+
+        def plays(service: Nbad) -> list[list[object]]:
+            paths = [f"/v1/games/{game_id}/plays" for game_id in sorted(client.view.games)]
+            return [json.loads(service.get(path)[1])["plays"] for path in paths]
+
+        at_first = plays(relay)
         for service in (daemon, relay, daemon, relay):
             client.connect(service.ports("stream")[0])
             client.take_batches(3)
@@ -71,18 +77,12 @@ def test_a_client_that_is_moved_and_killed_around_misses_nothing(tmp_path: Path)
         told = json.loads(relay.get(f"/v1/games/{games[0]['game_id']}")[1])
         assert told["series"]
         assert told["scoring"]
-        path = f"/v1/games/{games[0]['game_id']}/plays"
-
-        def plays(service: Nbad) -> list[object]:
-            found: list[object] = json.loads(service.get(path)[1])["plays"]
-            return found
-
-        shown = until(lambda: plays(relay), "the relay knows no plays")
-        assert plays(daemon)[: len(shown)] == shown
-        until(
-            lambda: len(plays(relay)) > len(shown) or plays(relay) == plays(daemon),
-            "the relay is told no more plays",
+        # Every 10 s it is told more of them: since the first time at least once.
+        shown = until(
+            lambda: (told := plays(relay)) != at_first and told, "the relay is told no more plays"
         )
+        for known, told_of in zip(plays(daemon), shown, strict=True):
+            assert known[: len(told_of)] == told_of
         assert b"nbad_relay_gaps_total 0.0" in relay.get("/metrics")[1]
         near.close()
         client.close()

@@ -61,8 +61,9 @@ class Night:
         self.backlog.owe_snapshot()
         self.publish()
 
-    def beat(self) -> None:
-        body = wire.encode_heartbeat(self.journal.epoch, self.journal.seq, FeedState.OK, 0.0)
+    def beat(self, feed_age_s: float = 0.0) -> None:
+        epoch, seq = self.journal.epoch, self.journal.seq
+        body = wire.encode_heartbeat(epoch, seq, FeedState.OK, feed_age_s)
         self.broker.put(encode(self.fence, body))
 
 
@@ -119,6 +120,9 @@ async def test_it_starts_once_all_was_read_and_goes_on(
         assert relay.feed() is FeedState.OK
         assert not relay.reader.unready()
         assert relay.ticks[-1].number == 453
+        night.beat(feed_age_s=4.0)
+        await trio.sleep(0.5)
+        assert relay.ticks[-1].feed_age_s == pytest.approx(4.0)
 
 
 async def test_a_gap_that_the_log_can_fill_is_read_again(
