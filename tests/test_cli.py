@@ -39,8 +39,9 @@ def nbad(*arguments: str, **environ: str) -> tuple[int, str]:
     ],
 )
 def test_a_wrong_call_is_told(arguments: tuple[str, ...], code: int, said: str) -> None:
-    assert nbad(*arguments)[0] == code
-    assert said in nbad(*arguments)[1]
+    ended, told = nbad(*arguments)
+    assert ended == code
+    assert said in told
 
 
 def test_an_unknown_section_of_the_environment_is_not_blamed_on_the_file(tmp_path: Path) -> None:
