@@ -134,7 +134,16 @@ def draw(found: list[Row], path: Path) -> None:
         costs = [cost for name, _, cost, _ in found if name == kind]
         one.plot(sizes, costs, marker="o")
         one.plot(sizes, [costs[-1] * size / sizes[-1] for size in sizes], ls=":", c="grey")
-        one.set(title=kind, xscale="log", yscale="log", xlabel=kind)
+        one.set(title=kind, xscale="log", yscale="log")
+        one.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=90)
+        marks = [
+            mark
+            for mark in (0.1, 0.5, 2, 5, 10, 20, 50, 100)
+            if min(costs) / 2 < mark < max(costs) * 2
+        ]
+        one.set_yticks(marks, [f"{mark:g}" for mark in marks])
+        one.minorticks_off()
+        one.set_ylim(min(costs) / 2, max(costs) * 2)
         one.grid(alpha=0.3)
     axes[0].set_ylabel("CPU a tick, ms (dotted: in proportion)")
     figure.savefig(path, dpi=150)
