@@ -286,15 +286,16 @@ async def test_whatever_comes_in_one_read_its_subscribers_miss_nothing(
                     pass
                 return f"{message['type']} {message['seq']}"
 
-            assert await told() == "snapshot 2"
-            night.play(1)
-            assert await told() == "batch 3"
-            night.play(3)  # no checkpoint between: the reader finds all three
-            assert [await told() for _ in range(3)] == ["batch 4", "batch 5", "batch 6"]
-            # One more, and then a game leaves, which no batch tells.
-            night.play(1)
-            night.leave()
-            assert await told() == "snapshot 7"
-            night.play(1)
-            assert await told() == "batch 8"
+            with trio.fail_after(60.0):
+                assert await told() == "snapshot 2"
+                night.play(1)
+                assert await told() == "batch 3"
+                night.play(3)  # no checkpoint between: the reader finds all three
+                assert [await told() for _ in range(3)] == ["batch 4", "batch 5", "batch 6"]
+                # One more, and then a game leaves, which no batch tells.
+                night.play(1)
+                night.leave()
+                assert await told() == "snapshot 7"
+                night.play(1)
+                assert await told() == "batch 8"
             nursery.cancel_scope.cancel()
