@@ -67,7 +67,6 @@ def test_the_same_games_make_the_same_model(
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.soak
 def test_ones_own_model_goes_on_from_the_bundled_ratings(trained: Path) -> None:
     """Made in the middle of a season from one's own games."""
     bundled, own = Forecaster.load().ratings, Forecaster.load(trained).ratings
@@ -80,7 +79,6 @@ def test_ones_own_model_goes_on_from_the_bundled_ratings(trained: Path) -> None:
     assert not np.allclose(strengths[:, 0], strengths[:, 1], atol=0.5)
 
 
-@pytest.mark.soak
 def test_a_changed_model_has_another_name(trained: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(trained, changed)
@@ -178,7 +176,6 @@ def test_results_and_lines_of_a_game_touch_what_they_may(recorded: Path, tmp_pat
     assert forecasts("", "0022500041,,-155,220\n") == plain  # absurd
 
 
-@pytest.mark.soak
 def test_seen_games_are_not_forecast_by_what_has_seen_them(
     recorded: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

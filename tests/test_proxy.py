@@ -21,7 +21,7 @@ from nbad.client import Batch, Dropped, Snapshot, connect
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-pytestmark = [pytest.mark.slow, pytest.mark.soak]
+pytestmark = pytest.mark.slow
 
 
 def program(name: str) -> str:

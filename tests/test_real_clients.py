@@ -113,7 +113,6 @@ async def with_ours(url: str) -> dict[str, int]:
     return told
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_ours_on_either_loop(tmp_path: Path, backend: str) -> None:
     night = through_a_night(tmp_path, lambda url: anyio.run(with_ours, url, backend=backend))
@@ -187,7 +186,6 @@ def in_node(command: list[str], sockets: str, script: str) -> Any:
 
 
 # The second is found where NODE_PATH names a folder that `npm install ws` filled.
-@pytest.mark.soak
 @pytest.mark.parametrize("sockets", ["WebSocket", "require('ws')"])
 def test_node(tmp_path: Path, sockets: str) -> None:
     run = partial(in_node, node_with(sockets), sockets)

@@ -89,7 +89,6 @@ def test_a_client_that_is_moved_and_killed_around_misses_nothing(tmp_path: Path)
         assert (relay.end(), daemon.end()) == (OK, OK)
 
 
-@pytest.mark.soak
 def test_another_daemon_goes_on_where_the_leader_dies(tmp_path: Path) -> None:
     redis = Redis(tmp_path)
     client = Follower()
@@ -127,7 +126,6 @@ def test_another_daemon_goes_on_where_the_leader_dies(tmp_path: Path) -> None:
         assert (relay.end(), leader.end()) == (OK, OK)
 
 
-@pytest.mark.soak
 def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
     redis = Redis(tmp_path)
     with night(*NIGHT) as feed:

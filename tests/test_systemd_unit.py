@@ -120,7 +120,6 @@ def test_no_restart_refuses_anybody_who_comes_by_the_socket(installed: Path) -> 
     assert seen["served"] >= 15
 
 
-@pytest.mark.soak
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
 def test_the_unit_of_relays_lives_as_promised(installed: Path) -> None:
     facts = run_in_box(installed, "relay.sh")

@@ -65,7 +65,7 @@ def drawn(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "columns",
-    [pytest.param(60, marks=pytest.mark.soak), 80, pytest.param(130, marks=pytest.mark.soak)],
+    [60, 80, 130],
 )
 def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int) -> None:
     with serving("--games", "5", "--seed", "2", "--speed", "60") as urls:
@@ -97,7 +97,6 @@ def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int)
         assert daemon.end() == 0
 
 
-@pytest.mark.soak
 @pytest.mark.slow
 def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
     with serving("--games", "3", "--seed", "2", "--speed", "60") as urls:

@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from corpus import GET, HOSTILE, UPGRADE, masked, mutated
 from daemon_kit import Daemon, get, messages, serving
 from process_kit import start
@@ -99,7 +98,6 @@ def test_what_holds_all_connections_leaves_the_health_checks_and_the_end(tmp_pat
                 sock.close()
 
 
-@pytest.mark.soak
 def test_out_of_descriptors_it_serves_who_is_there_and_takes_others_in_later(
     tmp_path: Path,
 ) -> None:
