@@ -122,7 +122,8 @@ def test_what_is_no_box_score_is_said_to_be_none(body: bytes) -> None:
 def test_whatever_comes_is_read_or_refused() -> None:
     rng = random.Random(20261126)
     whole = simulated()
-    odd: list[Any] = [None, True, -1, 1e308, "", "x" * 10_000, [], {}, [[]], 2**63]
+    odd: list[Any] = [None, True, -1, 1e308, "", "x" * 10_000, [], {}, "DEEP", 2**63]
+    deep = b"[" * 1000 + b"]" * 1000  # as deep as JSON is read, deeper than str() can follow
 
     def spoil(value: Any) -> Any:
         if rng.random() < 0.02:
@@ -134,7 +135,8 @@ def test_whatever_comes_is_read_or_refused() -> None:
     read = 0
     for _ in range(300):
         try:
-            box = parse_box_score(orjson.dumps(spoil(orjson.loads(whole))))
+            body = orjson.dumps(spoil(orjson.loads(whole))).replace(b'"DEEP"', deep)
+            box = parse_box_score(body)
         except BadData:
             continue
         read += 1
@@ -268,6 +270,16 @@ async def test_a_feed_without_it_is_asked_ever_less_often_and_the_night_goes_on(
         assert await it.read(ONE, 90) is None
         feed.on["boxscore"] = answers(box_of(ONE))
         assert await it.read(ONE, 90) is not None
+
+
+async def test_a_bug_in_reading_it_costs_it_and_nothing_else(autojump_clock: object) -> None:
+    feed = FakeFeed(entry(ONE))
+    feed.on["boxscore"] = lambda _: 1 / 0
+    async with asked(feed) as it:
+        assert await it.read(ONE, 30) is None
+        assert len(it.times("scoreboard")) > 25
+        feed.on["boxscore"] = answers(box_of(ONE))
+        assert await it.read(ONE, 60) is not None
 
 
 async def test_while_the_board_is_refused_nobody_asks_for_more(autojump_clock: object) -> None:

@@ -148,6 +148,10 @@ async def _bring(
         wait_s = getattr(error, "retry_after_s", 0.0)
         boxes.fail(game.game_id, trio.current_time(), again_s, wait_s)
         return
+    except Exception as error:  # a bug of ours costs this box score, and nothing else
+        troubles.note("game_failed", key, stage="boxscore", game_id=game.game_id, exc_info=error)
+        boxes.fail(game.game_id, trio.current_time(), again_s, 0.0)
+        return
     good_s = 2 * again_s + client.config.feed.timeout_s
     boxes.bring(box, trio.current_time(), again_s, good_s)
     troubles.over(key, what="boxscore")

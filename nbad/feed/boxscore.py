@@ -114,7 +114,7 @@ def _side(team: Any) -> SideBox:
         score=integer_or_none(team, "score", MOST_POINTS),
         periods=_periods(team),
         timeouts=integer_or_none(team, "timeoutsRemaining", _MOST_TIMEOUTS),
-        in_bonus=None if bonus is None else str(bonus) == "1",
+        in_bonus=None if bonus is None else _is_1(bonus),
         numbers=_numbers(team),
         players=_players(team),
     )
@@ -137,7 +137,7 @@ def _players(team: Any) -> tuple[PlayerBox, ...]:
     players = []
     for player in items(team, "players")[:_MOST_PLAYERS]:
         try:
-            if str(field(player, "played")) == "1":
+            if _is_1(field(player, "played")):
                 players.append(_player(player))
         except BadData:
             continue
@@ -153,8 +153,8 @@ def _player(player: Any) -> PlayerBox:
         person_id=person,
         name=name[:_LONGEST_NAME],
         position=label(player, "position")[:_LONGEST_CODE],
-        starter=str(player.get("starter")) == "1",
-        on_court=str(player.get("oncourt")) == "1",
+        starter=_is_1(player.get("starter")),
+        on_court=_is_1(player.get("oncourt")),
         seconds=_played_s(numbers.get("minutes")) if isinstance(numbers, dict) else None,
         plus_minus=_difference(numbers),
         numbers=_numbers(player),
@@ -177,6 +177,11 @@ def _numbers(whose: Any) -> Numbers:
         turnovers=_first(said, ("turnoversTotal", "turnovers")),
         fouls=integer_or_none(said, "foulsPersonal", MOST_POINTS),
     )
+
+
+def _is_1(value: Any) -> bool:
+    """Whether it is the feed's "1" for yes, as a text or a number."""
+    return value in ("1", 1)
 
 
 def _first(said: Any, names: tuple[str, ...]) -> int | None:

@@ -138,10 +138,11 @@ def text(mapping: Any, name: str) -> str:
 
 def game_id(mapping: Any, name: str = "gameId") -> str:
     """Ten digits, the leading zeros put back where a number lost them."""
-    value = str(field(mapping, name))[:20].rjust(10, "0")
-    if len(value) != 10 or not value.isascii() or not value.isdigit():
+    value = field(mapping, name)
+    digits = str(value).rjust(10, "0") if isinstance(value, str | int) else ""
+    if len(digits) != 10 or not digits.isascii() or not digits.isdigit():
         raise BadData(f"{name}: expected ten digits, was {_shown(value)}")
-    return value
+    return digits
 
 
 # A quarter has 720 whole seconds, and its last minute tenths: the same clocks come all night.
@@ -252,5 +253,8 @@ def _stamped(moment: datetime) -> str:
 
 
 def _shown(value: Any) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except RecursionError:  # JSON may be nested deeper than Python follows
+        return f"a {type(value).__name__} that is too deep"
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
