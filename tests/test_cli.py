@@ -90,9 +90,15 @@ def test_a_plot_that_cannot_be_written_is_told_before_the_work(
 def test_what_is_tried_is_left_as_it_was(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("kept")
-    try_to_write(there, tmp_path / "not", None)
-    assert [file.name for file in tmp_path.iterdir()] == ["there"]
+    link = tmp_path / "link"  # to a file that is not there yet, as a log's on another disk
+    link.symlink_to(tmp_path / "later")
+    try_to_write(there, tmp_path / "not", link, None)
+    assert {file.name for file in tmp_path.iterdir()} == {"there", "link"}
     assert there.read_text() == "kept"
+    lost = tmp_path / "lost"
+    lost.symlink_to(tmp_path / "nowhere" / "later")
+    with pytest.raises(FileNotFoundError, match="lost"):
+        try_to_write(lost)
 
 
 def test_no_help_shows_a_default_that_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,15 +32,18 @@ def read_text(file: Path) -> str:
 def try_to_write(*files: Path | None) -> None:
     """Raises OSError, with its file's name, where one of ``files`` cannot be written. None is none.
 
-    What is in a file stays, and one that was not there is not left behind. A pipe or a device is
-    not tried: its reader would be told that it ended.
+    What is in a file stays. One that is not there is not made: its folder is tried, as another
+    process may make it meanwhile, which removing ours would take away. A pipe or a device is not
+    tried: its reader would be told that it ended.
     """
     for file in filter(None, files):
-        new = not file.exists()
-        if new or not (file.is_fifo() or file.is_char_device()):
-            file.open("ab").close()
-        if new:
-            file.unlink()
+        try:
+            if not file.exists():
+                tempfile.TemporaryFile(dir=file.resolve().parent).close()
+            elif not (file.is_fifo() or file.is_char_device()):
+                file.open("ab").close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def try_log(log: Log, problems: list[str]) -> None:
