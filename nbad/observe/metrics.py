@@ -189,7 +189,6 @@ class Metrics:
         self._served.set(time.time())
         self._games.set(games)
         self._subscribers.set(subscribers)
-        self._feed_age.set(tick.feed_age_s)
         for state in FeedState:
             self._feed.labels(state.value).set(tick.feed is state)
         for stage, ms in tick.timing_ms.items():
