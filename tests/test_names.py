@@ -51,7 +51,10 @@ def test_half_of_its_name_names_a_team(said: dict[str, object], read: Team) -> N
     assert parse_team(said) == read
 
 
-@pytest.mark.parametrize("said", [{"teamId": 0}, {"teamId": 7, "teamTricode": ""}, {}, [], "BOS"])
+@pytest.mark.parametrize(
+    "said", [{"teamId": 0}, {"teamId": 7, "teamTricode": ""}, {}, [], "BOS",
+             {"teamTricode": "("}, {"teamTricode": "."}, {"teamTricode": "B.S"}],
+)  # fmt: skip
 def test_a_team_that_nobody_names_is_none(said: object) -> None:
     with pytest.raises(BadData):
         parse_team(said)

@@ -65,15 +65,14 @@ def _team_name(team_id: int, _day: int) -> str:
 
 def team_of(team_id: int) -> Team:
     """A team by its id alone, as ``nba_api`` lists it; an unknown one is named by its number."""
-    found = teams.find_team_name_by_id(team_id)
-    if not found:
-        return Team(team_id, str(team_id), str(team_id))
-    return Team(team_id, str(found["abbreviation"]), str(found["full_name"]))
+    return find_team(team_id, "") or Team(team_id, str(team_id), str(team_id))
 
 
 def find_team(team_id: int | None, tricode: str) -> Team | None:
     """A team by its id, or else its tricode, as ``nba_api`` lists it; None for an unknown one."""
-    found = teams.find_team_name_by_id(team_id) or teams.find_team_by_abbreviation(tricode)
-    if not found:
-        return None
-    return Team(int(found["id"]), str(found["abbreviation"]), str(found["full_name"]))
+    # Not nba_api's own search: what the feed says would be a regular expression to it.
+    listed = teams.get_teams()
+    known = [Team(each["id"], each["abbreviation"], each["full_name"]) for each in listed]
+    by_id = (team for team in known if team.team_id == team_id)
+    by_tricode = (team for team in known if team.tricode == tricode)
+    return next(by_id, None) or next(by_tricode, None)
