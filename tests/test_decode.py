@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbad.feed.decode import BadData, document, epoch_s, integer, stamp, stamp_of
+from nbad.feed.decode import (
+    BadData,
+    _utc_or_none,
+    document,
+    epoch_s,
+    integer,
+    stamp,
+    stamp_of,
+    utc_or_none,
+)
 from nbad.feed.playbyplay import UNKNOWN, _any_play, _plain_play, completed, parse_play
 from nbad.feed.scoreboard import parse_scoreboard
 
@@ -206,3 +215,9 @@ def test_a_date_in_which_no_game_can_be_is_none(seconds: float) -> None:
 )
 def test_a_time_that_is_none_is_never_the_newest(value: Any) -> None:
     assert stamp(value) == ""
+
+
+def test_what_is_too_long_for_a_time_is_not_kept() -> None:
+    kept = _utc_or_none.cache_info().misses
+    assert utc_or_none("2" * 10**6) is None
+    assert _utc_or_none.cache_info().misses == kept

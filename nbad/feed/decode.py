@@ -169,6 +169,8 @@ def period_s(period: int) -> float:
 
 # The league was founded in 1946. The feed writes year 1 for a time that is not known yet.
 _FIRST_YEAR, _LAST_YEAR = 1946, 2200
+# What is longer is none, and would be kept where times are.
+_LONGEST_TIME = 40
 
 
 @lru_cache(maxsize=4096)
@@ -185,7 +187,7 @@ def epoch_s(value: Any, name: str = "time") -> float:
     The feed writes tenths of a second (``…:19.0Z``), which :mod:`datetime` reads since 3.11.
     Raises :class:`BadData`, also for a year in which no game can be.
     """
-    if not isinstance(value, str) or len(value) > 40:
+    if not isinstance(value, str) or len(value) > _LONGEST_TIME:
         raise BadData(f"{name}: expected an RFC 3339 time, was {_shown(value)}")
     try:
         return _moment(value).timestamp()
@@ -200,7 +202,7 @@ def utc(mapping: Any, name: str) -> str:
 
 def utc_or_none(value: Any) -> str | None:
     """An RFC 3339 time in UTC to the second; None where none is said, or none that can be."""
-    return _utc_or_none(value) if type(value) is str else None
+    return _utc_or_none(value) if type(value) is str and len(value) <= _LONGEST_TIME else None
 
 
 @lru_cache(maxsize=256)  # every board says the same tip-offs
