@@ -190,6 +190,7 @@ def test_the_leaders_fit_sixty_columns_and_what_nobody_has_is_left_out() -> None
         ("ws://h:8765/v1/stream?token=t", "http://h:9/?token=t"),
         ("wss://[::1]:8765/v1/stream", "http://[::1]:9/"),
         ("wss://h/v1/stream", "https://h/"),
+        ("wss://h:8443/v1/stream?token=t", "https://h:8443/?token=t"),  # never in the clear
         ("https://h:1/?token=t", "https://h:1/?token=t"),
     ],
 )

@@ -112,10 +112,12 @@ async def _watch(address: str, http_port: int, plain: bool) -> None:
 
 
 def _page_of(address: str, http_port: int) -> str:
-    """The page beside a stream: behind a proxy at the same address, else on its own port."""
+    """The page beside a stream: behind a proxy at the same address, else on its own port. That one
+    has no TLS: what goes to a stream that has it, a token perhaps, stays on this machine."""
     parts = urlsplit(address)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme == parts.scheme or parts.port is None:
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.port is None or not (parts.scheme == "ws" or (parts.scheme == "wss" and here)):
         return parts._replace(scheme=scheme, path="/").geturl()
     host = parts.netloc.rpartition(":")[0]
     return parts._replace(scheme="http", netloc=f"{host}:{http_port}", path="/").geturl()
