@@ -416,6 +416,19 @@ def test_a_final_without_a_period_is_of_the_fourth_at_least(
     assert told(feed.says(board=final(108, 105) | {"period": period}))[:2] == ("final", 5)
 
 
+def test_a_game_that_was_in_a_period_is_not_in_period_0(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    assert told(feed.says([], live(0, "", 0, 0)))[:2] == ("live", 0)  # at the tip
+    assert told(feed.says(board=live(1, "PT11M58.00S", 0, 0)))[4] is False
+    feed.says(board=live(3, "PT05M00.00S", 61, 58))
+    assert feed.says(board=live(0, "", 61, 58), after=60) is None
+    feed.says(board=live(0, "PT00M00.00S", 61, 58, gameStatusText="PPD"))
+    update = feed.says(after=30)
+    assert told(update)[:2] == ("postponed", 3)
+    assert update is not None
+    assert update.entry.clock_s == 300
+
+
 def test_a_game_that_is_twice_on_the_board_is_where_its_further_entry_puts_it(
     forecaster: Forecaster,
 ) -> None:

@@ -266,7 +266,9 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     if status is Status.SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
     over = status is Status.FINAL
-    if period is None or (over and not period):
+    if not period and (over or known.period or home + away):  # it was in one, or somebody scored
+        period, clock = None, None
+    if period is None:
         least = 0 if status is Status.POSTPONED else 4 if over else 1
         period = max(known.period, least)
     if over or status is Status.HALFTIME:
