@@ -42,12 +42,12 @@ class _Order:
 
 
 class BoxOrders:
-    """Between HTTP, which asks, and the poller, which brings. At most one order a game of the
-    night."""
+    """Between HTTP, which asks, and :func:`keep_box_scores`, which brings. At most one order a game
+    of the night."""
 
     def __init__(self) -> None:
         self._orders: dict[str, _Order] = {}
-        self._bell = trio.Event()
+        self._asked = trio.Event()
 
     async def newest(self, game_id: str) -> bytes:
         """The box score as JSON; waits where none is known that is good now. It is kept new for
@@ -56,15 +56,15 @@ class BoxOrders:
         while True:
             now = trio.current_time()
             order.wanted_until = now + WANTED_S
-            self._bell.set()
-            self._bell = trio.Event()
+            self._asked.set()
+            self._asked = trio.Event()
             if order.told is not None and now <= order.good_until:
                 return order.told
             await order.came.wait()
 
     async def ordered(self) -> None:
         """Wait until somebody asks."""
-        await self._bell.wait()
+        await self._asked.wait()
 
     def next(self, games: Mapping[str, TrackedGame], now: float) -> tuple[float, str] | None:
         """When which game's is to be asked for next; None where nobody reads any.

@@ -84,7 +84,7 @@ class Feed(Section):
 
     base_url: HttpUrl = Field(
         "https://cdn.nba.com/static/json/liveData",
-        description="the live data: scoreboard/… and playbyplay/… below it",
+        description="the live data: scoreboard/…, playbyplay/…, boxscore/… and odds/… below it",
     )
     schedule_url: HttpUrl = Field(
         "https://cdn.nba.com/static/json/staticData/scheduleLeagueV2.json",
