@@ -166,3 +166,8 @@ async def test_the_page_holds_the_night_it_was_sent_in_and_no_name_ends_its_scri
         told = (await http.get("/")).text.split(mark)[1].split("</script>")[0]
         assert json.loads(told) == (await http.get("/v1/games")).json()["games"]
         assert json.loads(told)[0]["home"]["name"] == "</script><b>Homes"
+        later = (make_game(1, 14, 10),)
+        hub.journal.apply(2, later, hub.journal.encode(later), {})
+        for _ in range(2):
+            told = (await http.get("/")).text.split(mark)[1].split("</script>")[0]
+            assert json.loads(told)[0]["home"]["score"] == 14

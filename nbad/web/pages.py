@@ -76,14 +76,16 @@ def _night_now(body: bytes, kind: str, journal: StreamJournal) -> _Answer:
     """The page with the night in it: on a slow line its cards are there before the stream is."""
     before, mark, after = body.partition(_NIGHT)
     assert mark
+    shown, answer = b"", _file(body, kind)
 
     async def send(request: Request) -> Response:
-        if not journal.ready:
-            return await _file(body, kind)(request)
-        games = b"[" + b",".join(journal.bodies()) + b"]"
-        # Within a script no text of the feed may end it.
-        told = _NIGHT.replace(b"><", b">" + games.replace(b"<", rb"\u003c") + b"<")
-        return await _file(before + told + after, kind)(request)
+        nonlocal shown, answer
+        games = b"[" + b",".join(journal.bodies()) + b"]" if journal.ready else b""
+        if games != shown:  # else as it was packed for who asked before
+            # Within a script no text of the feed may end it.
+            told = _NIGHT.replace(b"><", b">" + games.replace(b"<", rb"\u003c") + b"<")
+            shown, answer = games, _file(before + told + after, kind)
+        return await answer(request)
 
     return send
 
