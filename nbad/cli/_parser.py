@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from pathlib import Path
 from typing import Any, NoReturn
 
 from nbad.exit_codes import USAGE
@@ -28,6 +29,14 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object in place of the table"
     )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, the same in every command that goes by the configuration else."""
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR",
+        help="the model's folder; default: [model] path of the configuration, else the bundled one",
+    )  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

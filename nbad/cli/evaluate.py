@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbad.cli._files import picture
-from nbad.cli._parser import add_json
+from nbad.cli._parser import add_json, add_model
 from nbad.cli.games import add_data, notify, read_all
 from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, USAGE, end
@@ -39,10 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--from", dest="start", default="", metavar="GAME_ID",
         help="games before it only build up the ratings",
     )  # fmt: skip
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR",
-        help="the model's folder; default: [model] path of the configuration, else the bundled one",
-    )  # fmt: skip
+    add_model(parser)
     add_config(parser)
     add_json(parser)
     parser.add_argument("--plot", type=picture, metavar="FILE.png", help="draw the evaluation")

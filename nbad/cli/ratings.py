@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from nbad.cli._parser import add_json
+from nbad.cli._parser import add_json, add_model
 from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
 from nbad.settings.load import ConfigError
@@ -27,10 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "url", nargs="?", metavar="URL", help="a running daemon's HTTP address: what it knows now"
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR",
-        help="the model's folder; default: [model] path of the configuration, else the bundled one",
-    )  # fmt: skip
+    add_model(parser)
     add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
