@@ -12,7 +12,7 @@ import pytest
 from nbad.model.forecaster import BUNDLED, COLUMNS, FACTS, RATINGS, TREES, Forecaster, ModelError
 from nbad.model.proof import fingerprints
 from nbad.model.table import Scores, ScoreTable, scores_of
-from nbad.model.trees import UnreadTreesError, read_trees
+from nbad.model.trees import Tree, Trees, UnreadTreesError, read_trees
 
 
 def table_of(booster: lightgbm.Booster) -> ScoreTable:
@@ -74,7 +74,7 @@ def asked(scores: Scores, booster: lightgbm.Booster) -> None:
 
 def test_a_booster_too_large_for_a_table_is_asked_itself() -> None:
     booster = grown(6)
-    with pytest.raises(UnreadTreesError, match="expected trees of at most 1000000 cells, was"):
+    with pytest.raises(UnreadTreesError, match="at most 1000000 cells, were more"):
         table_of(booster)
     asked(scores_of(booster.model_to_string()), booster)
 
@@ -156,6 +156,12 @@ def test_a_text_that_is_not_understood_is_not_guessed_at(old: str, new: str) -> 
     assert old in TEXT
     with pytest.raises(UnreadTreesError):
         read_trees(TEXT.replace(old, new, 1))
+
+
+def test_more_cells_than_a_float_can_count_are_too_many() -> None:
+    one = [Tree([column] * 7, [*map(float, range(7))], [], [], []) for column in range(400)]
+    with pytest.raises(UnreadTreesError):
+        ScoreTable(Trees(400, one))
 
 
 @pytest.mark.parametrize("columns", [1, 4])

@@ -9,6 +9,7 @@ without the library (docs/performance.md).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -60,9 +61,9 @@ class ScoreTable:
                 found[column].add(threshold)
         self._thresholds = [np.array(sorted(each)) for each in found]
         shape = [len(each) + 1 for each in self._thresholds]
-        cells = int(np.prod(shape, dtype=np.float64))
+        cells = math.prod(shape)
         if cells > _MOST_CELLS or cells * len(trees.trees) > _MOST_SUMS:
-            raise UnreadTreesError(f"expected trees of at most {_MOST_CELLS} cells, was {cells}")
+            raise UnreadTreesError(f"expected trees of at most {_MOST_CELLS} cells, were more")
         self._scores: Matrix = np.zeros(shape)
         for tree in trees.trees:
             self._add(tree)

@@ -74,7 +74,7 @@ def _tree(facts: Mapping[str, str], columns: int) -> Tree:
     if not set(numbers("decision_type")) <= _COMPARISONS:
         raise ValueError("decision_type")
     reached = sorted([*tree.left, *tree.right])
-    # Each node but the first, and each leaf, comes after one node: no circle, nothing left out.
+    # Each node but the first, and each leaf, comes after one node: the first leads to no circle.
     if splits and reached != [*range(-splits - 1, 0), *range(1, splits)]:
         raise ValueError("left_child, right_child")
     if not all(0 <= each < columns for each in tree.split_columns):
