@@ -14,7 +14,7 @@ from nbad.feed.boxscore import BoxScore, parse_box_score
 from nbad.feed.client import FeedClient, FeedError
 from nbad.feed.decode import BadData
 from nbad.feed.endpoints import box_score_url
-from nbad.feed.poll_plan import TrackedGame, box_score_interval_s
+from nbad.feed.poll_plan import TrackedGame, backoff_s, box_score_interval_s
 from nbad.feed.turns import Turns
 from nbad.observe.troubles import Troubles
 
@@ -94,8 +94,8 @@ class BoxOrders:
         """Ask ever less often for what could not be had, and not within ``wait_s``."""
         order = self._orders.setdefault(game_id, _Order())
         order.failures += 1
-        backoff_s = min(again_s * 2.0 ** min(order.failures, 10), max(again_s, _MOST_BACKOFF_S))
-        order.next_at = now + max(backoff_s, wait_s)
+        most_s = max(again_s, _MOST_BACKOFF_S)
+        order.next_at = now + max(backoff_s(2 * again_s, order.failures, most_s), wait_s)
 
 
 async def keep_box_scores(
@@ -141,12 +141,10 @@ async def _bring(
     try:
         box = await _fetch(client, game.game_id)
     except (FeedError, BadData) as error:
-        kind = error.kind if isinstance(error, FeedError) else "unreadable"
         troubles.note(
-            "boxscore_unavailable", key, game_id=game.game_id, kind=kind, error=str(error)
+            "boxscore_unavailable", key, game_id=game.game_id, kind=error.kind, error=str(error)
         )
-        wait_s = getattr(error, "retry_after_s", 0.0)
-        boxes.fail(game.game_id, trio.current_time(), again_s, wait_s)
+        boxes.fail(game.game_id, trio.current_time(), again_s, error.retry_after_s)
         return
     except Exception as error:  # a bug of ours costs this box score, and nothing else
         troubles.note("game_failed", key, stage="boxscore", game_id=game.game_id, exc_info=error)

@@ -21,7 +21,11 @@ _CLOCK = re.compile(r"PT(?=\d)(?:(\d{1,3})M)?(?:(\d{1,3}(?:\.\d+)?)S)?", re.ASCI
 
 
 class BadData(ValueError):  # noqa: N818 - it names the data, which is bad, not an error of ours
-    """The feed said something that cannot be read."""
+    """The feed said something that cannot be read. ``kind`` and ``retry_after_s`` are as those of
+    :class:`~nbad.feed.client.FeedError`."""
+
+    kind = "unreadable"
+    retry_after_s = 0.0
 
 
 def document(body: bytes, what: str, name: str) -> Any:

@@ -124,6 +124,11 @@ def box_score_interval_s(game: TrackedGame, poll: Poll) -> float:
     return _BOX_EVERY * poll.live_interval_s if game.status.in_play else poll.idle_interval_s
 
 
+def backoff_s(first_s: float, failures: int, most_s: float) -> float:
+    """How long to wait after so many failures in a row, one or more: each time twice as long."""
+    return min(first_s * 2.0 ** min(failures - 1, 10), most_s)
+
+
 def urgency_s(game: TrackedGame | None, poll: Poll) -> float:
     """How many seconds before its turn a request may go, where not all can: the board (None)
     first, then games that are close and late, blow-outs last.

@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 from nbad.feed.cache_timing import CacheTiming
 from nbad.feed.health import DOWN_AFTER_S
-from nbad.feed.poll_plan import TrackedGame, board_interval_s, plays_interval_s, urgency_s
+from nbad.feed.poll_plan import (
+    TrackedGame,
+    backoff_s,
+    board_interval_s,
+    plays_interval_s,
+    urgency_s,
+)
 from nbad.settings.schema import Poll
 
 BOARD = ""  # the board's key among the documents; those of plays are game ids
@@ -130,7 +136,7 @@ class Turns:
         # Retry once before the feed counts as down: it may be a single bad response.
         first = min(self._interval_s(place, now, poll), DOWN_AFTER_S / 2)
         most = max(first, _MOST_BACKOFF * poll.live_interval_s)
-        backoff = min(first * 2.0 ** min(document.failures - 1, 10), most)
+        backoff = backoff_s(first, document.failures, most)
         document.at = now.at + max(backoff * random.uniform(0.8, 1.2), retry_after_s)
 
     def failing(self, *, board: bool) -> bool:

@@ -20,7 +20,7 @@ from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
 from nbad.feed.decode import BadData, epoch_s
 from nbad.feed.endpoints import odds_url, play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
-from nbad.feed.poll_plan import TrackedGame, odds_interval_s
+from nbad.feed.poll_plan import TrackedGame, backoff_s, odds_interval_s
 from nbad.feed.schedule import read_schedule
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
 from nbad.observe.timing import Overruns, Tick, record
@@ -327,12 +327,13 @@ async def _keep_schedule(client: FeedClient, state: _State) -> None:
         try:
             await _refresh_schedule(client, state)
         except (FeedError, BadData) as error:
-            kind = error.kind if isinstance(error, FeedError) else "unreadable"
-            state.errors[kind] += 1
-            state.troubles.note("schedule_unavailable", "schedule", kind=kind, error=str(error))
-            backoff_s = min(_SCHEDULE_AGAIN_S * 2.0 ** min(failures, 10), _SCHEDULE_MOST_BACKOFF_S)
-            wait_s = getattr(error, "retry_after_s", 0.0) or backoff_s
             failures += 1
+            state.errors[error.kind] += 1
+            state.troubles.note(
+                "schedule_unavailable", "schedule", kind=error.kind, error=str(error)
+            )
+            again_s = backoff_s(_SCHEDULE_AGAIN_S, failures, _SCHEDULE_MOST_BACKOFF_S)
+            wait_s = error.retry_after_s or again_s
         else:
             state.troubles.over("schedule", what="schedule")
             wait_s, failures = _SCHEDULE_EVERY_S, 0
@@ -357,8 +358,8 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
         except FeedError as error:
             failures += 1
             state.troubles.note("odds_unavailable", ODDS, kind=error.kind, error=str(error))
-            backoff_s = min(interval_s * 2.0 ** min(failures, 10), _ODDS_MOST_BACKOFF_S)
-            await trio.sleep(max(backoff_s, error.retry_after_s))
+            wait_s = backoff_s(2 * interval_s, failures, _ODDS_MOST_BACKOFF_S)
+            await trio.sleep(max(wait_s, error.retry_after_s))
             continue
         failures = 0
         state.troubles.over(ODDS, what=ODDS)
