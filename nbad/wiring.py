@@ -13,8 +13,8 @@ game. So the memory in flight is at most 2 ticks a stage: about 10 Ã— 15 games Ã
 every stage stood still.
 
 A stage that is slow fills the channel before it, and so on back to the poller, which then asks the
-feed less often. The end walks the other way: the poller is cancelled, its channel ends, each stage
-finishes what it holds and closes the next, and the server says goodbye to its subscribers.
+feed less often. The end goes the way of the data: the poller is cancelled, its channel ends, each
+stage finishes what it holds and closes the next, and the server says goodbye to its subscribers.
 """
 
 from __future__ import annotations

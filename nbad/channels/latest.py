@@ -24,8 +24,8 @@ def open_latest(
 ) -> tuple[LatestSender[T], LatestReceiver[T]]:
     """Open a channel whose waiting value is merged with the next by ``merge``.
 
-    ``merge(waiting, newer)`` is pure; it returns the merged value and how many items of ``waiting``
-    were superseded.
+    ``merge(waiting, newer)`` may not wait, and may change both; it returns the merged value and how
+    many items of ``waiting`` were superseded.
     """
     slot = _Slot(merge)
     return LatestSender(slot), LatestReceiver(slot)

@@ -1,4 +1,4 @@
-"""How good forecasts were: scores of probabilities and of of distributions, with intervals."""
+"""How good forecasts were: scores of probabilities and of distributions, with intervals."""
 
 from __future__ import annotations
 
