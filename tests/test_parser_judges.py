@@ -8,9 +8,10 @@ import orjson
 import pytest
 from feed_kit import ONE, TWO, action, entry, plays_of, stamp
 
-from nbad.domain import Play, Update
+from nbad.domain import Listing, Play, Update
 from nbad.feed.decode import BadData
 from nbad.feed.incremental import read
+from nbad.feed.judge import Judge
 from nbad.feed.playbyplay import compare
 from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
@@ -554,6 +555,22 @@ def test_a_fault_of_ours_costs_one_game(
     both = board_of(TIP, entry(TWO, 1, ""))
     assert score(feed.says([P1], both)) == (0, 0)  # told from the board
     assert [(trouble.event, trouble.game_id) for trouble in feed.trouble] == [("game_failed", ONE)]
+
+
+def test_a_fault_of_ours_with_an_entry_of_the_board_costs_one_game(
+    forecaster: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, report = Feed(forecaster), Judge.report_board
+
+    def fail(judge: Judge[Any], listing: Listing, now: float) -> bool:
+        if listing.game_id == ONE:
+            raise RuntimeError("a bug")
+        return report(judge, listing, now)
+
+    monkeypatch.setattr(Judge, "report_board", fail)
+    feed.says(board=board_of(TIP, entry(TWO, score=(4, 3))), failed=(TWO,))
+    assert [(trouble.event, trouble.game_id) for trouble in feed.trouble] == [("game_failed", ONE)]
+    assert [game.game_id for game in feed.tracker.tracked() if game.begun] == [TWO]
 
 
 # -- the night -------------------------------------------------------------------------

@@ -165,16 +165,23 @@ class GameTracker:
             if game is None:
                 game = self._games[listing.game_id] = _Game(listing, now)
             game.listed = True
-            accepted = game.judge.report_board(listing, now)
-            if accepted:
-                game.board_time = changed
-            if accepted or listing.game_id not in there:  # no older entry of a game listed twice
-                game.listing = self._names.named(listing)
+            again = listing.game_id in there
+            self._attempt(listing.game_id, self._judge_listing, game, listing, changed, now, again)
             there.add(listing.game_id)
         for game_id, game in self._games.items():
             if game.listed and game_id not in there:
                 game.listed, game.unlisted_at = False, now
         return [listing.game_id for listing in board.games]
+
+    def _judge_listing(
+        self, game: _Game, listing: Listing, changed: str, now: float, again: bool
+    ) -> None:
+        """Report the board's entry of the game to its judge; ``again``: it is listed twice."""
+        accepted = game.judge.report_board(listing, now)
+        if accepted:
+            game.board_time = changed
+        if accepted or not again:  # no older entry
+            game.listing = self._names.named(listing)
 
     def _read_plays(self, document: Document, now: float) -> bool:
         """Take in a play-by-play; whether anything may be told otherwise for it."""
