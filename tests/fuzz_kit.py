@@ -341,7 +341,7 @@ class Pipeline:
                 transport.reply = answer(body if good else mutated(body, draw), draw)
                 self.fuzz.counts["payloads"] += 1
                 await self.ask(client, source)
-                # Doubts are believed now and then, and games leave.
+                # What is pending is accepted now and then, and games leave.
                 await trio.sleep(draw.choice((0.0, 0.2, 1.0, 3.0, 31.0)))
 
     async def ask(self, client: FeedClient, source: Source) -> None:

@@ -125,14 +125,14 @@ def test_a_play_taken_back_is_told_once_it_was_said_for_long(feed: Feed) -> None
     assert update.corrected
 
 
-def test_the_known_state_that_comes_again_settles_a_doubt_for_good(feed: Feed) -> None:
+def test_the_known_state_that_comes_again_settles_what_was_pending_for_good(feed: Feed) -> None:
     """Two caches that take turns: the older one never speaks for 30 s without the other."""
     for _ in range(20):
         assert feed.says([P1, P2], after=5) is None
         assert feed.says([P1, P2, P3], after=5) is None
 
 
-def test_a_newer_date_of_plays_is_believed_at_once(forecaster: Forecaster) -> None:
+def test_a_newer_date_of_plays_is_accepted_at_once(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([P1, P2, P3], TIP, modified=100.0)
     assert feed.says([P1, P2], modified=99.0) is None
@@ -141,7 +141,7 @@ def test_a_newer_date_of_plays_is_believed_at_once(forecaster: Forecaster) -> No
     assert told(update)[2:] == (2, 3, True)
 
 
-def test_an_older_date_is_believed_all_the_same_after_30_s(forecaster: Forecaster) -> None:
+def test_an_older_date_is_accepted_all_the_same_after_30_s(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([P1, P2, P3], TIP, modified=100.0)
     feed.says([P1, P2], modified=50.0)
@@ -185,7 +185,7 @@ def test_points_overturned_by_a_later_play_are_told_corrected(feed: Feed) -> Non
 
 
 def test_a_deleted_basket_takes_the_board_with_it(feed: Feed) -> None:
-    """The board's date proves nothing, but plays that were believed to go back do."""
+    """The board's date proves nothing, but plays that were accepted though they went back do."""
     feed.says([P1, P2, P3], live(1, "PT09M56.00S", 4, 3), modified=10.0)
     update = feed.says([P1, P2], live(1, "PT09M57.00S", 2, 3), modified=20.0)
     assert told(update)[2:] == (2, 3, True)

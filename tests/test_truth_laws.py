@@ -177,7 +177,7 @@ def test_every_law_holds_at_every_message(
     tracker, patterns, series = GameTracker(), PatternTracker(), SeriesTracker()
     watcher, states = Watcher(), set[tuple[Any, ...]]()
     until = end + 45 + max(board_lag, plays_lag)
-    # From `until` on both documents are whole and up to date: for so long that all is believed.
+    # From `until` on both documents are whole and up to date: for so long that all is accepted.
     for now in range(0, until + 130, step_s):
         if now >= until:
             board, plays = Feed(0, frozenset(), random_), Feed(0, frozenset(), random_)
@@ -304,7 +304,7 @@ def test_after_any_trouble_a_daemon_that_starts_tells_the_same(seed: int) -> Non
         return
     new = Daemon()
     for daemon in (old, new):
-        for _ in range(20):  # longer than anything is doubted
+        for _ in range(20):  # longer than anything is pending
             daemon.hear(both, 5.0)
     assert old.told == new.told
     if listed["gameStatus"] == 3 and scores[0] != scores[1]:  # 5
