@@ -87,8 +87,3 @@ class Signals:
             self._cut(event, reason)
         finally:
             os._exit(code)
-
-
-def heard_again() -> None:
-    """Have signals end a child process again: it inherits that they are blocked."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)

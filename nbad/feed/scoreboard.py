@@ -46,6 +46,8 @@ def parse_scoreboard(body: bytes) -> Scoreboard:
             listing = parse_listing(game)
         except BadData as error:
             skipped.append((_name(game, place), str(error)))
+        except Exception as error:  # a bug in reading one game costs that game
+            skipped.append((_name(game, place), f"a bug: {error!r}"))
         else:
             games.append(listing)
     return Scoreboard(tuple(games), tuple(skipped))
