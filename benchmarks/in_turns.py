@@ -20,6 +20,7 @@ import importlib.util
 import itertools
 import os
 import pickle
+import socket
 import statistics
 import subprocess
 import sys
@@ -259,9 +260,12 @@ async def broadcasts(n: Any, costs: Costs, runtime: Any, batch: Any, journal: An
         readers = []
         async with trio.open_nursery() as nursery:
             for number in range(count):
-                ours, theirs = trio.socket.socketpair()
+                plain, other = socket.socketpair()
+                ours, theirs = map(trio.socket.from_stdlib_socket, (plain, other))
                 readers.append(theirs)
-                stream = n.FrameStream(trio.SocketStream(ours), nursery, b"")
+                newer = "_send" in n.FrameStream.__dataclass_fields__
+                more = {"_send": plain.send} if newer else {}
+                stream = n.FrameStream(trio.SocketStream(ours), nursery, b"", **more)
                 stream.opened()
                 subscriber = Subscriber(
                     number, "127.0.0.1:1", n.Cursor(journal), stream, hub.queue,

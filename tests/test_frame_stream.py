@@ -15,19 +15,12 @@ from nbad.stream.frame_stream import FrameStream
 HOST = "127.0.0.1"
 
 
-async def tcp_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
-    """Both ends of a TCP connection on the loopback."""
-    [listener] = await trio.open_tcp_listeners(0, host=HOST)
-    async with listener:
-        ours: list[trio.SocketStream] = []
-
-        async def accept() -> None:
-            ours.append(await listener.accept())
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(accept)
-            theirs = await trio.open_tcp_stream(*listener.socket.getsockname()[:2])
-    return ours[0], theirs
+async def tcp_pair() -> tuple[socket.socket, trio.SocketStream, trio.SocketStream]:
+    """Both ends of a TCP connection on the loopback: ours plain and as a stream, and theirs."""
+    with socket.create_server((HOST, 0)) as listener:
+        theirs = await trio.open_tcp_stream(*listener.getsockname())
+        plain, _ = listener.accept()
+    return plain, trio.SocketStream(trio.socket.from_stdlib_socket(plain)), theirs
 
 
 def binary_frame(size: int) -> bytes:
@@ -69,10 +62,10 @@ async def test_control_frames_go_in_the_order_in_which_they_came(
 
 
 async def test_nothing_is_written_to_a_number_that_another_has_by_now() -> None:
-    ours, theirs = await tcp_pair()
+    plain, ours, theirs = await tcp_pair()
     number = ours.socket.fileno()
     async with trio.open_nursery() as nursery, theirs:
-        stream = FrameStream(ours, nursery, b"")
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
         stream.opened()
         stream.source = lambda: b"\x82\x01s"
         stream.release()
@@ -96,10 +89,10 @@ async def test_nothing_is_written_to_a_number_that_another_has_by_now() -> None:
 
 async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
     """The kernel must not go on offering what is left to it for minutes: it is reset."""
-    ours, theirs = await tcp_pair()
+    plain, ours, theirs = await tcp_pair()
     ours.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     async with trio.open_nursery() as nursery, theirs:
-        stream = FrameStream(ours, nursery, b"")
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
         stream.opened()
         await fill(stream, binary_frame(60_000))
         stream.release()
@@ -110,10 +103,10 @@ async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
 
 
 async def test_nothing_follows_the_close_that_ends_a_drain(autojump_clock: MockClock) -> None:
-    ours, theirs = await tcp_pair()
+    plain, ours, theirs = await tcp_pair()
     frames = [b"\x82\x01a", b"\x82\x01b"]
     async with trio.open_nursery() as nursery, ours, theirs:
-        stream = FrameStream(ours, nursery, b"")
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
         stream.opened()
         stream.source = lambda: frames.pop(0) if frames else None
         stream.close(1001, "", drain=True)

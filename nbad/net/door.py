@@ -24,7 +24,7 @@ import structlog
 import trio
 
 from nbad.net.pacing import BURST_S, NEWCOMERS_PER_S, Paces, Throttle
-from nbad.net.sockets import network_of, reset_on_close
+from nbad.net.sockets import Send, network_of, reset_on_close
 from nbad.observe.seldom import Seldom
 
 log = structlog.get_logger()
@@ -55,12 +55,14 @@ class Share:
 
 
 class Visit:
-    """A connection that was let in. ``address`` is its peer's, without the port."""
+    """A connection that was let in. ``address`` is its peer's, without the port. ``send`` writes
+    what the socket takes now, and raises OSError, once it is closed too."""
 
-    __slots__ = ("_door", "_settled", "address", "stream")
+    __slots__ = ("_door", "_settled", "address", "send", "stream")
 
-    def __init__(self, door: Door, stream: trio.SocketStream, address: str) -> None:
-        self.stream = stream
+    def __init__(self, door: Door, sock: socket.socket, address: str) -> None:
+        self.send: Send = sock.send
+        self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.address = address
         self._door = door
         self._settled = False
@@ -251,7 +253,7 @@ class Door:
             self._resting.add(address)
             heappush(self._rests, (now + rest, address))
         self._consider(address)
-        return Visit(self, trio.SocketStream(trio.socket.from_stdlib_socket(sock)), address)
+        return Visit(self, sock, address)
 
     async def _visit(self, visit: Visit) -> None:
         try:

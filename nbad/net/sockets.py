@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 import trio
 
+# A socket's own ``send``: what it takes now, in bytes. Raises OSError, also once it is closed,
+# where a number that was remembered would by then be another file's.
+Send = Callable[[bytes | memoryview], int]
 LINGER_S = 1.0
 _AT_ONCE = struct.pack("ii", 1, 0)  # a linger of no time: the close is a reset
 _READ_BYTES = 4096

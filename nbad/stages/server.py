@@ -249,7 +249,8 @@ def _share(server: Server, most: int) -> Share:
 async def _attend(hub: Hub, visit: Visit) -> None:
     """Serve a newcomer, behind TLS where that is configured now."""
     tls = hub.access.tls
-    transport: trio.abc.Stream = visit.stream
-    if tls is not None:
+    if tls is None:
+        await handle_connection(hub, visit.stream, visit.settle, visit.send)
+    else:
         transport = trio.SSLStream(visit.stream, tls, server_side=True, https_compatible=True)
-    await handle_connection(hub, transport, visit.settle)
+        await handle_connection(hub, transport, visit.settle)

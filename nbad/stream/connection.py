@@ -17,7 +17,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from nbad import __version__
-from nbad.net.sockets import LINGER_S, linger, peer
+from nbad.net.sockets import LINGER_S, Send, linger, peer
 from nbad.stream import wire
 from nbad.stream.cursor import Cursor
 from nbad.stream.frame_stream import FrameStream
@@ -43,11 +43,15 @@ PEERS_FAULT = (1002, 1007, MESSAGE_TOO_BIG)
 
 
 async def handle_connection(
-    hub: Hub, transport: trio.abc.Stream, settled: Callable[[], None] = lambda: None
+    hub: Hub,
+    transport: trio.abc.Stream,
+    settled: Callable[[], None] = lambda: None,
+    send: Send | None = None,
 ) -> None:
     """Serve one connection and close it. Only cancellation gets out.
 
-    ``settled`` is called once the handshake is over, or will never be.
+    ``settled`` is called once the handshake is over, or will never be. ``send`` writes to a plain
+    socket at once; None over TLS.
     """
     address = peer(transport)
     try:
@@ -55,7 +59,7 @@ async def handle_connection(
             head = await _read_request(hub, transport, address)
             settled()
             if head is not None:
-                await _run_websocket(hub, transport, head, address)
+                await _run_websocket(hub, transport, send, head, address)
         finally:
             await trio.aclose_forcefully(transport)
     except* Exception as group:
@@ -99,13 +103,15 @@ async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> H
     return None
 
 
-async def _run_websocket(hub: Hub, transport: trio.abc.Stream, head: Head, address: str) -> None:
+async def _run_websocket(
+    hub: Hub, transport: trio.abc.Stream, send: Send | None, head: Head, address: str
+) -> None:
     """Speak WebSocket until either side ends it."""
     ended = False
     try:
         async with trio.open_nursery() as nursery:
             inflater = Inflater() if head.deflate else None
-            stream = FrameStream(transport, nursery, head.canonical, head.early, inflater)
+            stream = FrameStream(transport, nursery, head.canonical, head.early, inflater, send)
             subscriber = Subscriber(
                 hub.number(),
                 address,
