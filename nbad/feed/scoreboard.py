@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from nbad.domain import Listing, Scoreboard, Status, Team
@@ -26,6 +27,7 @@ from nbad.feed.names import find_team
 MOST_GAMES = 500
 
 _STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
+_SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
 _NOT_PLAYED = ("ppd", "postponed", "cancel", "susp", "forfeit")
 
@@ -84,6 +86,25 @@ def parse_team(team: Any) -> Team:
 
     Raises :class:`~nbad.feed.decode.BadData` where nobody is named.
     """
+    if type(team) is dict:
+        said = team.get
+        identity, tricode = said("teamId"), said("teamTricode")
+        city, name = said("teamCity"), said("teamName")
+        if (
+            type(identity) is int
+            and type(tricode) is type(city) is type(name) is str
+            and len(tricode) + len(city) + len(name) <= _SHORT
+        ):
+            return _plain_team(identity, tricode, city, name)
+    return _team(team)
+
+
+@lru_cache(maxsize=256)  # every board says the same sides
+def _plain_team(identity: int, tricode: str, city: str, name: str) -> Team:
+    return _team({"teamId": identity, "teamTricode": tricode, "teamCity": city, "teamName": name})
+
+
+def _team(team: Any) -> Team:
     try:
         tricode, identity = text(team, "teamTricode")[:8], integer(team, "teamId")
     except BadData:
