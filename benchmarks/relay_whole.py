@@ -56,7 +56,7 @@ def main() -> None:
 
 def part(name: str, arguments: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """One of the three, its figures."""
-    given = {**vars(arguments), "alone": False, "hop": False, **more}
+    given = {**vars(arguments), "alone": False, "hop": False, "asleep": False, **more}
     load = os.getloadavg()[0]
     with ExitStack() as stack:
         figures = relay.measure(argparse.Namespace(**given), stack)
