@@ -36,15 +36,6 @@ DEFLATED = 0x40
 DOCUMENT = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Branches are counted where counting them costs little: a law's examples take the same ones a
-    hundred times, and long tests are of other processes."""
-    for item in items:
-        if item.get_closest_marker("hypothesis") or item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.no_cover)
-
-
 def make_validators() -> dict[str, Draft202012Validator]:
     """A validator for each message of the document, by its type or op; unknown fields fail."""
     document = json.loads(DOCUMENT.read_text())
