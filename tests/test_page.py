@@ -171,7 +171,7 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
         assert tab.evaluate(empty) == "Waiting for the first games…"
         night = {"type": "snapshot", "epoch": "e", "seq": 1}
         told_by(tab, url, night | {"games": []})
-        assert tab.evaluate(empty).startswith("No games tonight")
+        tab.wait_until(f"{empty}.startsWith('No games tonight')")
         games = [
             game(0, "postponed", forecast=None),
             game(1, "scheduled"),
@@ -181,7 +181,7 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
         ]
         down = {"type": "heartbeat", "seq": 1, "feed": "down", "feed_age_s": 60}
         told_by(tab, url, night | {"games": games}, down)
-        assert tab.evaluate("document.querySelector('#link').textContent").startswith("feed down")
+        tab.wait_until("document.querySelector('#link').textContent.startsWith('feed down')")
         tab.wait_until("document.querySelectorAll('.card').length === 5")
         shown = tab.evaluate(
             "[...document.querySelectorAll('#games > li')].map((li) => li.innerText.split('\\n'))"
