@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 from collections.abc import Mapping
 
+import h11
 import httpx
 import pytest
 import trio
@@ -103,3 +105,19 @@ async def test_a_validator_that_cannot_be_sent_back_is_none(name: bytes) -> None
             assert answer.body == b'{"x":1}'
             client.accept(answer)
     assert not any(b"If-" in request for request in server.requests)
+
+
+async def test_nothing_is_kept_of_an_answer_that_breaks_off_in_a_bad_chunk() -> None:
+    """While games are on the collector looks at nothing old: a feed in trouble all night would fill
+    the memory with what it half said."""
+    said = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno size\r\n"
+    async with serving(Server(said, said)) as url, FeedClient(config(), RateLimiter()) as client:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(2):
+                with pytest.raises(FeedError):
+                    await client.get(url)
+            assert not [thing for thing in gc.get_objects() if isinstance(thing, h11.Connection)]
+        finally:
+            gc.enable()

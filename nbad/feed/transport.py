@@ -23,7 +23,7 @@ import trio
 
 from nbad.feed.encoding import LARGEST_BODY, decoded
 from nbad.feed.head import MOST_BYTES, read_plain
-from nbad.net.errors import cause
+from nbad.net.errors import cause, forget_frames
 from nbad.net.sockets import plain_fileno
 
 # A play-by-play's last quarter, gzipped, and below what the allocator takes from the system anew.
@@ -144,6 +144,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
             with _within(timeouts.get("read"), httpx.ReadTimeout):
                 status, headers, body = await connection.exchange(get)
         except h11.RemoteProtocolError as error:
+            forget_frames(error)
             raise httpx.RemoteProtocolError(str(error)) from None
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
             raise httpx.ReadError(f"{error!r}") from None

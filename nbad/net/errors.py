@@ -11,6 +11,15 @@ def first_error(error: BaseException) -> BaseException:
     return error
 
 
+def forget_frames(error: BaseException) -> None:
+    """Take ``error``'s traceback from it.
+
+    h11 raises its errors from a frame that holds them, a circle that would keep all of the
+    connection, with what was read of a body, until the collector comes.
+    """
+    error.with_traceback(None)
+
+
 def cause(error: BaseException) -> str:
     """Why a connection could not be had, in the system's words: Trio gathers the errors of every
     address that was tried in a group."""

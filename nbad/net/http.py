@@ -19,6 +19,7 @@ import h11
 import structlog
 import trio
 
+from nbad.net.errors import forget_frames
 from nbad.net.sockets import linger, peer, reset_on_close
 
 log = structlog.get_logger()
@@ -307,10 +308,9 @@ class _Connection:
 def why(error: h11.ProtocolError) -> str:
     """What is wrong with a request, without the bytes that h11 quotes: they may hold a token.
 
-    ``error`` loses its traceback: h11 raises it from a frame that holds it, a circle that would
-    keep all of the connection until the collector comes.
+    ``error`` loses its traceback (:func:`~nbad.net.errors.forget_frames`).
     """
-    error.with_traceback(None)
+    forget_frames(error)
     return "expected an HTTP/1.1 request: " + re.split(r": | b['\"]", str(error))[0]
 
 
