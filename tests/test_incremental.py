@@ -155,9 +155,9 @@ def test_what_looks_like_an_action_may_be_within_one() -> None:
 def test_only_the_new_actions_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[Any] = []
 
-    def parse(action: Any) -> Play:
+    def parse(action: Any, times: tuple[str, str] | None) -> Play:
         parsed.append(action)
-        return parse_play(action)
+        return parse_play(action, times)
 
     monkeypatch.setattr("nbad.feed.incremental.parse_play", parse)
     actions = list(games()[0])

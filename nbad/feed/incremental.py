@@ -16,7 +16,7 @@ import orjson
 
 from nbad.domain import Play
 from nbad.feed.decode import BadData, document, game_id, items
-from nbad.feed.playbyplay import completed, is_complete, parse_play
+from nbad.feed.playbyplay import completed, is_complete, parse_play, times_of
 
 _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
 _ACTION = b'{"actionNumber"'
@@ -106,9 +106,9 @@ def _made(
         raise BadData(f"actions: expected at most {MOST_PLAYS}, were {len(known) + len(actions)}")
     new: list[Play | None] = []
     skipped = list(last.skipped) if last and last.skipped and None in known else []
-    for action in actions:
+    for action, times in zip(actions, times_of(actions), strict=True):
         try:
-            new.append(parse_play(action))
+            new.append(parse_play(action, times))
         except BadData as error:
             new.append(None)
             if len(skipped) < _MOST_REASONS:
