@@ -22,7 +22,7 @@ from nbad.feed.decode import (
     stamps,
     utc_or_none,
 )
-from nbad.feed.playbyplay import UNKNOWN, _any_play, _plain_play, completed, parse_play
+from nbad.feed.playbyplay import UNKNOWN, _any_play, completed, parse_play, plain_play
 from nbad.feed.scoreboard import parse_scoreboard
 
 ACTION = {
@@ -147,7 +147,7 @@ def test_what_is_read_the_short_way_is_what_the_long_way_reads(
     changed: dict[str, Any], left_out: set[str]
 ) -> None:
     action = {name: value for name, value in (ACTION | changed).items() if name not in left_out}
-    plain = _plain_play(action)
+    plain = plain_play(action, None)
     try:
         assert plain in (None, _any_play(action))
     except BadData:
@@ -155,7 +155,7 @@ def test_what_is_read_the_short_way_is_what_the_long_way_reads(
 
 
 def test_the_form_of_the_feed_is_read_the_short_way() -> None:
-    assert _plain_play(ACTION | {"timeActual": "2026-01-15T02:10:19.0Z"}) is not None
+    assert plain_play(ACTION | {"timeActual": "2026-01-15T02:10:19.0Z"}, None) is not None
 
 
 @given(
@@ -175,7 +175,7 @@ def test_a_stamp_of_whole_seconds_is_that_moment(value: str) -> None:
 TENTHS = ["2026-01-15T02:10:19.0Z", "2031-12-31T23:59:59.9Z", "2026-01-29T00:00:00.0Z"]
 SECONDS = ["2026-01-15T02:10:19Z", "2031-12-31T23:59:59Z", "2026-01-29T00:00:00Z"]
 # As long as those, and no time, or not in their form.
-ODD = [
+ODD: list[Any] = [
     "2026-02-30T02:10:19.0Z", "2026-01-15T24:00:00.0Z", "2026-01-15 02:10:19.0Z",
     "2026-01-15T02:10:19,0Z", "2026-01-15T02:10:19.07", "1946-01-15T02:10:19.0Z",
     "2026-01-15T02:10:1\u0663.0Z", "2026-W03-4T02:10:19.0Z", "2026-01-15T24:00:00Z",

@@ -184,7 +184,10 @@ _MOST_KNOWN, _LONGEST_KNOWN = 4096, 40
 def _clock_s(value: str) -> float:
     """Seconds; infinity, more than any period has, where it is no clock."""
     match = _CLOCK.fullmatch(value) if len(value) < 24 else None
-    return round(int(match[1] or 0) * 60 + float(match[2] or 0), 2) if match else math.inf
+    if match is None:
+        return math.inf
+    minutes, seconds = match.groups()
+    return round(int(minutes or 0) * 60 + float(seconds or 0), 2)
 
 
 # A quarter has 720 whole seconds, and its last minute tenths: the same clocks come all night, and

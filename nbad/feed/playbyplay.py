@@ -66,19 +66,20 @@ def times_of(actions: list[Any]) -> Iterable[Times | None]:
     return repeat(None, len(actions))
 
 
-def parse_play(action: Any, times: Times | None = None) -> Play:
-    """Read one action. Its clock and score may be :data:`UNKNOWN`. ``times`` are those that
-    :func:`times_of` gave.
+def parse_play(action: Any) -> Play:
+    """Read one action. Its clock and score may be :data:`UNKNOWN`.
 
     Raises :class:`~nbad.feed.decode.BadData`, which names it, where it cannot be placed among the
     others: without a number, an order or a period.
     """
-    return _plain_play(action, times) or _any_play(action)
+    return plain_play(action, None) or _any_play(action)
 
 
-def _plain_play(action: Any, times: Times | None = None) -> Play | None:
+def plain_play(action: Any, times: Times | None) -> Play | None:
     """The play of an action that says all in the form in which the feed nearly always does, read
-    in a quarter of the time: a first tick has 8,000. None where anything is of another form."""
+    in a fraction of the time: a first tick has 8,000. None where anything is of another form.
+
+    ``times`` are those that :func:`times_of` gave."""
     try:
         number, order, period, clock, home, away, kind, possession, person = _NEEDED(action)
         said = action.get
