@@ -1,7 +1,11 @@
 """The messages and frames, byte by byte."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stream_kit import make_game
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
@@ -108,3 +112,9 @@ def test_a_frame_is_what_wsproto_makes_of_the_text(size: int) -> None:
     assert len(payload) == size
     encoder = FrameProtocol(client=False, extensions=[])
     assert wire.text_frame(payload) == bytes(encoder.send_data(payload.decode()))
+
+
+@given(st.floats(-6e10, 2.5e11) | st.integers(0, 2 * 10**15).map(lambda micros: micros / 1e6))
+def test_a_moment_is_written_as_datetime_writes_it(seconds: float) -> None:
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+    assert wire.rfc3339(seconds) == moment.replace("+00:00", "Z")
