@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("game_id", "elapsed_s", "home_win", "margin_p10", "margin_p50", "margin_p90",
            "total_p10", "total_p50", "total_p90")  # fmt: skip
+_DIGITS = 10
 _Z90 = 1.2815515655446004
 
 
@@ -36,8 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_data(parser)
     parser.add_argument(
-        "--from", dest="start", default="", metavar="GAME_ID",
-        help="games before it only build up the ratings",
+        "--from", dest="start", type=_game_id, metavar="GAME_ID",
+        help="games before it, and those of earlier seasons, only build up the ratings",
     )  # fmt: skip
     add_model(parser)
     add_config(parser)
@@ -53,9 +54,8 @@ def run(args: argparse.Namespace) -> int:
     import orjson
 
     from nbad.model.forecaster import Forecaster, ModelError
-    from nbad.training.evaluate import evaluate, report
+    from nbad.training.evaluate import evaluate, played_from, report
 
-    start = args.start.rjust(10, "0") if args.start else ""
     try:
         forecaster = Forecaster.load(args.model or configured(args).model.path)
     except ConfigError as error:
@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     known = read_all("evaluate", args)
     if isinstance(known, int):
         return known
-    if not any(game.game_id >= start for game in known.games):
+    start = args.start or ""
+    if not played_from(start, known.games).any():
         return end("evaluate", USAGE, f"--from {args.start}: expected a game at or after it,"
                    f" was {len(known.games)} games before it")  # fmt: skip
     made = evaluate(known, forecaster, start=start, notify=notify)
@@ -88,6 +89,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(table(figures))
     return 0
+
+
+def _game_id(told: str) -> str:
+    """A game's id, its leading zeros too. Raises :class:`argparse.ArgumentTypeError`."""
+    if not (told.isdecimal() and told.isascii() and len(told) <= _DIGITS):
+        raise argparse.ArgumentTypeError(f"expected a game's id, such as 0022400001, was {told!r}")
+    return told.rjust(_DIGITS, "0")
 
 
 def _unwritable(error: OSError) -> int:
