@@ -112,6 +112,9 @@ def test_unseen_games_are_forecast_by_the_model_itself(
     }
     won = np.array([finals[row["game_id"]][0] > finals[row["game_id"]][1] for row in rows])
     p = np.array([float(row["home_win"]) for row in rows])
+    # Of a game that goes on nothing is certain: a logarithm of it is a number.
+    assert 0 < p.min() < 0.0005
+    assert 1 > p.max() > 0.9995
     scored = figures["scores"]["model"]["all"]
     assert scored["brier"] == pytest.approx(np.mean((p - won) ** 2), abs=1e-5)
     assert scored["log_loss"] == pytest.approx(-np.mean(np.log(np.where(won, p, 1 - p))), abs=1e-4)

@@ -13,6 +13,7 @@ from nbad.cli._parser import add_json, add_model
 from nbad.cli.games import add_data, notify, read_all
 from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, USAGE, end
+from nbad.pattern.features import INDEX
 from nbad.settings.files import try_to_write
 from nbad.settings.load import ConfigError
 
@@ -105,8 +106,11 @@ def _unwritable(error: OSError) -> int:
 
 
 def write_predictions(path: Path, made: Evaluation) -> None:
-    """Every forecast as a row of CSV; the columns are :data:`COLUMNS`."""
+    """Every forecast as a row of CSV, as the daemon tells it; the columns are :data:`COLUMNS`."""
+    from nbad.model.forecaster import as_told
+
     d = made.made
+    home_win = as_told(d.home_win, made.rows.matrix[:, INDEX["over"]] == 0)
     quantiles = [
         middle + z * sd
         for middle, sd in ((d.margin, d.margin_sd), (d.total, d.total_sd))
@@ -116,10 +120,10 @@ def write_predictions(path: Path, made: Evaluation) -> None:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, (game, at, win) in enumerate(
-            zip(made.rows.game, made.rows.at, d.home_win, strict=True)
+            zip(made.rows.game, made.rows.at, home_win, strict=True)
         ):
             points = (f"{float(column[number]):.3f}" for column in quantiles)
-            writer.writerow([made.games[game].game_id, int(at), f"{float(win):.6f}", *points])
+            writer.writerow([made.games[game].game_id, int(at), f"{float(win):.5f}", *points])
 
 
 def table(figures: dict[str, Any]) -> str:
