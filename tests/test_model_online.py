@@ -188,6 +188,24 @@ def test_preseason_and_all_star_games_rate_nobody() -> None:
         assert expectations([first, *games[1:]])[3].margin == expectations(games[1:])[2].margin
 
 
+def test_a_game_without_a_date_sees_nothing_of_its_season_and_shows_it_nothing() -> None:
+    games = season()
+    expected = expectations(games)
+    undated = [*games[:8], replace(games[8], day=None)]
+    folded = [fold_game(game) for game in undated]
+    # Of the season before it is another game's result, so dates count.
+    before = PlayedGame(Result("0022400001", "", games[0].home_id, games[0].away_id, 150, 90), 1)
+    other = [*folded[:8], fold_game(replace(ended(games[8], 200, 50), day=None))]
+    same, changed = (
+        rate(each, {"0022400001": before}, Forecaster.load().ratings).expected.then
+        for each in (folded, other)
+    )
+    assert same == changed
+    assert same[8] != expected[8]
+    blank = rate(folded[:1], {"0022400001": before}, Forecaster.load().ratings).expected.then[0]
+    assert same[0] == blank
+
+
 def test_results_that_the_model_is_made_of_count_once() -> None:
     """Whoever hands over the results of all seasons rates as who hands over those since."""
     games = [fold_game(replace(game, day=739_200 + number)) for number, game in enumerate(season())]

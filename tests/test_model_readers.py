@@ -20,6 +20,7 @@ from nbad.training.flatform import read_flat
 from nbad.training.readers import read_games
 from nbad.training.recorded import RecordedGame, game_days
 from nbad.training.replay import fold_game
+from nbad.training.results import read_results
 from nbad.training.statsform import read_csv
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -49,6 +50,31 @@ def test_a_game_of_stats_nba_com() -> None:
     ]  # fmt: skip
     assert [play.team_id for play in game.plays] == [0, 22, 22, 11, 11, 22, 22, 0]
     assert [play.clock_s for play in game.plays[:3]] == [720.0, 720.0, 700.0]
+
+
+def test_a_file_without_a_games_id_is_named(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(GAME)
+    (tmp_path / "two.csv").write_text(GAME.replace("21500001", "season"))
+    one, two = (game for _, game in read_games(tmp_path))
+    assert isinstance(one, RecordedGame)
+    assert "two.csv" in str(two)
+    assert "expected a game's id, was '0000season'" in str(two)
+
+
+def test_of_a_list_of_results_those_count_that_there_are(tmp_path: Path) -> None:
+    told = tmp_path / "results.csv"
+    told.write_text(
+        "\ufeffgame_id,date,home_id,away_id,home_points,away_points\n"
+        "22400001,2024-10-22,1,2,110,100\n"
+        "22400002,2025-04-22,1,2,,\n",
+        encoding="utf-8",
+    )
+    results = read_results(told)
+    assert list(results) == ["0022400001"]
+    assert results["0022400001"].final == (110, 100)
+    told.write_text(told.read_text(encoding="utf-8-sig") + "22400003,2024-10-23,1,2,110,\n")
+    with pytest.raises(ValueError, match="line 4"):
+        read_results(told)
 
 
 def test_columns_that_only_help_may_be_missing() -> None:

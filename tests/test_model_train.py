@@ -14,10 +14,11 @@ import pytest
 from nbad.cli import main
 from nbad.cli.evaluate import COLUMNS
 from nbad.model.forecaster import Forecaster
+from nbad.pattern.players import GameLines
 from nbad.simulator import simulate_night
-from nbad.training.evaluate import NO_RATING, PRIOR, RESULTS
+from nbad.training.evaluate import NO_RATING, PRIOR, RESULTS, played_from
 from nbad.training.readers import read_games
-from nbad.training.recorded import RecordedGame
+from nbad.training.recorded import FoldedGame, RecordedGame
 
 # One worker trains what the tests share.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("train")]
@@ -111,6 +112,9 @@ def test_unseen_games_are_forecast_by_the_model_itself(
     }
     won = np.array([finals[row["game_id"]][0] > finals[row["game_id"]][1] for row in rows])
     p = np.array([float(row["home_win"]) for row in rows])
+    # Of a game that goes on nothing is certain: a logarithm of it is a number.
+    assert 0 < p.min() < 0.0005
+    assert 1 > p.max() > 0.9995
     scored = figures["scores"]["model"]["all"]
     assert scored["brier"] == pytest.approx(np.mean((p - won) ** 2), abs=1e-5)
     assert scored["log_loss"] == pytest.approx(-np.mean(np.log(np.where(won, p, 1 - p))), abs=1e-4)
@@ -125,6 +129,28 @@ def test_unseen_games_are_forecast_by_the_model_itself(
     assert thirtieth["model"]["brier"] == pytest.approx(np.mean((p[of] - won[of]) ** 2), abs=1e-5)
     covered = figures["distributions"]["all"]["margin"]["coverage_80"]
     assert covered == pytest.approx(np.mean(inside), abs=0.01)
+
+
+def test_the_playoffs_of_an_earlier_season_lie_before_a_season() -> None:
+    def played(*game_ids: str) -> list[FoldedGame]:
+        nothing = np.empty(0)
+        return [FoldedGame(each, 1, 2, (0, 0), 0, nothing, nothing, 0, GameLines(), None, None)
+                for each in game_ids]  # fmt: skip
+
+    games = played(
+        "0022300009", "0022400001", "0022400002", "0042300405", "0042400101", "0052400111"
+    )
+    assert played_from("0022400002", games).tolist() == [False, False, True, False, True, True]
+    assert played_from("", games).all()
+    last_century = played("0029900001", "0049900001", "0020000001")
+    assert played_from("0029900002", last_century).tolist() == [False, True, True]
+
+
+def test_what_is_no_game_is_no_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+    for told in ("2024-25", "00224000010"):
+        with pytest.raises(SystemExit, match="64"):
+            main(["evaluate", "--data", "absent", "--from", told])
+        assert f"expected a game's id, such as 0022400001, was '{told}'" in capsys.readouterr().err
 
 
 def test_later_games_change_no_forecast(recorded: Path, tmp_path: Path) -> None:

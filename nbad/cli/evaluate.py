@@ -13,6 +13,7 @@ from nbad.cli._parser import add_json, add_model
 from nbad.cli.games import add_data, notify, read_all
 from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, USAGE, end
+from nbad.pattern.features import INDEX
 from nbad.settings.files import try_to_write
 from nbad.settings.load import ConfigError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("game_id", "elapsed_s", "home_win", "margin_p10", "margin_p50", "margin_p90",
            "total_p10", "total_p50", "total_p90")  # fmt: skip
+_DIGITS = 10
 _Z90 = 1.2815515655446004
 
 
@@ -36,8 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_data(parser)
     parser.add_argument(
-        "--from", dest="start", default="", metavar="GAME_ID",
-        help="games before it only build up the ratings",
+        "--from", dest="start", type=_game_id, metavar="GAME_ID",
+        help="games before it, and those of earlier seasons, only build up the ratings",
     )  # fmt: skip
     add_model(parser)
     add_config(parser)
@@ -53,9 +55,8 @@ def run(args: argparse.Namespace) -> int:
     import orjson
 
     from nbad.model.forecaster import Forecaster, ModelError
-    from nbad.training.evaluate import evaluate, report
+    from nbad.training.evaluate import evaluate, played_from, report
 
-    start = args.start.rjust(10, "0") if args.start else ""
     try:
         forecaster = Forecaster.load(args.model or configured(args).model.path)
     except ConfigError as error:
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     known = read_all("evaluate", args)
     if isinstance(known, int):
         return known
-    if not any(game.game_id >= start for game in known.games):
+    start = args.start or ""
+    if not played_from(start, known.games).any():
         return end("evaluate", USAGE, f"--from {args.start}: expected a game at or after it,"
                    f" was {len(known.games)} games before it")  # fmt: skip
     made = evaluate(known, forecaster, start=start, notify=notify)
@@ -90,6 +92,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _game_id(told: str) -> str:
+    """A game's id, its leading zeros too. Raises :class:`argparse.ArgumentTypeError`."""
+    if not (told.isdecimal() and told.isascii() and len(told) <= _DIGITS):
+        raise argparse.ArgumentTypeError(f"expected a game's id, such as 0022400001, was {told!r}")
+    return told.rjust(_DIGITS, "0")
+
+
 def _unwritable(error: OSError) -> int:
     what = error.filename or "--plot, --predictions"  # a full disk names no file
     told = f"{what}: expected a file that can be written, was: {error.strerror}"
@@ -97,8 +106,11 @@ def _unwritable(error: OSError) -> int:
 
 
 def write_predictions(path: Path, made: Evaluation) -> None:
-    """Every forecast as a row of CSV; the columns are :data:`COLUMNS`."""
+    """Every forecast as a row of CSV, as the daemon tells it; the columns are :data:`COLUMNS`."""
+    from nbad.model.forecaster import as_told
+
     d = made.made
+    home_win = as_told(d.home_win, made.rows.matrix[:, INDEX["over"]] == 0)
     quantiles = [
         middle + z * sd
         for middle, sd in ((d.margin, d.margin_sd), (d.total, d.total_sd))
@@ -108,10 +120,10 @@ def write_predictions(path: Path, made: Evaluation) -> None:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, (game, at, win) in enumerate(
-            zip(made.rows.game, made.rows.at, d.home_win, strict=True)
+            zip(made.rows.game, made.rows.at, home_win, strict=True)
         ):
             points = (f"{float(column[number]):.3f}" for column in quantiles)
-            writer.writerow([made.games[game].game_id, int(at), f"{float(win):.6f}", *points])
+            writer.writerow([made.games[game].game_id, int(at), f"{float(win):.5f}", *points])
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -62,6 +62,13 @@ def booster_inputs(matrix: Matrix) -> Matrix:
     return matrix[:, _COLUMNS]
 
 
+def as_told(home_win: Matrix, on: NDArray[np.bool_]) -> Matrix:
+    """P(home wins) of each row, shape (rows,), to 0.00001; where the game is ``on`` neither 0 nor
+    1."""
+    told = np.round(home_win, 5)
+    return np.where(on, within(told, _SURE, 1 - _SURE), told)
+
+
 def _correction(scores: Scores, inputs: Matrix) -> Matrix:
     return within(scores(inputs), -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
@@ -212,9 +219,7 @@ class Forecaster:
         if not len(matrix):
             return []
         made = self.distribution(matrix)
-        home_win = np.round(made.home_win, 5)
-        on = matrix[:, INDEX["over"]] == 0
-        home_win = np.where(on, within(home_win, _SURE, 1 - _SURE), home_win)
+        home_win = as_told(made.home_win, matrix[:, INDEX["over"]] == 0)
         margin_band, total_band = made.margin_sd * _Z90, made.total_sd * _Z90
         points = np.array(
             [

@@ -41,6 +41,8 @@ _COURTS = (
 _OVER_AFTER = timedelta(hours=4)
 # A season begins in this month or later.
 _FIRST_MONTH = 9
+# The league's first, 1946-47: the two digits of a season are counted from it.
+_FIRST_SEASON = 46
 # Summers are counted up to this many: what is older says nothing.
 _MOST_SUMMERS = 4
 
@@ -231,6 +233,12 @@ def home_share(day: int | None) -> float:
 def season_of(game_id: str) -> int:
     """The two digits of a game's season in its id."""
     return int(game_id[3:5])
+
+
+def in_seasons(game_id: str) -> tuple[int, str]:
+    """A key that puts ids in the order of their seasons, of which playoffs are part: ids alone put
+    the playoffs of a season behind the next one's first games. ``ValueError`` of what is no id."""
+    return (season_of(game_id) - _FIRST_SEASON) % 100, game_id
 
 
 def is_playoff(game_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbad.model.forecaster import Distribution, Forecaster
 from nbad.pattern.features import INDEX
 from nbad.pattern.market import LINE_SD
-from nbad.pattern.rating import HOME_POINTS, Expectation
+from nbad.pattern.rating import HOME_POINTS, Expectation, in_seasons
 from nbad.training.baselines import (
     REFERENCE,
     RUNNING_SD,
@@ -87,7 +87,7 @@ def evaluate(
     # One's own model of this season has seen some of it: then it is rated as its games were.
     told = season or rated(known, forecaster.ratings, bundled_ratings())
     rows, games = told.rows.expecting(told.market), known.games
-    scored = np.array([game.game_id >= start for game in games])
+    scored = played_from(start, games)
     learnt = np.array([forecaster.trained_on(game.game_id) for game in games]) & scored
     keep = rows.grid & scored[rows.game]
     ladder = _ladder(known, told)
@@ -136,6 +136,13 @@ def evaluate(
         None if reference is None else (reference[0][keep], reference[1][keep]),
         basis,
     )
+
+
+def played_from(start: str, games: Sequence[FoldedGame]) -> Mask:
+    """Which games are that of the id ``start`` or after it, in the order of seasons; all where it
+    is empty."""
+    first = in_seasons(start) if start else None
+    return np.array([first is None or in_seasons(game.game_id) >= first for game in games], bool)
 
 
 def _ladder(known: Known, told: Rated) -> dict[str, Expected]:

@@ -33,6 +33,7 @@ Load = Callable[[], bytes]
 Body = tuple[str, Load]
 Days = dict[str, int]
 WORKERS = 2
+_ID_DIGITS = 10
 # Games that a worker takes at once, each a quarter of a MB of text, and how many such lots wait.
 _LOT, _WAITING = 16, 6
 # Fewer games than this are folded sooner than a worker starts.
@@ -88,13 +89,20 @@ def _dated(game: _Game, days: Days) -> _Game:
 
 def _read(name: str, load: Load) -> RecordedGame | ValueError:
     try:
-        body = load()
-        if name.endswith(".json"):
-            return read_cdn(body)
-        text = body.decode()
-        return read_csv(text) if "EVENTMSGTYPE" in text[: text.find("\n")] else read_flat(text)
+        return _read_game(name, load())
     except (ValueError, KeyError, IndexError) as error:
         return ValueError(f"{name}: {error!r}")
+
+
+def _read_game(name: str, body: bytes) -> RecordedGame:
+    if name.endswith(".json"):
+        game = read_cdn(body)
+    else:
+        text = body.decode()
+        game = read_csv(text) if "EVENTMSGTYPE" in text[: text.find("\n")] else read_flat(text)
+    if not (len(game.game_id) == _ID_DIGITS and game.game_id.isdecimal()):
+        raise ValueError(f"expected a game's id, was {game.game_id!r}")
+    return game
 
 
 def _fold_lot(lot: list[Body]) -> list[Folded]:

@@ -118,9 +118,20 @@ def rate(
         *((day, game.game_id, at[game.game_id]) for game, day in zip(games, days, strict=True)),
         *((played.day, played.game_id, -1) for played in beyond),
     ]
+    begins: dict[int, int] = {}
     if beyond or all(game.day is not None for game in games):
-        # A day that is not known comes first: it must not see what may lie after it.
-        order.sort(key=lambda each: (each[0] is not None, each[0] or 0, each[1]))
+        for day, game_id, _ in order:
+            if day is not None:
+                season = season_of(game_id)
+                begins[season] = min(day, begins.get(season, day))
+        # A day that is not known comes first in its season: it must not see what may lie after it.
+        order.sort(
+            key=lambda each: (
+                begins.get(season_of(each[1]), 0) if each[0] is None else each[0],
+                each[0] is not None,
+                each[1],
+            )
+        )
     first, then = [_NOTHING] * len(games), [_NOTHING] * len(games)
     today: list[tuple[Result, GameLines | None]] = []
     day_of_results: int | None = None
@@ -139,6 +150,8 @@ def rate(
                 into[number] = ratings.expect(
                     game.home_id, game.away_id, day, fives=known, playoffs=is_playoff(game_id)
                 )
+        if day is None and season_of(game_id) in begins:
+            continue  # nor may others, which it may lie after, see how it ended
         if game_id.startswith(COUNTS) and not (game_id in ratings.learnt or is_old(game_id)):
             told = results.get(game_id)
             result = told.result if told is not None else _result(games[number])

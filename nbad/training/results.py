@@ -35,18 +35,21 @@ class PlayedGame:
 
 def read_results(path: Path) -> dict[str, PlayedGame]:
     """The results of a CSV with the columns game_id, date, home_id, away_id, home_points and
-    away_points; ``OSError`` where it cannot be read, ``ValueError`` with its line where it is
-    another file."""
+    away_points, of games that have points; ``OSError`` where it cannot be read, ``ValueError`` with
+    its line where it is another file."""
     return dict(_read(path, _played))
 
 
 def read_lines(path: Path) -> dict[str, Line]:
     """The closing lines of a CSV with the columns game_id, home_by and total; as
     :func:`read_results`."""
-    return {game_id: line for game_id, line in _read(path, _line) if line is not None}
+    return dict(_read(path, _line))
 
 
-def _played(row: dict[str, str]) -> PlayedGame:
+def _played(row: dict[str, str]) -> PlayedGame | None:
+    """None where the game is still to come."""
+    if not row["home_points"] and not row["away_points"]:
+        return None
     home, away = (int(float(row[f"{side}_points"])) for side in ("home", "away"))
     result = Result(
         _game_id(row), row["date"], int(row["home_id"]), int(row["away_id"]), home, away
@@ -61,11 +64,13 @@ def _line(row: dict[str, str]) -> Line | None:
     return Line(float(row["home_by"]), float(row["total"]) if row.get("total") else None)
 
 
-def _read(path: Path, read: Callable[[dict[str, str]], _Row]) -> Iterator[tuple[str, _Row]]:
-    with path.open(newline="") as file:
+def _read(path: Path, read: Callable[[dict[str, str]], _Row | None]) -> Iterator[tuple[str, _Row]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
-                yield _game_id(row), read(row)
+                told = read(row)
+                if told is not None:
+                    yield _game_id(row), told
             except (KeyError, ValueError, TypeError) as error:
                 raise ValueError(f"line {number}: {error!r}") from None
 
