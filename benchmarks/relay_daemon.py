@@ -190,7 +190,9 @@ def ratios(alone: list[Round], publishing: list[Round]) -> dict[str, list[float]
         drawn = []
         for _ in range(1000):
             picked = [chance.randrange(len(alone)) for _ in alone]
-            drawn.append(_ratio([alone[at] for at in picked], [publishing[at] for at in picked], share))
+            drawn.append(
+                _ratio([alone[at] for at in picked], [publishing[at] for at in picked], share)
+            )
         drawn.sort()
         whole = _ratio(alone, publishing, share)
         found[f"p{share}"] = [round(each, 3) for each in (whole, drawn[25], drawn[974])]
@@ -198,7 +200,9 @@ def ratios(alone: list[Round], publishing: list[Round]) -> dict[str, list[float]
 
 
 def _ratio(alone: list[Round], publishing: list[Round], share: int) -> float:
-    left, right = ([each for found in part for each in found.took_ms] for part in (alone, publishing))
+    left, right = (
+        [each for found in part for each in found.took_ms] for part in (alone, publishing)
+    )
     return cut(right, share) / cut(left, share)
 
 

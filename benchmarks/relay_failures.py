@@ -1,10 +1,13 @@
 """How long a relay's subscriber goes without, whatever dies: real processes, a simulated night.
 
-    python benchmarks/relay_failures.py [--lease 5.0]     (root, for the namespaces of a partition)
+    python benchmarks/relay_failures.py [--lease 5.0] [--kills 5] [--games 8]
+    python benchmarks/relay_failures.py --failover     (HAProxy, and a broker with a replica)
 
 Two daemons, two relays, a Redis with AOF and a client that takes a lost batch, or one that comes
 twice, for a fault. For each failure: from its moment to the snapshot of the one who takes over, and
-to the next batch, at the client. Prints a table. It is built from the tests' kit.
+to the next batch, at the client; and how long a daemon that never dies, on the same feed, was
+silent at most meanwhile: a batch comes only where a game changed. Prints a table. It is built from
+the tests' kit, and needs root, for the namespaces of a partition.
 """
 
 from __future__ import annotations
@@ -13,13 +16,19 @@ import argparse
 import signal
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
+
+from relay import free_port
+from websockets.exceptions import ConnectionClosed
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from netns_kit import Cable, hosts
-from process_kit import end_all
+from process_kit import end_all, start
 from redis_kit import Redis, check_log
 from relay_kit import PORTS, Follower, Nbad, compare, night, until
 
@@ -27,22 +36,69 @@ from relay_kit import PORTS, Follower, Nbad, compare, night, until
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lease", type=float, default=5.0)
-    lease_s = parser.parse_args().lease
+    parser.add_argument("--kills", type=int, default=1, help="of the leader")
+    parser.add_argument("--games", type=int, default=8)
+    parser.add_argument("--failover", action="store_true")
+    arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="nbad-relay-") as folder:
-            measure(Path(folder), lease_s)
+            (fail_over if arguments.failover else measure)(Path(folder), arguments)
     finally:
         end_all()
 
 
-def measure(folder: Path, lease_s: float) -> None:
+class Watch:
+    """When a daemon that never dies sent its batches, on this clock."""
+
+    def __init__(self, twin: Nbad) -> None:
+        self._times: list[float] = []
+        self._client = Follower()
+        self._client.connect(twin.ports("stream")[0])
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                self._client.take_batches(1)
+                self._times.append(time.monotonic())
+
+    def silence(self, since: float) -> float:
+        """How long at most it sent nothing from then on until now."""
+        times = [since, *(at for at in list(self._times) if at > since), time.monotonic()]
+        return max(after - before for before, after in pairwise(times))
+
+
+class Table:
+    """What ``client`` goes without, row by row."""
+
+    def __init__(self, client: Follower, watch: Watch) -> None:
+        self._client, self._watch = client, watch
+        say("| what | its snapshot after | next batch after | feed silent | snapshots | epochs |")
+        say("|---|---|---|---|---|---|")
+
+    def time(self, what: str, began: float, new_epoch: bool = False) -> None:
+        """From ``began`` on; ``new_epoch``: until another daemon leads."""
+        client = self._client
+        epochs, snapshots = len(client.epochs), client.snapshots
+        while new_epoch and len(client.epochs) == epochs:
+            client.take()
+        told = f"{time.monotonic() - began:.2f} s" if new_epoch else "-"
+        client.take_batches(1)
+        took_s, silent_s = time.monotonic() - began, self._watch.silence(began)
+        client.take_batches(5)
+        more = client.snapshots - snapshots, len(client.epochs) - epochs
+        say(f"| {what} | {told} | {took_s:.2f} s | {silent_s:.2f} s | {more[0]} | {more[1]} |")
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> None:
+    lease_s, games = arguments.lease, str(arguments.games)
     with hosts("here", "leader", "broker") as (here, far, middle):
         to_leader, to_broker = Cable(here, far, 1), Cable(here, middle, 2)
         between = Cable(far, middle, 3)
         redis = Redis(
             folder, "--bind", "0.0.0.0", host=to_broker.addresses[1], within=middle.within
         )
-        with night("--games", "3", "--speed", "8", "--seed", "4", "--host", "0.0.0.0") as feed:
+        with night("--games", games, "--speed", "8", "--seed", "4", "--host", "0.0.0.0") as feed:
             publish = f'[publish]\nurl = "{redis.url}"\nlease_s = {lease_s}\n'
             near = feed.replace("0.0.0.0", "127.0.0.1")
             text = feed.replace("0.0.0.0", to_leader.addresses[0])
@@ -58,19 +114,7 @@ def measure(folder: Path, lease_s: float) -> None:
             client = Follower()
             client.connect(relays[0].ports("stream")[0])
             client.take_batches(20)
-            say("| what | its snapshot after | next batch after | snapshots | epochs |")
-            say("|---|---|---|---|---|")
-
-            def time_it(what: str, began: float, new_epoch: bool = False) -> None:
-                epochs, snapshots = len(client.epochs), client.snapshots
-                while new_epoch and len(client.epochs) == epochs:
-                    client.take()
-                told = f"{time.monotonic() - began:.2f} s" if new_epoch else "-"
-                client.take_batches(1)  # in a break of the game none comes for a while
-                took_s = time.monotonic() - began
-                client.take_batches(5)
-                more = client.snapshots - snapshots, len(client.epochs) - epochs
-                say(f"| {what} | {told} | {took_s:.2f} s | {more[0]} | {more[1]} |")
+            time_it = Table(client, Watch(twin)).time
 
             def leads() -> Nbad:
                 until(lambda: one.leads() != two.leads(), "not one of two leads")
@@ -81,12 +125,13 @@ def measure(folder: Path, lease_s: float) -> None:
             client.connect(relays[1].ports("stream")[0])
             time_it("kill -9 of the relay, its client goes to another", began)
 
-            leader = leads()
-            began = time.monotonic()
-            leader.kill()
-            time_it(f"kill -9 of the leader, `lease_s` {lease_s:g}", began, new_epoch=True)
-            leader.start()
-            leader.wait_for("standing_by")
+            for _ in range(arguments.kills):
+                leader = leads()
+                began = time.monotonic()
+                leader.kill()
+                time_it(f"kill -9 of the leader, `lease_s` {lease_s:g}", began, new_epoch=True)
+                leader.start()
+                leader.wait_for("standing_by")
 
             began = time.monotonic()
             redis.kill()
@@ -109,8 +154,11 @@ def measure(folder: Path, lease_s: float) -> None:
             time_it("broker stopped for 20 s, from its going on", began)
 
             if two.leads():  # the one that the cable is of is to lead
+                epochs = len(client.epochs)
                 two.process.send_signal(signal.SIGSTOP)
                 until(one.leads, "nobody took over")
+                while len(client.epochs) == epochs:  # what follows is not to be counted as of this
+                    client.take()
                 two.process.send_signal(signal.SIGCONT)
                 until(lambda: not two.leads(), "two lead")
                 client.take_batches(5)
@@ -136,6 +184,78 @@ def measure(folder: Path, lease_s: float) -> None:
                 "that never died"
             )
             client.close()
+
+
+_HAPROXY = """defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 1h
+  timeout server 1h
+listen broker
+  bind 127.0.0.1:{port}
+  option tcp-check
+  tcp-check connect
+  tcp-check send info\\ replication\\r\\n
+  tcp-check expect string role:master
+  default-server check inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions
+  server one {one}
+  server two {two}
+"""
+
+
+def fail_over(folder: Path, arguments: argparse.Namespace) -> None:
+    """The broker dies, its replica is promoted, and HAProxy moves everyone to it."""
+    folders = [folder / name for name in ("one", "two")]
+    for each in folders:
+        each.mkdir()
+    primary, replica = map(Redis, folders)
+    replica.ask("REPLICAOF", primary.host, str(primary.port))
+    port = free_port()
+    (folder / "haproxy.cfg").write_text(
+        _HAPROXY.format(
+            port=port,
+            **{
+                name: f"{each.host}:{each.port}"
+                for name, each in (("one", primary), ("two", replica))
+            },
+        )
+    )
+    start(["haproxy", "-q", "-f", str(folder / "haproxy.cfg")])
+    publish = f'[publish]\nurl = "redis://127.0.0.1:{port}/0"\nlease_s = {arguments.lease}\n'
+    with night("--games", str(arguments.games), "--speed", "8", "--seed", "4") as feed:
+        until(lambda: "role:master" in replica.ask("INFO", "replication", port=port), "no broker")
+        until(lambda: "master_link_status:up" in replica.ask("INFO", "replication"), "no replica")
+        twin = Nbad(folder, "twin", feed + PORTS, "run")
+        one = Nbad(folder, "d1", feed + PORTS + publish, "run")
+        one.wait_for("leading")
+        two = Nbad(folder, "d2", feed + PORTS + publish, "run")
+        two.wait_for("standing_by")
+        relay = Nbad(folder, "relay", PORTS + publish, "relay")
+        client = Follower()
+        client.connect(relay.ports("stream")[0])
+        client.take_batches(10)
+        table = Table(client, Watch(twin))
+        for number in range(arguments.kills):
+            began = time.monotonic()
+            primary.kill()
+            time.sleep(1.0)  # who promotes needs a moment to be sure
+            replica.ask("REPLICAOF", "NO", "ONE")
+            table.time("the broker dies, its replica is promoted 1 s later", began)
+            if number + 1 < arguments.kills:  # the dead one comes back as the replica
+                primary.start("--replicaof", f"{replica.host} {replica.port}")
+                primary, replica = replica, primary
+                until(
+                    lambda: "master_link_status:up" in replica.ask("INFO", "replication"),  # noqa: B023
+                    "no replica",
+                )
+        leads = one if one.leads() else two
+        points = compare(leads, twin)
+        say(
+            f"{client.batches} batches, none lost or twice; {len(client.epochs)} epochs; "
+            f"{points} points of the forecasts equal"
+        )
+        check_log((replica if primary.process.poll() is not None else primary).log())
+        client.close()
 
 
 def say(line: str) -> None:

@@ -200,9 +200,7 @@ def measure(arguments: argparse.Namespace, out: TextIO, stack: ExitStack) -> Non
             name: round((cpu_ns(pid) - at_start[name]) / 1e9 / (time.monotonic() - began), 3)
             for name, pid in watched.items()
         },
-        mb={
-            name: [each["mb"][name] for each in (minutes[:1] + minutes[-1:])] for name in watched
-        },
+        mb={name: [each["mb"][name] for each in (minutes[:1] + minutes[-1:])] for name in watched},
         log_entries=entries(redis_port),
     )
 
@@ -248,7 +246,9 @@ def _subscribe(port: int, count: int, parent: Connection) -> None:
     def take(number: int, frame: bytes) -> None:
         nonlocal joined
         if frame[0] == 0x89:
-            sockets[number].sendall(b"\x8a" + bytes([0x80 | len(frame) - 2, 0, 0, 0, 0]) + frame[2:])
+            sockets[number].sendall(
+                b"\x8a" + bytes([0x80 | len(frame) - 2, 0, 0, 0, 0]) + frame[2:]
+            )
             return
         assert frame[0] == 0x81, f"a frame that begins with {frame[0]:#x}"
         kind = frame[:40]

@@ -52,8 +52,9 @@ class Redis:
         ]  # fmt: skip
         self.start()
 
-    def start(self) -> None:
-        self.process = start(self._command, stdout=subprocess.DEVNULL)
+    def start(self, *options: str) -> None:
+        """Start it, with more ``options`` than the first time."""
+        self.process = start([*self._command, *options], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -70,6 +71,12 @@ class Redis:
         """End it as a power cut does."""
         self.process.kill()
         self.process.wait()
+
+    def ask(self, *words: str, port: int = 0) -> str:
+        """The answer to a command, as it comes; ``port``: of who is asked in its place."""
+        with socket.create_connection((self.host, port or self.port), 5) as line:
+            line.sendall(" ".join(words).encode() + b"\r\n")
+            return line.recv(1 << 16).decode(errors="replace")
 
     def log(self) -> list[Entry]:
         """All that is in the log."""

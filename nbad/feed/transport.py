@@ -189,8 +189,7 @@ class _StaleError(Exception):
 
 
 class _Connection:
-    """One connection to a server, one request at a time. ``reusable``: it can take another one.
-    """
+    """One connection to a server, one request at a time. ``reusable``: it can take another one."""
 
     def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType) -> None:
         self.reusable = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import trio
@@ -121,7 +120,7 @@ class Broker:
         Cancelled or out of time it may have been written: whoever reads passes over a repetition.
         """
         keys = [self._lease, self._stream]
-        pairs = chain.from_iterable(fields.items())
+        pairs = [word for pair in fields.items() for word in pair]
         written = await self._run(_WRITE, keys, owner, fence, self._keep, self._lease_ms, *pairs)
         if written is None:
             raise FencedError
