@@ -18,9 +18,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from relay import free_port
 from websockets.exceptions import ConnectionClosed
@@ -31,6 +33,8 @@ from netns_kit import Cable, hosts
 from process_kit import end_all, start
 from redis_kit import Redis, check_log
 from relay_kit import PORTS, Follower, Nbad, compare, night, until
+
+from nbad.client.messages import Batch, Snapshot
 
 
 def main() -> None:
@@ -47,47 +51,84 @@ def main() -> None:
         end_all()
 
 
-class Watch:
-    """When a daemon that never dies sent its batches, on this clock."""
+class Watch(threading.Thread):
+    """Follows the first of ``ports`` that lets it in, on with the next where that one dies.
 
-    def __init__(self, twin: Nbad) -> None:
-        self._times: list[float] = []
-        self._client = Follower()
-        self._client.connect(twin.ports("stream")[0])
-        threading.Thread(target=self._follow, daemon=True).start()
+    ``came`` is when each batch and snapshot came, its kind and its epoch. A batch that is lost or
+    comes twice is a fault, which :meth:`wait` raises.
+    """
 
-    def _follow(self) -> None:
-        with suppress(ConnectionClosed):
+    def __init__(self, *ports: int) -> None:
+        super().__init__(daemon=True)
+        self.client = Follower()
+        self.came: list[tuple[float, str, str]] = []
+        self._ports = deque(ports)
+        self._fault: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
             while True:
-                self._client.take_batches(1)
-                self._times.append(time.monotonic())
+                with suppress(ConnectionClosed, OSError):
+                    self.client.connect(self._ports[0])
+                    while True:
+                        self._take(self.client.take())
+                self._ports.rotate(-1)
+                time.sleep(0.01)
+        except BaseException as error:
+            self._fault = error
+            raise
 
-    def silence(self, since: float) -> float:
-        """How long at most it sent nothing from then on until now."""
-        times = [since, *(at for at in list(self._times) if at > since), time.monotonic()]
-        return max(after - before for before, after in pairwise(times))
+    def _take(self, message: Any) -> None:
+        if isinstance(message, (Batch, Snapshot)):
+            self.came.append((time.monotonic(), type(message).__name__, message.epoch))
+
+    def wait(self, since: float, kind: str, count: int = 1, epoch: str = "") -> float:
+        """When so many of a kind, of another epoch than ``epoch``, had come from then on."""
+
+        def found() -> list[float]:
+            if self._fault is not None:
+                raise self._fault
+            times = [at for at, what, of in list(self.came)
+                     if at > since and what == kind and of != epoch]  # fmt: skip
+            return times[count - 1 :][:1]
+
+        (at,) = until(found, f"no {kind}")
+        return float(at)
+
+    def silence(self, since: float, end: float) -> float:
+        """How long at most no batch came between the two."""
+        times = [at for at, what, _ in list(self.came) if since < at < end and what == "Batch"]
+        return max(after - before for before, after in pairwise([since, *times, end]))
 
 
 class Table:
-    """What ``client`` goes without, row by row."""
+    """What ``client`` goes without, row by row; ``twin`` follows who never dies."""
 
-    def __init__(self, client: Follower, watch: Watch) -> None:
-        self._client, self._watch = client, watch
+    def __init__(self, client: Watch, twin: Watch) -> None:
+        self._client, self._twin = client, twin
+        self.epoch = client.client.epochs[-1]
         say("| what | its snapshot after | next batch after | feed silent | snapshots | epochs |")
         say("|---|---|---|---|---|---|")
 
     def time(self, what: str, began: float, new_epoch: bool = False) -> None:
         """From ``began`` on; ``new_epoch``: until another daemon leads."""
-        client = self._client
-        epochs, snapshots = len(client.epochs), client.snapshots
-        while new_epoch and len(client.epochs) == epochs:
-            client.take()
-        told = f"{time.monotonic() - began:.2f} s" if new_epoch else "-"
-        client.take_batches(1)
-        took_s, silent_s = time.monotonic() - began, self._watch.silence(began)
-        client.take_batches(5)
-        more = client.snapshots - snapshots, len(client.epochs) - epochs
-        say(f"| {what} | {told} | {took_s:.2f} s | {silent_s:.2f} s | {more[0]} | {more[1]} |")
+        client, told, old = self._client, "-", ""
+        if new_epoch:
+            old = self.epoch
+            told = f"{client.wait(began, 'Snapshot', epoch=old) - began:.2f} s"
+        at = client.wait(began, "Batch", epoch=old)
+        client.wait(began, "Batch", 6, old)
+        time.sleep(3.0)  # what else comes of it
+        more = [each for each in list(client.came) if each[0] > began]
+        epochs = {of for _, _, of in more} - {self.epoch}
+        self.epoch = more[-1][2]
+        snapshots = sum(kind == "Snapshot" for _, kind, _ in more)
+        silent_s = self._twin.silence(began, at)
+        say(
+            f"| {what} | {told} | {at - began:.2f} s | {silent_s:.2f} s "
+            f"| {snapshots} | {len(epochs)} |"
+        )
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> None:
@@ -111,10 +152,10 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             two = Nbad(folder, "two", near + PORTS + publish, "run")
             two.wait_for("standing_by")
             relays = [Nbad(folder, name, PORTS + publish, "relay") for name in ("r1", "r2")]
-            client = Follower()
-            client.connect(relays[0].ports("stream")[0])
-            client.take_batches(20)
-            time_it = Table(client, Watch(twin)).time
+            twin_watch, client = Watch(*ports(twin)), Watch(*ports(*relays))
+            client.wait(0.0, "Batch", 20)
+            table = Table(client, twin_watch)
+            time_it = table.time
 
             def leads() -> Nbad:
                 until(lambda: one.leads() != two.leads(), "not one of two leads")
@@ -122,7 +163,6 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
 
             began = time.monotonic()
             relays[0].kill()
-            client.connect(relays[1].ports("stream")[0])
             time_it("kill -9 of the relay, its client goes to another", began)
 
             for _ in range(arguments.kills):
@@ -154,36 +194,31 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             time_it("broker stopped for 20 s, from its going on", began)
 
             if two.leads():  # the one that the cable is of is to lead
-                epochs = len(client.epochs)
+                began = time.monotonic()
                 two.process.send_signal(signal.SIGSTOP)
                 until(one.leads, "nobody took over")
-                while len(client.epochs) == epochs:  # what follows is not to be counted as of this
-                    client.take()
+                time_it("leader stopped (SIGSTOP)", began, new_epoch=True)
                 two.process.send_signal(signal.SIGCONT)
                 until(lambda: not two.leads(), "two lead")
-                client.take_batches(5)
             began = time.monotonic()
             between.pull()
             time_it("leader and broker cut off from each other", began, new_epoch=True)
             between.plug_in()
             until(lambda: not one.leads(), "two lead")
-            client.take_batches(5)
 
             leader = leads()
             began = time.monotonic()
             leader.process.send_signal(signal.SIGSTOP)
             time_it("leader stopped (SIGSTOP)", began, new_epoch=True)
             leader.process.send_signal(signal.SIGCONT)
-            client.take_batches(5)
 
             points = compare(leads(), twin)
             epochs = check_log(redis.log())
             say(
-                f"{client.batches} batches, none lost or twice; {len(epochs)} publishers in the "
-                f"log, never mixed; {points} points of the forecasts equal to those of a daemon "
-                "that never died"
+                f"{client.client.batches} batches, none lost or twice; {len(epochs)} publishers "
+                f"in the log, never mixed; {points} points of the forecasts equal to those of a "
+                "daemon that never died"
             )
-            client.close()
 
 
 _HAPROXY = """defaults
@@ -231,10 +266,9 @@ def fail_over(folder: Path, arguments: argparse.Namespace) -> None:
         two = Nbad(folder, "d2", feed + PORTS + publish, "run")
         two.wait_for("standing_by")
         relay = Nbad(folder, "relay", PORTS + publish, "relay")
-        client = Follower()
-        client.connect(relay.ports("stream")[0])
-        client.take_batches(10)
-        table = Table(client, Watch(twin))
+        client = Watch(*ports(relay))
+        client.wait(0.0, "Batch", 10)
+        table = Table(client, Watch(*ports(twin)))
         for number in range(arguments.kills):
             began = time.monotonic()
             primary.kill()
@@ -251,11 +285,14 @@ def fail_over(folder: Path, arguments: argparse.Namespace) -> None:
         leads = one if one.leads() else two
         points = compare(leads, twin)
         say(
-            f"{client.batches} batches, none lost or twice; {len(client.epochs)} epochs; "
-            f"{points} points of the forecasts equal"
+            f"{client.client.batches} batches, none lost or twice; "
+            f"{len(client.client.epochs)} epochs; {points} points of the forecasts equal"
         )
         check_log((replica if primary.process.poll() is not None else primary).log())
-        client.close()
+
+
+def ports(*daemons: Nbad) -> list[int]:
+    return [each.ports("stream")[0] for each in daemons]
 
 
 def say(line: str) -> None:

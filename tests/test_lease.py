@@ -93,6 +93,18 @@ def test_a_broker_whose_clock_went_back_gives_a_higher_fence(redis: Redis) -> No
     work(redis, task)
 
 
+@pytest.mark.parametrize("fence", ["rubbish", "", "inf", "nan", "-7", "1e300"])
+def test_a_fence_that_is_no_number_is_as_good_as_none(redis: Redis, fence: str) -> None:
+    async def task(broker: Broker) -> None:
+        await broker._connection.call("SET", broker._fence, fence)
+        lease = await broker.acquire("one")
+        assert lease is not None
+        assert lease.fence > 10**12  # the time in ms
+        assert lease.before == 0
+
+    work(redis, task)
+
+
 def test_a_broker_that_forgot_everything_still_gives_a_higher_fence(redis: Redis) -> None:
     async def task(broker: Broker) -> None:
         leases.append(await broker.acquire("one"))
@@ -114,8 +126,9 @@ def test_the_log_keeps_about_as_many_entries_as_it_should(redis: Redis) -> None:
         lease = await broker.acquire("one")
         assert lease is not None
         for _ in range(60):
-            await broker.write("one", lease.fence, encode(lease.fence, bytes(5000)))
+            told = await broker.write("one", lease.fence, encode(lease.fence, bytes(5000)))
         assert 16 <= len(await broker.read(START, 1000, 0.1)) <= 20
+        assert told == len(await broker.read(START, 1000, 0.1))
 
     work(redis, task)
 

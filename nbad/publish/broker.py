@@ -46,10 +46,14 @@ end
 if not owner then
   local now = redis.call('TIME')
   local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-  local last = redis.call('GET', KEYS[2]) or '0'
-  local fence = string.format('%.0f', math.max(tonumber(last) + 1, ms))
+  local last = tonumber(redis.call('GET', KEYS[2]) or 0)
+  if not (last and last >= 0 and last < 9e15) then  -- a stranger's: anything
+    last = 0
+  end
+  local fence = string.format('%.0f', math.max(last + 1, ms))
   redis.call('SET', KEYS[2], fence)
-  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence, 'before', last)
+  local before = string.format('%.0f', last)
+  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence, 'before', before)
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('HMGET', KEYS[1], 'fence', 'before')
@@ -64,9 +68,10 @@ local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then
   return false
 end
-local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5))
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5))
 redis.call('PEXPIRE', KEYS[1], ARGV[4])  -- after it: a full Redis refuses only a first write
-return id
+local length = redis.pcall('XLEN', KEYS[2])  -- which an older list of rights may not allow
+return type(length) == 'number' and length or -1
 """)
 
 
@@ -112,8 +117,10 @@ class Broker:
         """Give the lease up, where it is ``owner``'s."""
         await self._run(_RELEASE, [self._lease], owner)
 
-    async def write(self, owner: str, fence: int, fields: Fields) -> None:
+    async def write(self, owner: str, fence: int, fields: Fields) -> int | None:
         """Append an entry, and renew the lease with it: what waits to be written may take longer.
+
+        Returns how many entries the log then has, None where that may not be asked.
 
         Raises :class:`FencedError` where the lease is not ``owner``'s any more.
 
@@ -124,6 +131,7 @@ class Broker:
         written = await self._run(_WRITE, keys, owner, fence, self._keep, self._lease_ms, *pairs)
         if written is None:
             raise FencedError
+        return None if written < 0 else int(written)
 
     async def read(
         self, after: str, count: int, wait_s: float
@@ -157,7 +165,8 @@ class Broker:
         except trio.TooSlowError:
             raise BrokerError(f"no answer within {patience_s:g} s") from None
         except FAULTS as error:
-            raise BrokerError(cause(error)) from error
+            # Behind it Redis says which of our scripts it was.
+            raise BrokerError(cause(error).partition(" script: ")[0]) from error
 
 
 async def with_broker(

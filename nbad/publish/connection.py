@@ -16,7 +16,7 @@ from nbad.net.sockets import Direct
 
 Word = bytes | str | int
 
-MAX_VALUE = 64 * 1024 * 1024
+MAX_VALUE = 32 * 1024 * 1024
 """Longer values of an answer are passed over: they count as empty."""
 
 _PORT = 6379
