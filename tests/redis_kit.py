@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import shutil
 import socket
 import subprocess
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import randrange
 
@@ -22,18 +20,6 @@ from nbad.publish.entries import BatchEntry, Entry, SnapshotEntry, decode
 from nbad.settings.schema import Publish
 
 needs_redis = pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """coredis leaves channels of its connections to the garbage collector: have it done here.
-
-    For each test of a module that imports it.
-    """
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 class Redis:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
+from pydantic import ValidationError
 from trio.testing import memory_stream_pair
 
 import nbad.publish.connection
 from nbad.publish.connection import Connection, ProtocolError, RefusedError, pack
+from nbad.settings.schema import Publish
 
 
 async def answered(*pieces: bytes) -> object:
@@ -87,3 +89,25 @@ async def test_a_value_that_is_too_long_is_passed_over(monkeypatch: pytest.Monke
 )
 async def test_what_is_no_answer_of_redis_is_said(text: bytes) -> None:
     assert isinstance(await answered(text), ProtocolError)
+
+
+@pytest.mark.parametrize("url", ["redis://h", "redis://h:1/0", "rediss://[::1]:6380/12"])
+def test_an_address_that_can_be_connected_to_is_taken(url: str) -> None:
+    assert Publish(url=url).url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:6379/0",
+        "redis://h:0/0",
+        "redis://h:99999/0",
+        "redis://h:x/0",
+        "redis://[::1",
+        "redis://a..b/0",
+        "redis://user:password@h/0",
+    ],
+)
+def test_an_address_that_never_could_is_refused_before_it_is_in_force(url: str) -> None:
+    with pytest.raises(ValidationError, match="redis://HOST:PORT/DB"):
+        Publish(url=url)

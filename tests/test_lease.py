@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 from redis_kit import Redis, needs_redis
-from redis_kit import collected as collected
 
 from nbad.publish.broker import START, Broker, BrokerError, FencedError, Lease, with_broker
 from nbad.publish.entries import encode
 from nbad.settings.schema import Publish
 
-pytestmark = [needs_redis, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = needs_redis
 
 
 @pytest.fixture
