@@ -110,7 +110,7 @@ UNUSED := $(addprefix --no-emit-package ,pandas python-dateutil six tzdata reque
 # Needs uv, of which nothing else here has need.
 lock:
 	$(LOCK) --extra all --group build -o requirements/run.txt pyproject.toml
-	$(LOCK) --extra publish --group build $(UNUSED) -c requirements/run.txt \
+	$(LOCK) --group build $(UNUSED) -c requirements/run.txt \
 	  -o requirements/container.txt pyproject.toml
 	$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) --group analysis -c requirements/run.txt -o requirements/analysis.txt

@@ -1,21 +1,29 @@
 """What publishing costs a daemon, and how soon a relay is there: real processes, a simulated night.
 
-    python benchmarks/relay_daemon.py [--rounds 6] [--seconds 10] [--starts 5] [--games 10]
+    python benchmarks/relay_daemon.py [--rounds 6] [--seconds 10] [--interval 0.2] [--games 10]
+                                      [--speed 5] [--subscribers 0] [--starts 5] [--fifo]
 
-The daemon polls five times a second. [publish] is put into and out of force by SIGHUP, round by
-round: the processor time of the daemon's process for each tick, and what its stages take from
-parse to emit, with and without. Then relays start on the log that it left: from exec to READY=1.
-Prints JSON.
+The daemon polls every ``--interval`` seconds. [publish] is put into and out of force by SIGHUP,
+round by round. With and without: what a tick in which a game changed takes from the feed's bytes
+to the last subscriber's socket (all stages behind the poll, and the waits between them), as
+quantiles and as their ratio, with an interval of 95 % (bootstrap over the rounds); the processor
+time of the process a tick, and of it what the publisher's tasks had (Trio's instruments). Then
+relays start on the log that it left: from exec to READY=1. ``--fifo`` gives daemon, feed and broker
+real-time priority (root). Prints JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import mmap
+import multiprocessing
 import os
 import secrets
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,32 +31,55 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import mean, median
-from typing import Any
+from random import Random
+from statistics import mean, median, quantiles
+from typing import Any, NamedTuple
 
-from fanout import cpu_ns
+from fanout import REQUEST, cpu_ns
 from relay import HOST, free_port, redis_command, wait_for_redis
 
 NBAD = [sys.executable, "-m", "nbad"]
 PATIENCE_S = 60.0
+QUANTILES = (50, 90, 99)
+_TASKS = struct.Struct("<qqqq")  # publishing, all else: ns, steps
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--interval", type=float, default=0.2)
+    parser.add_argument("--speed", type=float, default=5.0)
+    parser.add_argument("--subscribers", type=int, default=0)
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--games", type=int, default=10)
+    parser.add_argument("--fifo", action="store_true")
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.run:
+        run_daemon(*map(Path, arguments.run))
+        return
     with ExitStack() as stack:
         print(json.dumps(measure(arguments, stack)))  # noqa: T201 - its output
 
 
+class Round(NamedTuple):
+    """``tasks`` is what the publisher's tasks and all others had, in ms a tick."""
+
+    took_ms: list[float]
+    ticks: int
+    games: float
+    cpu_ms: float
+    tasks: tuple[float, float]
+    steps: float
+
+
 def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nbad-relay-")))
+    first = ["chrt", "--fifo", "1"] if arguments.fifo else []
 
     def begin(command: list[str], **options: Any) -> subprocess.Popen[str]:
-        process = subprocess.Popen(command, text=True, **options)
+        process = subprocess.Popen(first + command, text=True, **options)
         stack.callback(process.wait)
         stack.callback(process.kill)
         return process
@@ -56,21 +87,36 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     port = free_port()
     begin(redis_command(port, folder), stdout=subprocess.DEVNULL)
     wait_for_redis(port)
-    options = ["--games", str(arguments.games), "--speed", "5", "--seed", "4"]
+    options = ["--games", str(arguments.games), "--speed", str(arguments.speed), "--seed", "4"]
     feed = begin([*NBAD, "feed", *options], stdout=subprocess.PIPE)
     assert feed.stdout
     base, schedule = (feed.stdout.readline().split()[1] for _ in range(2))
-    log, config = folder / "run.log", folder / "run.toml"
+    log, config, counts = folder / "run.log", folder / "run.toml", folder / "tasks"
     alone = (
         f'[feed]\nbase_url = "{base}"\nschedule_url = "{schedule}"\n'
-        "[poll]\nlive_interval_s = 0.2\nidle_interval_s = 1.0\nmax_requests_per_s = 500.0\n"
-        f'[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{log}"\n'
+        f"[poll]\nlive_interval_s = {arguments.interval}\nidle_interval_s = 1.0\n"
+        "max_requests_per_s = 500.0\n"
+        "[server]\nport = 0\nmax_connects_per_s_per_address = 100000.0\n"
+        "max_handshakes_per_address = 100000\nmax_waiting_per_address = 100000\n"
+        "ping_interval_s = 3600.0\n"
+        f'[http]\nport = 0\n[log]\nfile = "{log}"\n'
     )
     publish = f'[publish]\nurl = "redis://{HOST}:{port}/0"\n'
     config.write_text(alone)
-    daemon = begin([*NBAD, "run", "--config", str(config)])
+    counts.write_bytes(bytes(_TASKS.size))
+    daemon = begin([sys.executable, __file__, "--run", str(config), str(counts)])
     wait_for(log, "ready", 1)
-    rounds: dict[str, list[dict[str, float]]] = {"alone": [], "publishing": []}
+    if arguments.subscribers:
+        events = map(json.loads, log.read_bytes().splitlines())
+        at = next(each["port"] for each in events if each.get("service") == "stream")
+        joined = multiprocessing.get_context("spawn").Semaphore(0)
+        drain = multiprocessing.get_context("spawn").Process(
+            target=subscribe, args=(at, arguments.subscribers, joined), daemon=True
+        )
+        drain.start()
+        stack.callback(drain.kill)
+        assert joined.acquire(timeout=PATIENCE_S), "the subscribers did not get in"
+    rounds: dict[str, list[Round]] = {"alone": [], "publishing": []}
     for number in range(2 * arguments.rounds):
         name = ("alone", "publishing")[number % 2]
         config.write_text(alone + publish * (number % 2))
@@ -80,14 +126,13 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         if number % 2:
             wait_for(log, "leading", number // 2 + 1)
         time.sleep(1.0)
-        rounds[name].append(one_round(daemon.pid, log, arguments.seconds))
-    figures: dict[str, Any] = {
-        name: {key: round(median(each[key] for each in found), 3) for key in found[0]}
-        for name, found in rounds.items()
-    }
-    for key in ("cpu_ms", "took_ms"):
-        pairs = zip(rounds["alone"], rounds["publishing"], strict=True)
-        figures[f"{key}_more_percent"] = [round(100 * (b[key] / a[key] - 1), 1) for a, b in pairs]
+        rounds[name].append(one_round(daemon.pid, log, counts, arguments.seconds))
+    figures: dict[str, Any] = {name: summary(found) for name, found in rounds.items()}
+    figures["took_ratio"] = ratios(rounds["alone"], rounds["publishing"])
+    pairs = list(zip(rounds["alone"], rounds["publishing"], strict=True))
+    figures["cpu_more_percent"] = [round(100 * (b.cpu_ms / a.cpu_ms - 1), 1) for a, b in pairs]
+    publishing, rest = (median(each.tasks[part] for _, each in pairs) for part in (0, 1))
+    figures["publishing_percent"] = round(100 * publishing / rest, 1)
     relay = folder / "relay.toml"
     relay.write_text(f'{publish}[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{folder}/r"\n')
     starts = [start(relay) for _ in range(arguments.starts)]
@@ -97,10 +142,10 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     return figures
 
 
-def one_round(pid: int, log: Path, seconds: float) -> dict[str, float]:
-    at, used = log.stat().st_size, cpu_ns(pid)
+def one_round(pid: int, log: Path, counts: Path, seconds: float) -> Round:
+    at, used, tasks = log.stat().st_size, cpu_ns(pid), _TASKS.unpack(counts.read_bytes())
     time.sleep(seconds)
-    used = cpu_ns(pid) - used
+    used, after = cpu_ns(pid) - used, _TASKS.unpack(counts.read_bytes())
     with log.open("rb") as lines:
         lines.seek(at)
         events = [json.loads(line) for line in lines if line.endswith(b"\n") and line[:1] == b"{"]
@@ -108,14 +153,61 @@ def one_round(pid: int, log: Path, seconds: float) -> dict[str, float]:
     took: dict[int, float] = defaultdict(float)
     for event in events:
         if event["event"] == "stage" and event["stage"] != "poll":
-            took[event["tick"]] += event["elapsed_ms"]
-            games[event["tick"]] = event["games"]
+            took[event["tick"]] += event["elapsed_ms"] + event["waited_ms"]
+            if event["stage"] == "emit":
+                games[event["tick"]] = event["games"]
+    ticks = max(1, len(games))
+    ours, others = ((after[part] - tasks[part]) / 1e6 / ticks for part in (0, 2))
+    return Round(
+        [took[tick] for tick, count in games.items() if count],
+        ticks,
+        mean(games.values()),
+        used / 1e6 / ticks,
+        (ours, others),
+        (after[1] - tasks[1]) / ticks,
+    )
+
+
+def summary(rounds: list[Round]) -> dict[str, float]:
+    took = [each for found in rounds for each in found.took_ms]
     return {
-        "ticks": len(games),
-        "games": mean(games.values()),
-        "cpu_ms": used / 1e6 / len(games),
-        "took_ms": median(took[tick] for tick, count in games.items() if count),
+        "ticks": sum(found.ticks for found in rounds),
+        "with_a_change": len(took),
+        "games": round(median(found.games for found in rounds), 2),
+        **{f"took_ms_p{share}": round(cut(took, share), 3) for share in QUANTILES},
+        "cpu_ms": round(median(found.cpu_ms for found in rounds), 3),
+        "publishing_ms": round(median(found.tasks[0] for found in rounds), 3),
+        "other_tasks_ms": round(median(found.tasks[1] for found in rounds), 3),
+        "publishing_steps": round(median(found.steps for found in rounds), 2),
     }
+
+
+def ratios(alone: list[Round], publishing: list[Round]) -> dict[str, list[float]]:
+    """Of each quantile: publishing / alone, and the interval."""
+    found = {}
+    for share in QUANTILES:
+        chance = Random(share)
+        drawn = []
+        for _ in range(1000):
+            picked = [chance.randrange(len(alone)) for _ in alone]
+            drawn.append(
+                _ratio([alone[at] for at in picked], [publishing[at] for at in picked], share)
+            )
+        drawn.sort()
+        whole = _ratio(alone, publishing, share)
+        found[f"p{share}"] = [round(each, 3) for each in (whole, drawn[25], drawn[974])]
+    return found
+
+
+def _ratio(alone: list[Round], publishing: list[Round], share: int) -> float:
+    left, right = (
+        [each for found in part for each in found.took_ms] for part in (alone, publishing)
+    )
+    return cut(right, share) / cut(left, share)
+
+
+def cut(values: list[float], share: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[share - 1]
 
 
 def wait_for(log: Path, name: str, count: int) -> None:
@@ -124,6 +216,67 @@ def wait_for(log: Path, name: str, count: int) -> None:
         if time.monotonic() > give_up:
             raise TimeoutError(name)
         time.sleep(0.05)
+
+
+def subscribe(port: int, count: int, joined: Any) -> None:
+    """So many who read all and look at nothing."""
+    poll = select.epoll()
+    sockets = {}
+    for _ in range(count):
+        sock = socket.create_connection((HOST, port))
+        sock.sendall((REQUEST % "" + "\r\n").encode())
+        assert sock.recv(65_536)
+        sockets[sock.fileno()] = sock
+        poll.register(sock, select.EPOLLIN)
+    joined.release()
+    room = bytearray(1 << 18)
+    while True:
+        for number, _ in poll.poll():
+            sockets[number].recv_into(room)
+
+
+def run_daemon(config: Path, counts: Path) -> None:
+    """The daemon's process: ``counts`` is told what its tasks have of the processor."""
+    from nbad.signals import Signals
+
+    signals = Signals()  # before any thread
+    import trio
+
+    from nbad.daemon import run_daemon as run
+
+    file = counts.open("r+b")
+    shared = mmap.mmap(file.fileno(), _TASKS.size)
+
+    class ByTask(trio.abc.Instrument):
+        def __init__(self) -> None:
+            self._publishing: dict[trio.lowlevel.Task, bool] = {}
+            self._told = [0, 0, 0, 0]
+            self._began = 0
+
+        def task_spawned(self, task: trio.lowlevel.Task) -> None:
+            nursery = task.parent_nursery
+            parent = nursery is not None and self._publishing.get(nursery.parent_task, False)
+            self._publishing[task] = parent or "Publisher.run" in task.name
+
+        def task_exited(self, task: trio.lowlevel.Task) -> None:
+            self._publishing.pop(task, None)
+
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            self._began = time.thread_time_ns()
+
+        def after_task_step(self, task: trio.lowlevel.Task) -> None:
+            part = 0 if self._publishing.get(task) else 2
+            self._told[part] += time.thread_time_ns() - self._began
+            self._told[part + 1] += 1
+            _TASKS.pack_into(shared, 0, *self._told)
+
+    plain = trio.run
+
+    def instrumented(*given: Any, **named: Any) -> Any:
+        return plain(*given, instruments=[ByTask()], **named)
+
+    trio.run = instrumented
+    sys.exit(run(config, signals))
 
 
 def start(config: Path) -> tuple[float, float]:

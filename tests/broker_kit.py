@@ -16,7 +16,8 @@ Fields = dict[bytes, bytes]
 
 
 class MemoryBroker:
-    """A log as a list, which a test cuts and mends; ``fault`` is what each command raises.
+    """A log as a list, which a test cuts and mends; ``fault`` is what each command raises,
+    ``fault_of_write`` what only that does.
 
     ``owner`` holds the lease until ``lease_until``. ``asked`` is when it was asked for, and by
     whom; ``slow_s`` is how long each answer takes, that to the lease ``slow_to_lease_s`` more.
@@ -25,7 +26,7 @@ class MemoryBroker:
     def __init__(self) -> None:
         self.entries: list[tuple[int, Fields]] = []
         self.written = 0
-        self.fault = ""
+        self.fault = self.fault_of_write = ""
         self.slow_s = self.slow_to_lease_s = 0.0
         self.news = trio.Event()
         self.owner = ""
@@ -86,14 +87,17 @@ class MemoryBroker:
         if self.owner == owner:
             self.owner = ""
 
-    async def write(self, owner: str, fence: int, fields: dict[str, bytes]) -> None:
+    async def write(self, owner: str, fence: int, fields: dict[str, bytes]) -> int:
         """As :meth:`nbad.publish.broker.Broker.write`."""
         now = trio.current_time()
         await self._answer()
         if self.holder() != owner or self.lease.fence != fence:
             raise FencedError
+        if self.fault_of_write:
+            raise BrokerError(self.fault_of_write)
         self.lease_until = now + self.lease_s
         self.put(fields)
+        return len(self.entries)
 
     async def read(self, after: str, count: int, wait_s: float) -> list[tuple[str, Fields]]:
         """As :meth:`nbad.publish.broker.Broker.read`."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import shutil
 import socket
 import subprocess
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import randrange
 
@@ -22,18 +20,6 @@ from nbad.publish.entries import BatchEntry, Entry, SnapshotEntry, decode
 from nbad.settings.schema import Publish
 
 needs_redis = pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """coredis leaves channels of its connections to the garbage collector: have it done here.
-
-    For each test of a module that imports it.
-    """
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 class Redis:
@@ -52,8 +38,9 @@ class Redis:
         ]  # fmt: skip
         self.start()
 
-    def start(self) -> None:
-        self.process = start(self._command, stdout=subprocess.DEVNULL)
+    def start(self, *options: str) -> None:
+        """Start it, with more ``options`` than the first time."""
+        self.process = start([*self._command, *options], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -70,6 +57,12 @@ class Redis:
         """End it as a power cut does."""
         self.process.kill()
         self.process.wait()
+
+    def ask(self, *words: str, port: int = 0) -> str:
+        """The answer to a command, as it comes; ``port``: of who is asked in its place."""
+        with socket.create_connection((self.host, port or self.port), 5) as line:
+            line.sendall(" ".join(words).encode() + b"\r\n")
+            return line.recv(1 << 16).decode(errors="replace")
 
     def log(self) -> list[Entry]:
         """All that is in the log."""

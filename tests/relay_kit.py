@@ -116,7 +116,9 @@ def compare(one: Nbad, other: Nbad) -> int:
     """See that both forecast the same once they know the same of a game; points compared."""
 
     def known(game: Any) -> tuple[Any, ...]:
-        state = [game[key] for key in ("status", "period", "clock_s", "source_time", "corrected")]
+        state = [game[key] for key in ("status", "period", "clock_s", "corrected")]
+        if game["status"] != "scheduled":  # before it, that is when its board was asked for
+            state.append(game["source_time"])
         return state, game["event"], game["home"]["score"], game["away"]["score"]
 
     left = [game["game_id"] for game in json.loads(one.get("/v1/games")[1])["games"]]

@@ -94,6 +94,17 @@ def test_who_lost_the_lease_is_passed_over() -> None:
     assert (follower.journal.seq, follower.journal.games) == (3, 2)
 
 
+def test_who_does_not_begin_with_a_snapshot_puts_nobody_out() -> None:
+    """A stranger's entry in the log, with a fence as high as he likes."""
+    follower = at(3)
+    assert follower.take(heartbeat(9, epoch="evil", fence=10**18)) is Change.GAP
+    assert follower.take(batch(4, ONE, epoch="evil", fence=10**18)) is Change.GAP
+    assert follower.take(batch(4, ONE)) is Change.APPENDED
+    assert not follower.lost
+    assert follower.take(snapshot(1, ONE, epoch="b", fence=6)) is Change.RESTORED
+    assert follower.take(batch(5, ONE)) is Change.STALE
+
+
 def test_a_snapshot_of_what_is_known_tells_who_left_and_an_older_one_nothing() -> None:
     follower = at(3)
     assert follower.take(snapshot(3, ONE, TWO)) is Change.NOTHING

@@ -20,7 +20,7 @@ from nbad.settings.schema import Publish
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
 
-pytestmark = [needs_redis, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = needs_redis
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "log_to_parquet.py"
 

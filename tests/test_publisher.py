@@ -352,6 +352,40 @@ async def test_what_the_ring_holds_no_more_is_told_as_lost_and_made_good_by_a_sn
         assert daemon.log()[-1] == "snapshot 18"
 
 
+async def test_a_log_that_was_emptied_gets_the_whole_night_at_once(
+    daemon: Daemon, autojump_clock: MockClock
+) -> None:
+    daemon.tick()
+    async with daemon.publishing():
+        await trio.sleep(0.1)
+        daemon.tick(3)
+        await trio.sleep(0.1)
+        daemon.broker.entries.clear()
+        daemon.tick()
+        await trio.sleep(0.1)
+        assert daemon.log() == ["batch 5", "snapshot 5"]
+        daemon.tick()
+        await trio.sleep(0.1)
+        assert daemon.log()[2:] == ["batch 6"]
+
+
+async def test_a_log_that_cannot_be_written_is_one_trouble_though_the_lease_can_be_had(
+    daemon: Daemon, autojump_clock: MockClock
+) -> None:
+    daemon.tick()
+    async with daemon.publishing():
+        await trio.sleep(0.1)
+        with capture_logs() as lines:
+            daemon.broker.fault_of_write = "WRONGTYPE"
+            for _ in range(20):
+                daemon.tick()
+                await trio.sleep(1.0)
+            assert daemon.publisher.trouble == "WRONGTYPE"
+            daemon.broker.fault_of_write = ""
+            await trio.sleep(2.5)
+        assert [line["event"] for line in lines] == ["publish_failed", "publish_restored"]
+
+
 async def test_asked_to_end_it_writes_what_the_log_lacks_and_gives_the_lease_up(
     daemon: Daemon, autojump_clock: MockClock
 ) -> None:

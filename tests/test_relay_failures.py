@@ -15,7 +15,6 @@ from nbad.exit_codes import OK
 pytestmark = [
     pytest.mark.slow,
     needs_redis,
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 LEASE_S = 2.0

@@ -10,6 +10,7 @@ import pytest
 import trio
 from broker_kit import MemoryBroker
 from stream_kit import HOST, Client, FakeSettings, make_clock, make_game, runtime
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 from trio_websocket import open_websocket
 
@@ -228,6 +229,9 @@ async def test_an_entry_that_cannot_be_read_is_passed_over(
     night.play(1)
     async with relay.reading():
         assert relay.at == "d0.4"
+        with capture_logs() as lines:
+            await trio.sleep(SILENT_S + 20.0)  # it is read again and again
+        assert "log_entry_bad" not in [line["event"] for line in lines]
         assert relay.reader.counts.bad == 1
 
 

@@ -10,13 +10,12 @@ import pytest
 import trio
 import trustme
 from redis_kit import Redis, needs_redis
-from redis_kit import collected as collected
 
 from nbad.publish.broker import START, Broker, BrokerError, with_broker
 from nbad.publish.entries import encode
 from nbad.settings.schema import Publish
 
-pytestmark = [needs_redis, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = needs_redis
 
 DOCS = Path(__file__).parent.parent / "docs" / "scaling.md"
 

@@ -10,14 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 from daemon_kit import Daemon, get, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from test_http import http_url, valid
 from test_pattern_laws import history, plays
 
+from nbad.domain import Forecast
 from nbad.model.forecaster import Forecaster
-from nbad.model.swings import Swings
+from nbad.model.swings import PlaySwings, Swings, work_out
 from nbad.pattern.rating import Expectation
 from nbad.stream.wire import PLAY_COLUMNS
 
@@ -72,6 +75,27 @@ def test_after_each_play_it_is_the_forecast_that_is_told_live() -> None:
         fold.fold(plays()[fold.folded : index + 1])
         (told,) = forecaster().forecast(np.array([fold.current()]))
         assert swings[index].forecast == told
+
+
+def test_several_games_are_asked_of_the_model_in_one_call_and_again_where_it_failed() -> None:
+    calls: list[int] = []
+
+    def forecast(matrix: NDArray[np.float64]) -> list[Forecast]:
+        calls.append(len(matrix))
+        if len(calls) == 2:
+            raise ValueError("not now")
+        return forecaster().forecast(matrix)
+
+    games = [Swings(history(), forecast) for _ in range(3)]
+    ends = (400, 17, 0)
+    work_out([PlaySwings(game, plays()[:end]) for game, end in zip(games, ends, strict=True)])
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="not now"):
+        work_out([PlaySwings(game, plays()[:410]) for game in games])
+    work_out([PlaySwings(game, plays()[:420]) for game in games])
+    assert len(calls) == 3
+    assert [PlaySwings(game, plays()[:420])() for game in games] == [made().of(plays()[:420])] * 3
+    assert len(calls) == 3
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,7 +14,7 @@ from nbad.exit_codes import OK, UNAVAILABLE, end
 
 # What an installation without extras lacks, and the extra that brings it.
 _EXTRAS = {"matplotlib": "train", "scipy": "train", "tqdm": "train", "rich": "watch",
-           "coredis": "publish", "pyarrow": "export"}  # fmt: skip
+           "pyarrow": "export"}  # fmt: skip
 
 _LIBGOMP = "libgomp.so.1"
 

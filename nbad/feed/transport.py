@@ -9,10 +9,9 @@ h11's to judge, from its first byte on.
 from __future__ import annotations
 
 import math
-import os
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -24,10 +23,9 @@ import trio
 from nbad.feed.encoding import LARGEST_BODY, decoded
 from nbad.feed.head import MOST_BYTES, read_plain
 from nbad.net.errors import cause, forget_frames
-from nbad.net.sockets import plain_fileno
+from nbad.net.sockets import Direct
 
 # A play-by-play's last quarter, gzipped, and below what the allocator takes from the system anew.
-_READ = 65_536
 _MOST_IDLE = 128
 _END = b"\r\n\r\n"
 
@@ -191,17 +189,12 @@ class _StaleError(Exception):
 
 
 class _Connection:
-    """One connection to a server, one request at a time. ``reusable``: it can take another one.
-
-    Where there is no TLS it reads and writes the socket itself: Trio's stream asks the kernel twice
-    and the scheduler once more for each.
-    """
+    """One connection to a server, one request at a time. ``reusable``: it can take another one."""
 
     def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType) -> None:
         self.reusable = False
-        self._stream = stream
+        self._stream = Direct(stream)
         self._socket = socket
-        self._fileno = plain_fileno(stream)
 
     def closed_by_peer(self) -> bool:
         """Whether an idle connection has something to read: its end, as nothing was asked."""
@@ -210,25 +203,25 @@ class _Connection:
     async def exchange(self, get: Get) -> tuple[int, dict[str, str], bytes]:
         """Send a request; read the answer's status, headers and whole body."""
         try:
-            await self._send(get.head)
+            await self._stream.send(get.head)
         except (trio.BrokenResourceError, OSError):
             raise _StaleError("the connection was closed before the request was sent") from None
         try:
-            data = await self._receive()
+            data = await self._stream.receive()
         except (trio.BrokenResourceError, OSError):
             raise _StaleError("the connection was reset before an answer came") from None
         if not data:
             raise _StaleError("the connection was closed before an answer came")
         more = data
         while (end := data.find(_END)) < 0 and len(data) < MOST_BYTES and more:
-            more = await self._receive()
+            more = await self._stream.receive()
             data += more
         head = read_plain(data[: end + len(_END)]) if end >= 0 and get.method == "GET" else None
         if head is None or head.length > LARGEST_BODY:
             return await self._exchange_by_h11(get, data, ended=not more)
         chunks, missing = [data[end + len(_END) :]], end + len(_END) + head.length - len(data)
         while missing > 0:
-            more = await self._receive()
+            more = await self._stream.receive()
             if not more:
                 return await self._exchange_by_h11(get, data + b"".join(chunks[1:]), ended=True)
             chunks.append(more)
@@ -256,7 +249,7 @@ class _Connection:
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
-                data = await self._receive()
+                data = await self._stream.receive()
                 ended = not data
                 connection.receive_data(data)
             elif isinstance(event, h11.Response):
@@ -275,28 +268,9 @@ class _Connection:
                 self.reusable = open_ and not ended and not connection.trailing_data[0]
                 return response.status_code, by_name(response.headers), b"".join(chunks)
 
-    async def _send(self, data: bytes) -> None:
-        written = 0
-        if self._fileno is not None:
-            with suppress(BlockingIOError):  # full: all of it is the rest
-                written = os.write(self._fileno(), data)
-        if written < len(data):
-            await self._stream.send_all(memoryview(data)[written:])
-
-    async def _receive(self) -> bytes:
-        """What comes next, empty where the peer closed."""
-        if self._fileno is None:
-            return bytes(await self._stream.receive_some(_READ))
-        while True:
-            await trio.lowlevel.wait_readable(self._fileno())
-            try:
-                return os.read(self._fileno(), _READ)
-            except BlockingIOError:
-                continue  # it is not readable after all
-
     async def close(self) -> None:
         """Close it without a goodbye: nobody waits for one."""
-        await trio.aclose_forcefully(self._stream)
+        await self._stream.aclose()
 
 
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

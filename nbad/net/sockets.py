@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket as stdlib_socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
@@ -15,17 +17,44 @@ Send = Callable[[bytes | memoryview], int]
 LINGER_S = 1.0
 _AT_ONCE = struct.pack("ii", 1, 0)  # a linger of no time: the close is a reset
 _READ_BYTES = 4096
+_DIRECT_BYTES = 65_536
 # What a peer that goes on talking is listened to: it must not cost more than one that leaves.
 _MOST_LINGERING = 256 * 1024
 
 
-def plain_fileno(transport: trio.abc.Stream) -> Callable[[], int] | None:
-    """What tells the file descriptor to write to directly; None where there is none: TLS, tests.
+class Direct:
+    """``stream``, past Trio where it is a plain socket: its own way asks the kernel twice, and the
+    scheduler once more, for each write and read. Raises what ``stream`` does, and OSError."""
 
-    Asked at each write, for once the socket is closed it says -1, where a number that was
-    remembered would by then be another file's.
-    """
-    return transport.socket.fileno if isinstance(transport, trio.SocketStream) else None
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        # Asked at each use: once the socket is closed it says -1, where a number that was
+        # remembered would by then be another file's.
+        self._fileno = stream.socket.fileno if isinstance(stream, trio.SocketStream) else None
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+        written = 0
+        if self._fileno is not None:
+            with suppress(BlockingIOError):  # full: all of it is the rest
+                written = os.write(self._fileno(), data)
+        if written < len(data):
+            await self._stream.send_all(memoryview(data)[written:])
+
+    async def receive(self) -> bytes:
+        """What comes next, empty where the peer closed."""
+        if self._fileno is None:
+            return bytes(await self._stream.receive_some(_DIRECT_BYTES))
+        while True:
+            await trio.lowlevel.wait_readable(self._fileno())
+            try:
+                return os.read(self._fileno(), _DIRECT_BYTES)
+            except BlockingIOError:
+                continue  # it is not readable after all
+
+    async def aclose(self) -> None:
+        """Close it without a goodbye: nobody waits for one."""
+        await trio.aclose_forcefully(self._stream)
 
 
 def peer(transport: trio.abc.Stream) -> str:

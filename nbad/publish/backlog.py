@@ -52,6 +52,12 @@ class Backlog:
         """The log may lack what it was given: once it has the rest, it gets the whole night."""
         self._owed = True
 
+    def note_length(self, entries: int) -> None:
+        """The log has so many ``entries``, the one that is not confirmed yet among them: where it
+        was cut behind its last snapshot, whoever comes now would wait for the next."""
+        if self._entries + 1 >= entries:
+            self._owed = True
+
     def prepare(self) -> Iterator[None]:
         """Do what the first snapshot would take long for, step by step."""
         return self._tails.prepare(self._journal)

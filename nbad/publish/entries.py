@@ -22,6 +22,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from nbad.domain import FeedState
+from nbad.publish.connection import MAX_VALUE
 from nbad.stream import wire
 from nbad.stream.journal import Message
 from nbad.stream.wire import Row
@@ -30,7 +31,7 @@ Fields = dict[str, bytes]
 
 _NAMES = ("series", "scoring", "plays")
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = MAX_VALUE
 """The longest entry that is read: a whole night is under 1 MB."""
 
 
@@ -123,6 +124,8 @@ def decode(fields: Mapping[bytes, bytes]) -> Entry:
     fence, body = fields.get(b"fence", b""), fields.get(b"body", b"")
     if not (fence.isdigit() and len(fence) < 20):
         raise BadEntryError(f"fence: expected a number, was {fence[:40]!r}")
+    if not body:  # as one counts that is longer still
+        raise BadEntryError(f"body: expected 1 to {MAX_BYTES} bytes")
     size = sum(map(len, fields.values()))
     if size > MAX_BYTES:
         raise BadEntryError(f"expected at most {MAX_BYTES} bytes, were {size}")

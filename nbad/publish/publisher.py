@@ -193,24 +193,25 @@ class Publisher:
             if self._sees_feed() and not self._ending:
                 asked_at = trio.current_time()
                 lease = await broker.acquire(self._owner)
-                self._went_well()
                 self._stand_by(lease is None)
-                if lease is not None:
-                    try:
-                        self._renewed_at = asked_at
-                        await self._lead(broker, lease)
-                    except FencedError:
-                        log.warning("lease_lost", fence=lease.fence)
-                    self._stop_leading()
+                if lease is None:
+                    self._went_well()
+                    await trio.sleep(uniform(lease_s / 5, lease_s / 4))
                     continue
-                await trio.sleep(uniform(lease_s / 5, lease_s / 4))
+                try:
+                    self._renewed_at = asked_at
+                    await self._lead(broker, lease)
+                except FencedError:
+                    log.warning("lease_lost", fence=lease.fence)
+                self._stop_leading()
             else:
                 await self._wait_for_news(lease_s / 4)
 
     async def _lead(self, broker: Broker, lease: Lease) -> None:
         """Write the log until the feed is lost or the process ends. Raises FencedError."""
         renew_s = self._settings.current.config.publish.lease_s / 3
-        log.info("leading", fence=lease.fence)
+        if self.trouble is None or lease.fence != self._fence:
+            log.info("leading", fence=lease.fence)
         if self._fence in lease:
             self.backlog.owe_snapshot()  # the broker may have lost what it had taken
         else:
@@ -270,7 +271,9 @@ class Publisher:
         self, broker: Broker, body: bytes, more: Mapping[str, More] | None = None
     ) -> None:
         began = trio.current_time()
-        await broker.write(self._owner, self._fence, encode(self._fence, body, more))
+        length = await broker.write(self._owner, self._fence, encode(self._fence, body, more))
+        if length is not None:
+            self.backlog.note_length(length)
         self._renewed_at = began
         self._wrote_at = trio.current_time()
         self._took(self._wrote_at - began)

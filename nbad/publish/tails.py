@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -62,7 +63,10 @@ class Tails:
     def news(self, journal: StreamJournal, plays: bool) -> dict[str, More]:
         """How every story goes on from what the log was told; ``plays``: its plays too."""
         self._asked, more = {}, {}
-        for game_id, story in _stories(journal).items():
+        stories = _stories(journal)
+        if plays:
+            self._work_out(stories)
+        for game_id, story in stories.items():
             told = self._told.get(game_id, _NOTHING)
             series = scoring = swung = None
             if story is not told.story:
@@ -82,6 +86,19 @@ class Tails:
     def confirm(self) -> None:
         """The log has what was asked for last."""
         self._told = self._asked
+
+    def _work_out(self, stories: Mapping[str, GameStory]) -> None:
+        """All at once, where each by itself would cost its call of the model."""
+        from nbad.model.swings import PlaySwings, work_out  # numpy: a relay does without
+
+        asked = []
+        for game_id, story in stories.items():
+            swings = story.game.swings if story.game else None
+            told = self._told.get(game_id, _NOTHING)
+            if isinstance(swings, PlaySwings) and story is not told.swings_of:
+                asked.append(swings)
+        with suppress(Exception):  # each is asked for by itself then, and costs only itself
+            work_out(asked)
 
     def _swings(self, game_id: str, story: GameStory) -> tuple[Swing, ...]:
         """A fault costs the game its plays in the log, and is said once."""

@@ -74,7 +74,8 @@ class ToldStory:
 class Follower:
     """Keeps ``journal`` as the publisher has it.
 
-    ``fence`` is the highest one seen: entries below it are of a publisher that lost its lease.
+    ``fence`` is the highest one of those followed: entries below it are of a publisher that lost
+    its lease.
     ``feed`` and ``feed_age_s`` are as the newest entry says; ``batch`` is the newest appended.
     ``lost``: a gap was met, and nothing has bridged it yet.
     """
@@ -99,7 +100,9 @@ class Follower:
     def _take(self, entry: Entry) -> Change:
         if entry.fence < self.fence:
             return Change.STALE
-        self.fence = entry.fence
+        if isinstance(entry, SnapshotEntry) or entry.epoch == self.journal.epoch:
+            # A publisher begins with a snapshot: what says less may be a stranger's.
+            self.fence = entry.fence
         if isinstance(entry, SnapshotEntry):
             return self._take_snapshot(entry)
         if isinstance(entry, HeartbeatEntry):

@@ -168,23 +168,25 @@ class Reader:
     def _take(self, entry_id: str, fields: dict[bytes, bytes]) -> Change:
         self.counts.entries += 1
         follower = self._follower
+        new = _order(entry_id) > self._newest
+        self._newest = max(self._newest, _order(entry_id))
         try:
             entry = decode(fields)
         except BadEntryError as error:
-            self.counts.bad += 1
-            log.warning("log_entry_bad", id=entry_id, error=str(error))
+            if new:  # it may be read again every 5 s
+                self.counts.bad += 1
+                log.warning("log_entry_bad", id=entry_id, error=str(error))
             return Change.NOTHING
         lost = follower.lost
         change = follower.take(entry)
         if change is Change.STALE:
             self.counts.stale += 1
             return change
-        if change is not Change.NOTHING or _order(entry_id) > self._newest:
+        if change is not Change.NOTHING or new:
             # What is read again is no sign of life.
             self._heard_at = trio.current_time()
             if follower.feed is FeedState.OK:
                 self._fresh_at = self._heard_at - follower.feed_age_s
-        self._newest = max(self._newest, _order(entry_id))
         if change is Change.GAP and not lost:
             self.counts.gaps += 1
             known = f"{follower.journal.epoch}.{follower.journal.seq}"

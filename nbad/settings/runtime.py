@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from nbad.model.forecaster import Forecaster, ModelError
@@ -36,8 +35,6 @@ def judge(loaded: Loaded, problems: Sequence[str] = ()) -> Runtime:
     config, found = loaded.config, list[str]()
     access = load_access(config.server, found)
     load_password(config.publish, found)
-    if config.publish.url and find_spec("coredis") is None:
-        found.append("publish.url: expected coredis beside it: pip install 'nbad[publish]'")
     forecaster: Forecaster | None = None
     try:
         forecaster = Forecaster.load(config.model.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import h11
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -54,7 +55,14 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
 
 
 def _broker_url(value: str) -> str:
-    if value and not re.fullmatch(r"rediss?://[^\s/@?#]+(/\d{1,5})?", value):
+    good = not value or bool(re.fullmatch(r"rediss?://[^\s/@?#]+(/\d{1,5})?", value))
+    try:
+        parts = urlsplit(value)
+        good = good and (not value or bool(parts.hostname)) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # of the port, the brackets, or a name that is none
+        good = False
+    if not good:
         raise PydanticCustomError(
             "broker", "redis://HOST:PORT/DB or rediss://…, without user and password"
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
 from nbad.channels import Receiver, Sender
 from nbad.domain import Forecast, Game, Point, Status
-from nbad.model.swings import Swings
+from nbad.model.swings import PlaySwings, Swings
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles, note_failed
 from nbad.settings.current import Model
@@ -67,7 +66,7 @@ class SeriesTracker:
         if swings is None or swings.start is not pattern.start:  # another model, other ratings
             swings = self._swings[update.entry.game_id] = Swings(pattern.start, model.forecast)
         market = None if pattern.market is None else pattern.market.told
-        return Game(update, pattern.grid, now, series, partial(swings.of, update.plays), market)
+        return Game(update, pattern.grid, now, series, PlaySwings(swings, update.plays), market)
 
 
 async def predict(patterns: Receiver[Patterns], forecasts: Sender[Forecasts]) -> None:
