@@ -75,6 +75,15 @@ async def test_a_value_that_is_too_long_is_passed_over(monkeypatch: pytest.Monke
     assert await answered(*(text[at : at + 7] for at in range(0, len(text), 7))) == value
 
 
+async def test_an_answer_is_kept_up_to_so_much_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nbad.publish.connection, "MAX_ANSWER", 1000)
+    ours, theirs = memory_stream_pair()
+    connection = Connection(ours)
+    for _ in range(2):  # each answer anew
+        await theirs.send_all(b"*3\r\n$999\r\n%b\r\n$2\r\nab\r\n$1\r\nc\r\n" % (b"x" * 999))
+        assert await connection.call("PING") == [b"x" * 999, b"", b"c"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

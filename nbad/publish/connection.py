@@ -17,7 +17,9 @@ from nbad.net.sockets import Direct
 Word = bytes | str | int
 
 MAX_VALUE = 32 * 1024 * 1024
-"""Longer values of an answer are passed over: they count as empty."""
+"""Longer values of an answer are passed over: they count as empty. So are those beyond
+:data:`MAX_ANSWER` in all."""
+MAX_ANSWER = 4 * MAX_VALUE
 
 _PORT = 6379
 _MAX_LINE = 1 << 16
@@ -46,6 +48,7 @@ class Connection:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = Direct(stream)
         self._data = bytearray()
+        self._room = MAX_ANSWER
 
     async def call(self, *words: Word) -> Any:
         """Send a command, and return its answer: bytes, a number, a list of these, or None.
@@ -53,6 +56,7 @@ class Connection:
         Raises :data:`FAULTS`.
         """
         await self._stream.send(pack(words))
+        self._room = MAX_ANSWER
         reply = await self._reply(0)
         if isinstance(reply, RefusedError):
             raise reply
@@ -94,7 +98,7 @@ class Connection:
 
     async def _value(self, size: int) -> bytes:
         data, left = self._data, size + 2
-        if size > MAX_VALUE:
+        if size > min(MAX_VALUE, self._room):
             while len(data) < left:
                 left -= len(data)
                 data.clear()
@@ -103,6 +107,7 @@ class Connection:
             return b""
         while len(data) < left:
             await self._more()
+        self._room -= size
         value = bytes(memoryview(data)[:size])
         del data[:left]
         return value
