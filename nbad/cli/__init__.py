@@ -13,8 +13,8 @@ from nbad.cli._stdout import guarded
 from nbad.exit_codes import OK, UNAVAILABLE, end
 
 # What an installation without extras lacks, and the extra that brings it.
-_EXTRAS = {"matplotlib": "train", "scipy": "train", "tqdm": "train", "rich": "watch",
-           "coredis": "publish", "pyarrow": "export"}  # fmt: skip
+_EXTRAS = {"lightgbm": "train", "matplotlib": "train", "scipy": "train", "tqdm": "train",
+           "rich": "watch", "coredis": "publish", "pyarrow": "export"}  # fmt: skip
 
 _LIBGOMP = "libgomp.so.1"
 
