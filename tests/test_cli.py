@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +164,23 @@ def test_training_without_lightgbm_says_what_to_install(
     assert done.returncode == 69
     assert done.stderr.startswith(f"nbad train: {said}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        "cli._run = lambda _: exec('raise BaseExceptionGroup(str(), [KeyboardInterrupt()])')",
+        "cli.import_module = lambda _: signal.raise_signal(signal.SIGINT)",
+    ],
+    ids=["in its midst, from a nursery", "while it is imported"],
+)
+def test_ctrl_c_ends_a_command_without_a_traceback(happens: str) -> None:
+    program = (
+        "import signal; from nbad import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        f"{happens}\ncli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
