@@ -118,6 +118,22 @@ async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_one_that_is_closed_while_its_upgrade_is_answered_stays_closed() -> None:
+    plain, ours, theirs = await tcp_pair()
+    async with trio.open_nursery() as nursery, ours, theirs:
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
+        stream.close(1001, "")
+        stream.opened()
+        assert not stream.push(b"\x82\x01p")
+        await stream.send_all(b"\x8a\x00")
+        await ours.send_eof()
+        received = b""
+        while data := await theirs.receive_some():
+            received += data
+        stream.release()
+    assert received == b"\x88\x02\x03\xe9"
+
+
 async def test_nothing_follows_the_close_that_ends_a_drain(autojump_clock: MockClock) -> None:
     plain, ours, theirs = await tcp_pair()
     frames = [b"\x82\x01a", b"\x82\x01b"]
