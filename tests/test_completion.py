@@ -16,6 +16,8 @@ from nbad.cli import main
 TYPED = {
     "nbad rep": "report",
     "nbad demo --s": "--seconds --seed --speed",
+    "nbad relay --w": "--workers",
+    "nbad relay --so": "",  # which --help does not show
     "nbad completion ": "bash fish zsh",
     "nbad export --format ": "csv parquet",
     "nbad check --config one": "one.toml",

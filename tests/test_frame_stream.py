@@ -134,6 +134,24 @@ async def test_one_that_is_closed_while_its_upgrade_is_answered_stays_closed() -
     assert received == b"\x88\x02\x03\xe9"
 
 
+async def test_a_peer_that_said_goodbye_is_told_one_goodbye() -> None:
+    """The library answers its Close; that we are going down, it need not know any more."""
+    plain, ours, theirs = await tcp_pair()
+    answer = b"\x88\x02\x03\xe8"
+    async with trio.open_nursery() as nursery, ours, theirs:
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
+        stream.opened()
+        await stream.send_all(answer)
+        stream.close(1001, "")
+        stream.close(1001, "", drain=True)
+        await ours.send_eof()
+        received = b""
+        while data := await theirs.receive_some():
+            received += data
+        stream.release()
+    assert received == answer
+
+
 async def test_nothing_follows_the_close_that_ends_a_drain(autojump_clock: MockClock) -> None:
     plain, ours, theirs = await tcp_pair()
     frames = [b"\x82\x01a", b"\x82\x01b"]

@@ -92,9 +92,13 @@ def run(args: argparse.Namespace) -> int:
 def _commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[Command]:
     about = {action.dest: action.help or "" for action in subparsers._choices_actions}
     return [
-        Command(name, about[name], tuple(map(_argument, parser._actions)))
+        Command(name, about[name], tuple(map(_argument, filter(_is_shown, parser._actions))))
         for name, parser in subparsers.choices.items()
     ]
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    return action.help != argparse.SUPPRESS
 
 
 def _argument(action: argparse.Action) -> Argument:
