@@ -18,7 +18,7 @@ INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 .PHONY: setup install dev demo demo-relay bench test soak quick laws coverage analysis lint types \
   libgomp lock clean
 
-setup: $(VENV)/.run
+setup: $(VENV)/.train
 
 # The units name this checkout. A configuration that is there stays as it is.
 install: setup
@@ -32,7 +32,7 @@ demo: $(VENV)/.run
 demo-relay: $(VENV)/.run
 	$(BIN)/python examples/relay_demo.py $(DEMO)
 
-bench: $(VENV)/.run
+bench: $(VENV)/.train
 	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/nbad bench $(BENCH)
 
@@ -83,12 +83,15 @@ $(VENV)/.made:
 $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.made
 	$(INSTALL) -r requirements/run.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --no-index --editable .
+	touch $@
+
+# LightGBM, which only training needs, needs the system's libgomp.so.1, which a bare Debian lacks.
+# scikit-learn's wheel carries one; patchelf makes LightGBM look beside itself.
+LIGHTGBM = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightgbm/lib
+$(VENV)/.train: $(VENV)/.run
 	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || $(MAKE) --no-print-directory libgomp
 	touch $@
 
-# LightGBM's wheel needs the system's libgomp.so.1, which a bare Debian lacks. scikit-learn's wheel
-# carries one; patchelf makes LightGBM look beside itself.
-LIGHTGBM = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightgbm/lib
 libgomp:
 	$(INSTALL) --no-deps --target $(VENV)/libgomp -r requirements/libgomp.txt
 	cp $(VENV)/libgomp/scikit_learn.libs/libgomp-*.so.* $(LIGHTGBM)/libgomp.so.1
@@ -96,7 +99,7 @@ libgomp:
 	rm -r $(VENV)/libgomp
 	$(BIN)/python -c 'import lightgbm'
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.train
 	$(INSTALL) -r requirements/dev.txt
 	touch $@
 

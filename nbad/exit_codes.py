@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import NoReturn
+
+_NUMBER = r"\[Errno -?\d+\] "
 
 OK, FAILED, USAGE, UNAVAILABLE, CONFIG = 0, 1, 64, 69, 78
 
@@ -12,7 +15,8 @@ OK, FAILED, USAGE, UNAVAILABLE, CONFIG = 0, 1, 64, 69, 78
 def end(command: str, code: int, *problems: str) -> int:
     """Say on standard error, a line each, why ``command`` ends; return its exit code."""
     for problem in problems:
-        sys.stderr.write(f"nbad {command}: {problem}\n")
+        # The number of a system's error says nothing that its text does not.
+        sys.stderr.write(f"nbad {command}: {re.sub(_NUMBER, '', problem)}\n")
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -114,14 +115,9 @@ def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_version_and_completion_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out == f"nbad {__version__}\n"
-    assert main(["completion", "bash"]) == 0
-    script = capsys.readouterr().out
-    asked = f'{script}COMP_WORDS=(nbad demo --se); COMP_CWORD=2; _nbad; echo "${{COMPREPLY[@]}}"'
-    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["--seconds", "--seed"]
 
 
 @pytest.mark.parametrize(
@@ -146,20 +142,45 @@ def test_every_command_reads_the_configuration(
     assert said in capsys.readouterr().err
 
 
-def test_a_system_without_libgomp_is_told_what_to_install() -> None:
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("OSError('libgomp.so.1: no such file')", "LightGBM needs the system's libgomp.so.1; apt "),
+        (
+            "ModuleNotFoundError('No module', name='lightgbm')",
+            "lightgbm is not installed; pip install 'nbad[train]'",
+        ),
+    ],
+)
+def test_training_without_lightgbm_says_what_to_install(
+    missing: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "lightgbm.py").write_text(f"raise {missing}\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "nbad", "train", "--data", "."],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+    )  # fmt: skip
+    assert done.returncode == 69
+    assert done.stderr.startswith(f"nbad train: {said}")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        "cli._run = lambda _: exec('raise BaseExceptionGroup(str(), [KeyboardInterrupt()])')",
+        "cli.import_module = lambda _: signal.raise_signal(signal.SIGINT)",
+    ],
+    ids=["in its midst, from a nursery", "while it is imported"],
+)
+def test_ctrl_c_ends_a_command_without_a_traceback(happens: str) -> None:
     program = (
-        "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'lightgbm':\n"
-        "            raise OSError('libgomp.so.1: cannot open shared object file')\n"
-        "sys.meta_path.insert(0, Missing())\n"
-        "from nbad.cli import main\n"
-        "sys.exit(main(['train', '--data', '.']))\n"
+        "import signal; from nbad import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        f"{happens}\ncli.main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 69
-    assert done.stderr.startswith("nbad train: LightGBM needs the system's libgomp.so.1; apt ")
-    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from nbad.exit_codes import FAILED, crash
+from nbad.exit_codes import FAILED, USAGE, crash, end
 
 
 def failure(cause: Exception) -> BaseExceptionGroup:
@@ -41,3 +41,12 @@ def test_before_there_is_a_log_the_traceback_is_on_standard_error(
     said = capsys.readouterr().err.splitlines()
     assert "MemoryError" in "\n".join(said[:-1])
     assert said[-1] == "nbad run: out of memory"
+
+
+def test_a_systems_error_is_told_in_words_without_its_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = FileNotFoundError(2, "No such file or directory", "/nope")
+    assert end("stats", USAGE, f"/nope: expected a log to read, was: {error}") == USAGE
+    told = "nbad stats: /nope: expected a log to read, was: No such file or directory: '/nope'\n"
+    assert capsys.readouterr().err == told

@@ -87,6 +87,22 @@ async def test_nothing_is_written_to_a_number_that_another_has_by_now() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_one_that_is_let_go_is_written_to_no_more_while_its_end_lingers() -> None:
+    """What was said last, its peer gets to read: the socket is still open, and nothing follows."""
+    plain, ours, theirs = await tcp_pair()
+    async with trio.open_nursery() as nursery, ours, theirs:
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
+        stream.opened()
+        stream.release()
+        stream.source = lambda: b"\x82\x01s"
+        assert not stream.push(b"\x82\x01p")
+        stream.kick()
+        stream.try_send_close(1001, "")
+        await ours.send_eof()
+        assert await theirs.receive_some() == b""
+        nursery.cancel_scope.cancel()
+
+
 async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
     """The kernel must not go on offering what is left to it for minutes: it is reset."""
     plain, ours, theirs = await tcp_pair()
@@ -100,6 +116,40 @@ async def test_who_stopped_reading_is_sent_nothing_more_once_let_go() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await read_to_end(theirs)
         nursery.cancel_scope.cancel()
+
+
+async def test_one_that_is_closed_while_its_upgrade_is_answered_stays_closed() -> None:
+    plain, ours, theirs = await tcp_pair()
+    async with trio.open_nursery() as nursery, ours, theirs:
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
+        stream.close(1001, "")
+        stream.opened()
+        assert not stream.push(b"\x82\x01p")
+        await stream.send_all(b"\x8a\x00")
+        await ours.send_eof()
+        received = b""
+        while data := await theirs.receive_some():
+            received += data
+        stream.release()
+    assert received == b"\x88\x02\x03\xe9"
+
+
+async def test_a_peer_that_said_goodbye_is_told_one_goodbye() -> None:
+    """The library answers its Close; that we are going down, it need not know any more."""
+    plain, ours, theirs = await tcp_pair()
+    answer = b"\x88\x02\x03\xe8"
+    async with trio.open_nursery() as nursery, ours, theirs:
+        stream = FrameStream(ours, nursery, b"", _send=plain.send)
+        stream.opened()
+        await stream.send_all(answer)
+        stream.close(1001, "")
+        stream.close(1001, "", drain=True)
+        await ours.send_eof()
+        received = b""
+        while data := await theirs.receive_some():
+            received += data
+        stream.release()
+    assert received == answer
 
 
 async def test_nothing_follows_the_close_that_ends_a_drain(autojump_clock: MockClock) -> None:

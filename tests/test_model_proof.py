@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -119,3 +121,26 @@ def test_a_reload_with_one_that_aborts_changes_nothing(tmp_path: Path) -> None:
         assert f"model.path: {mine}: expected a model that loads" in error
         os.kill(daemon.process.pid, 0)
         assert daemon.end() == 0
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["ModuleNotFoundError('No module', name='lightgbm')", "OSError('libgomp.so.1: cannot open')"],
+)
+def test_without_lightgbm_what_nbad_reads_by_itself_is_let_in(tmp_path: Path, missing: str) -> None:
+    """As the core is installed: a model made elsewhere loads, one that needs LightGBM says so."""
+    (tmp_path / "lightgbm.py").write_text(f"raise {missing}\n")
+    environ = os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+
+    def check(trees: bytes) -> subprocess.CompletedProcess[str]:
+        model = make(tmp_path / "mine", trees, sealed=True)
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "nbad", "check"], text=True, capture_output=True,
+            check=False, env=environ | {"NBAD_MODEL__PATH": str(model)},
+        )  # fmt: skip
+
+    assert "\nmodel nbad-" in check(WHOLE + b"\n").stdout
+    refused = check(WHOLE.replace(b"is_linear=0", b"is_linear=1", 1))
+    assert refused.returncode == 78
+    assert refused.stderr.rstrip().endswith("pip install 'nbad[train]', and libgomp1 of the system")
+    assert refused.stderr.count("\n") == 1

@@ -179,6 +179,15 @@ def test_two_edits_within_a_second_are_both_told(feed: Feed) -> None:
     assert score(feed.says([P1, P2, second])) == (6, 3)
 
 
+def test_an_edit_is_news_only_where_it_is_later_than_any_seen(feed: Feed) -> None:
+    """Not than those of the last document: that may have brought none so late."""
+    edited = action(3, 4, 3, edited=900)
+    feed.says([P1, P2, edited])
+    assert score(feed.says([P1, P2, edited, action(4, 6, 3, edited=60)])) == (6, 3)
+    assert feed.says([P1, P2, edited, action(4, 5, 3, edited=500)]) is None
+    assert told(feed.says(after=30.0))[2:] == (5, 3, True)
+
+
 def test_points_overturned_by_a_later_play_are_told_corrected(feed: Feed) -> None:
     replay = action(4, 2, 3, clock=596, kind="instantreplay")
     assert told(feed.says([P1, P2, P3, replay]))[2:] == (2, 3, True)

@@ -104,6 +104,28 @@ async def test_a_first_game_is_told_with_its_plays_and_then_only_news_is_asked_f
     assert conditional == [False] + [True] * (len(conditional) - 1)
 
 
+async def test_an_answer_that_cannot_be_read_is_not_what_is_asked_about_next(
+    settings: Settings, autojump_clock: object
+) -> None:
+    """A 304 to it would leave the night as it was, for as long as the feed's copy stands."""
+    feed = FakeFeed(entry(ONE))
+    left = {"scoreboard": 1, ONE: 1}
+
+    def torn(request: httpx.Request) -> httpx.Response | None:
+        part = ONE if ONE in request.url.path else "scoreboard"
+        left[part] -= 1
+        headers = {"content-type": "application/json", "etag": '"torn"'}
+        return (
+            httpx.Response(200, content=b'{"game": }', headers=headers) if left[part] >= 0 else None
+        )
+
+    feed.on = {"scoreboard": torn, ONE: torn}
+    told = await run(settings, feed, 60.0)
+    assert games_of(told) == {ONE}
+    assert max(left.values()) < -3
+    assert '"torn"' not in {headers.get("if-none-match") for _, _, headers in feed.requests}
+
+
 async def test_plays_are_asked_for_between_two_boards(
     settings: Settings, autojump_clock: object
 ) -> None:

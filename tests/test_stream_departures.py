@@ -72,6 +72,7 @@ def test_the_ring_keeps_no_frames_made_for_filters() -> None:
             assert journal.frame(batch, Interest(games=frozenset({game_id(number)})))
         batches.append(batch)
     assert [len(batch.parts) for batch in batches] == [0] * 4 + [4]
+    assert [bool(batch.bits) for batch in batches] == [False] * 4 + [True]
     frames = [
         [journal.frame(batch, Interest(games=frozenset({game_id(0)}))) for _ in range(2)]
         for batch in batches

@@ -97,6 +97,34 @@ async def test_a_body_is_read_whole(make: Make, answer: bytes, body: bytes) -> N
         assert (await client.get(url)).status_code == 200 or body == b"to the end"
 
 
+async def test_what_is_said_on_an_idle_connection_is_no_answer() -> None:
+    """A proxy says 408 and hangs up: the next request would take that for its own answer."""
+    connections = 0
+    idle, said = trio.Event(), trio.Event()
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        nonlocal connections
+        connections += 1
+        async with stream:
+            await stream.receive_some(65536)
+            await stream.send_all(SHORT)
+            if connections == 1:
+                await idle.wait()
+                await stream.send_all(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n")
+                said.set()
+
+    async with trio.open_nursery() as nursery, LeanTransport() as transport:
+        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        client = httpx.AsyncClient(transport=transport)
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
+        assert (await client.get(url)).status_code == 200
+        idle.set()
+        await said.wait()
+        assert (await client.get(url)).status_code == 200
+        nursery.cancel_scope.cancel()
+    assert connections == 2
+
+
 async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make) -> None:
     server = Server(SHORT, None, SHORT)
     async with serving(server) as url, make() as client:

@@ -79,3 +79,19 @@ def test_a_score_is_looked_for_twice_a_beat() -> None:
         for at in plays[10:]:
             since = (at - boards[0]) % beat
             assert since == pytest.approx(beat / 2, abs=0.03 * beat)
+
+
+def test_what_failed_is_asked_for_again_once_the_board_is_back() -> None:
+    """Its own turn, after a long outage, is up to 15 intervals away."""
+    turns = Turns()
+    turns.begin(0.0)
+    turns.follow(games(2), Now(0.0, 0.0, 0.0), POLL)
+    failed, well = sorted(turns.documents.keys() - {BOARD})
+    for at in range(20):
+        for place in (BOARD, failed):
+            turns.refused(place, Now(at, at, 0.0), POLL, 0.0)
+    turns.answered(well, Now(30.0, 30.0, 0.0), POLL)
+    now = Now(30.0, 30.0, 0.0)
+    turns.documents[failed].at = 40.0
+    turns.answered(BOARD, now, POLL)
+    assert turns.due(now, POLL) == [failed]

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from nbad import __version__
+from nbad.cli._interrupt import at_once, interruptible
 from nbad.cli._parser import Help, Parser
 from nbad.cli._stdout import guarded
 from nbad.exit_codes import OK, UNAVAILABLE, end
 
 # What an installation without extras lacks, and the extra that brings it.
-_EXTRAS = {"matplotlib": "train", "scipy": "train", "tqdm": "train", "rich": "watch",
-           "pyarrow": "export"}  # fmt: skip
+_EXTRAS = {"lightgbm": "train", "matplotlib": "train", "scipy": "train", "tqdm": "train",
+           "rich": "watch", "pyarrow": "export"}  # fmt: skip
 
 _LIBGOMP = "libgomp.so.1"
 
@@ -28,7 +29,7 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of ``argv``, or of the process's own arguments; return its exit code."""
     if argv is None:
-        return guarded(lambda: _run(sys.argv[1:]))
+        return interruptible(lambda: guarded(lambda: _run(sys.argv[1:])))
     return _run(list(argv))
 
 
@@ -41,8 +42,9 @@ def _run(arguments: list[str]) -> int:
     # Only what is asked for is imported: a relay starts in half the time without the rest.
     alone = arguments[:1] != ["completion"] and set(arguments[:1]) & set(COMMANDS)
     told_at_once = arguments[:1] in (["version"], ["--version"])
-    for name in () if told_at_once else alone or COMMANDS:
-        import_module(f"nbad.cli.{name.replace('-', '_')}").add_parser(subparsers)
+    with at_once():
+        for name in () if told_at_once else alone or COMMANDS:
+            import_module(f"nbad.cli.{name.replace('-', '_')}").add_parser(subparsers)
     version = subparsers.add_parser("version", help="the version", description="The version.")
     version.set_defaults(run=_version)
     for command in subparsers.choices.values():

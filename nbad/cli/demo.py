@@ -47,7 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--seconds", type=float, default=0.0, metavar="S",
-        help="0: until the night ends; in a terminal the page then stays up until Ctrl-C",
+        help="how long; 0: until the night ends, and in a terminal the page then stays up until"
+        " Ctrl-C",
     )  # fmt: skip
     parser.set_defaults(run=run)
 

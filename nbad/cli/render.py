@@ -58,6 +58,11 @@ def percent(chance: float) -> str:
     return ">99%" if chance >= 0.995 else "<1%" if chance < 0.005 else f"{chance:.0%}"
 
 
+def shortened(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns; an ellipsis says that it went on."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def signed(points: float) -> str:
     """Points with their sign, whole; zero has none."""
     return f"{round(points):+d}" if round(points) else "0"
@@ -117,11 +122,17 @@ def elapsed_s(game: Game) -> float:
 
 
 def excitement(game: Game) -> tuple[int, float]:
-    """Games in play first, of those the open and late ones; then those to come, then the rest."""
+    """Games in play first, of those the open and late ones; then those to come, then the rest.
+
+    The league calls it clutch time where a game is within five points in its last five minutes:
+    such a game is one to look at, however sure the forecast is.
+    """
     best = favourite(game)
     if game.status in _IN_PLAY:
         open_ = 4 * best.chance * (1 - best.chance) if best else 0.0
-        return 2, open_ * (0.4 + 0.6 * min(1.0, elapsed_s(game) / 2880))
+        elapsed = elapsed_s(game)
+        clutch = elapsed >= 2880 - 300 and abs(game.differential) <= 5
+        return 2, open_ * (0.4 + 0.6 * min(1.0, elapsed / 2880)) + clutch
     return (1 if game.status == "scheduled" else 0), 0.0
 
 

@@ -26,7 +26,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """Add ``--config``."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE",
-        help="default: ./nbad.toml, then /etc/nbad/nbad.toml, then the built-in defaults",
+        help="the configuration; default: ./nbad.toml, then /etc/nbad/nbad.toml, then the defaults",
     )  # fmt: skip
 
 

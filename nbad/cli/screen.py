@@ -25,8 +25,10 @@ from nbad.cli.render import (
     line,
     percent,
     score,
+    shortened,
     sparkline,
     stands,
+    where,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ _KEY = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])?|.", re.DOTALL)
 _KEPT = 600  # chances of a game: a night's half-minutes and more
 _PLAYS = 40
 _FILTERS = ("all games", "in play", "close")
-_CLOSE = 0.55  # of an excitement of at most 1
+_CLOSE = 0.55  # of an excitement of at most 1, or clutch time
+_HINT = "↑↓ choose · Enter open · f filter · q quit"
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ class Screen:
             self.told = f"reconnecting: {message.reason}"
         if isinstance(message, Snapshot | Heartbeat) and message.feed not in (None, "ok"):
             self.told = f"feed {message.feed} for {message.feed_age_s:.0f} s"
+        elif isinstance(message, Heartbeat) and self.told.startswith("feed"):
+            self.told = "live"  # it is back, and nothing is new
 
     def _add(self, games: tuple[Game, ...]) -> None:
         for game in games:
@@ -85,7 +90,8 @@ class Screen:
             event = game.event
             plays = self.plays.setdefault(game.game_id, deque(maxlen=_PLAYS))
             if event and event.description:
-                told = play_line(stands(game), event.away, event.home, event.description)
+                at = where("live", event.period, event.clock_s, None)
+                told = play_line(at, event.away, event.home, event.description)
                 if not plays or plays[-1] != told:
                     plays.append(told)
 
@@ -140,13 +146,19 @@ def _table(screen: Screen, width: int, height: int) -> RenderableType:
     more = f" · {hidden} more" if hidden > 0 else ""
     shows = f" · {_FILTERS[screen.shows]}" if screen.shows else ""
     # A line that would be broken costs the last game its own.
-    caption = Text(f"nbad · {screen.told}{shows}{more}", no_wrap=True, overflow="ellipsis")
+    stale = "" if screen.told.startswith("live") else "bold yellow"
+    caption = Text(
+        f"nbad · {screen.told}{shows}{more}", style=stale, no_wrap=True, overflow="ellipsis"
+    )
     grid = Table(box=box.SIMPLE_HEAD, title=caption, padding=(0, 1), pad_edge=False)
+    if len(games) + 6 <= height:  # it costs no game its line
+        grid.caption = Text(_HINT, style="dim")
     # The edges take two columns, and three lie between two cells; what is left is shared.
     left = width - (9 + 17 + 9 + 10) - 2 - 3 * 3
     bar_width = 8 if left >= 11 else 0
     left -= bar_width + 3
-    trend = min(24, left - 3) if left >= 11 else 0
+    # The last play is worth more than a longer trend, once it has room to be read.
+    trend = min(24, max(16, left // 3) if left >= 16 + 3 + 26 else left - 3) if left >= 11 else 0
     left -= trend + 3
     play = left - 3 if left >= 20 else 0
     grid.add_column("", no_wrap=True)
@@ -192,8 +204,9 @@ def _game(screen: Screen, game: Game, width: int, height: int) -> RenderableType
     lines = [f"nbad · {screen.told}", "", f"{game.away.name} at {game.home.name}", line(game)]
     if best and game.forecast:
         total = game.forecast.total
-        lines.append(f"total {total.p50:.0f}, four times out of five {total.p10:.0f} "
-                     f"to {total.p90:.0f} · model {game.forecast.model}")  # fmt: skip
+        band = f", four times out of five {total.p10:.0f} to {total.p90:.0f}"
+        lines.append(f"total {total.p50:.0f}{'' if game.status == 'final' else band}"
+                     f" · model {game.forecast.model}")  # fmt: skip
         lines += ["", f"{best.tricode}'s chance so far, 100% above, 0% below"]
         chances = [best.own(chance) for chance in screen.chances[game.game_id]]
         lines += [f"│{row}" for row in curve(chances, width - 2)] if chances else []
@@ -203,7 +216,7 @@ def _game(screen: Screen, game: Game, width: int, height: int) -> RenderableType
     room = max(1, height - len(lines) - 2)
     lines += list(reversed(screen.plays.get(game.game_id, ())))[:room]
     lines += ["", "Esc back · q quit"]
-    text = Text("\n".join(row[:width] for row in lines[:height]), no_wrap=True)
+    text = Text("\n".join(shortened(row, width) for row in lines[:height]), no_wrap=True)
     text.highlight_words([game.home.tricode, game.away.tricode], "bold")
     return text
 

@@ -2,7 +2,8 @@
 
 LightGBM reads trees with C++ that trusts them: cut or garbled ones end the process that loads them.
 So trees that are not the bundled ones are first loaded by a child process, with a bound on its time
-and its memory. There LightGBM is asked, too, whether it says of every cell what their table does.
+and its memory. There LightGBM is asked, too, whether it says of every cell what their table does:
+where a model is made, and wherever else it is installed.
 """
 
 from __future__ import annotations
@@ -104,18 +105,20 @@ def _main(folder: str) -> int:
     from nbad.model.unused_imports import without_unused
 
     with without_unused():
-        import lightgbm
-
         from nbad.model.forecaster import TREES, Forecaster, ModelError
-        from nbad.model.table import ScoreTable
+        from nbad.model.table import ScoreTable, lightgbm_or_none
+
+        lightgbm = lightgbm_or_none()
 
     try:
         scores = Forecaster.load(Path(folder), proved=True).scores
     except ModelError as error:
         sys.stdout.write(str(error))
         return _REFUSED
+    if lightgbm is None or not isinstance(scores, ScoreTable):
+        return 0
     booster = lightgbm.Booster(model_file=str(Path(folder) / TREES))
-    if isinstance(scores, ScoreTable) and not scores.agrees_with(booster):
+    if not scores.agrees_with(booster):
         sys.stdout.write(f"{folder}/{TREES}: expected trees read as LightGBM does, were not")
         return _REFUSED
     return 0

@@ -10,6 +10,7 @@ without the library (docs/performance.md).
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -41,7 +42,7 @@ class Scores(Protocol):
 def scores_of(text: str) -> Scores:
     """What predicts as the trees in LightGBM's ``text`` do; LightGBM itself where no table can.
 
-    Raises ValueError where they are no trees at all.
+    Raises ValueError where they are no trees at all, or need LightGBM and it is not installed.
     """
     try:
         return ScoreTable(read_trees(text))
@@ -109,13 +110,28 @@ class ScoreTable:
                 left.append((child, (*box[:column], edges, *box[column + 1 :])))
 
 
+def lightgbm_or_none() -> ModuleType | None:
+    """LightGBM, a library of 0.3 s that only training and such trees need; None where it, or the
+    system's libgomp that it needs, is not installed."""
+    try:
+        import lightgbm
+    except (ModuleNotFoundError, OSError):
+        return None
+    module: ModuleType = lightgbm
+    return module
+
+
 class _Asked:
     """LightGBM, asked for each tick."""
 
     def __init__(self, text: str) -> None:
         with without_unused():
-            import lightgbm  # a library of 0.3 s, that only such trees need
-
+            lightgbm = lightgbm_or_none()
+        if lightgbm is None:
+            raise ValueError(
+                "trees that nbad does not read by itself, and no LightGBM to ask;"
+                " pip install 'nbad[train]', and libgomp1 of the system"
+            )
         try:
             self._booster = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
