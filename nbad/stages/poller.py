@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import httpx
 import structlog
@@ -23,7 +23,7 @@ from nbad.feed.health import FeedHealth
 from nbad.feed.poll_plan import TrackedGame, backoff_s, odds_interval_s
 from nbad.feed.schedule import read_schedule
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
-from nbad.observe.timing import Overruns, Tick, record
+from nbad.observe.timing import Counts, Overruns, Tick, no_counts, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Poll
@@ -62,7 +62,7 @@ class _State:
     turns: Turns = field(default_factory=Turns)
     inbox: dict[str, Document] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: Counts = field(default_factory=no_counts)
     asked_first: float = math.inf
     arrived_first: float = math.inf
     board_failed: bool = False
@@ -73,6 +73,9 @@ class _State:
     followed: tuple[TrackedGame, ...] | None = None
     planned_with: Poll | None = None
     ticks: int = 0
+    # A logger is bound once for all ticks' lines, as long as the settings are the same.
+    bound_with: Runtime | None = None
+    log: Any = None
     sent_at: float = 0.0
 
     def wake(self) -> None:
@@ -146,7 +149,12 @@ class _State:
         """All that came since the last one, as a tick."""
         now = trio.current_time()
         self.ticks += 1
-        tick = Tick(self.ticks, min(self.asked_first, now), runtime, overruns=self.overruns)
+        if runtime is not self.bound_with:
+            self.bound_with, self.log = runtime, log.bind()
+        tick = Tick(
+            self.ticks, min(self.asked_first, now), runtime, feed_errors=self.errors,
+            overruns=self.overruns, log=self.log,
+        )  # fmt: skip
         documents = tuple(self.inbox.values())
         games = self.night.value
         tick.idle = not any(game.status.in_play for game in games)
@@ -154,13 +162,12 @@ class _State:
         live = any(game.status is Status.LIVE for game in games)
         tick.feed = self.health.state(now, live=live)
         tick.feed_age_s = self.health.age_s(now)
-        tick.errors["poll"] = self.errors.total()
-        tick.feed_errors = self.errors
+        tick.errors["poll"] = sum(self.errors.values())
         tick.clocks_agree = not self.clock_offset_s
         fetched = Fetched(
             tick, now, self.wall_clock(), documents, self.schedule, tuple(sorted(self.failed))
         )
-        self.inbox, self.failed, self.errors, self.schedule = {}, set(), Counter(), None
+        self.inbox, self.failed, self.errors, self.schedule = {}, set(), no_counts(), None
         self.board_failed = False
         self.asked_first = self.arrived_first = math.inf
         self.sent_at = now
@@ -183,8 +190,8 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
         if document.body is not None or document.game_id not in documents:
             documents[document.game_id] = document
     newer.tick.started = min(waiting.tick.started, newer.tick.started)
-    newer.tick.errors.update(waiting.tick.errors)
-    newer.tick.feed_errors.update(waiting.tick.feed_errors)
+    _add(newer.tick.errors, waiting.tick.errors)
+    _add(newer.tick.feed_errors, waiting.tick.feed_errors)
     return (
         replace(
             newer,
@@ -194,6 +201,11 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
         ),
         superseded,
     )
+
+
+def _add(counts: Counts, more: Counts) -> None:
+    for what, count in more.items():
+        counts[what] += count
 
 
 async def poll(
