@@ -12,8 +12,7 @@ import math
 import os
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -30,12 +29,12 @@ from nbad.net.sockets import plain_fileno
 _READ = 65_536
 _MOST_IDLE = 128
 _END = b"\r\n\r\n"
+_UNLIMITED = nullcontext()
 
 Origin = tuple[str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Get:
+class Get(NamedTuple):
     """A request without a body; ``head`` is its bytes. ``method`` is GET, or HEAD, which is
     answered without a body too."""
 
@@ -60,9 +59,9 @@ class Get:
     def and_also(self, headers: dict[str, str]) -> Get:
         """The same with more headers, of ASCII without control characters."""
         more = [(name.encode(), value.encode()) for name, value in headers.items()]
-        lines = b"".join(b"%b: %b\r\n" % header for header in more)
+        lines = b"".join([b"%b: %b\r\n" % header for header in more])
         head = self.head[: -len(b"\r\n")] + lines + b"\r\n"
-        return replace(self, headers=[*self.headers, *more], head=head)
+        return self._replace(headers=[*self.headers, *more], head=head)
 
 
 class Reply(NamedTuple):
@@ -308,11 +307,14 @@ def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
+def _within(
+    seconds: float | None, error: type[httpx.TimeoutException]
+) -> AbstractContextManager[None]:
+    return _UNLIMITED if seconds is None else _limited(seconds, error)
+
+
 @contextmanager
-def _within(seconds: float | None, error: type[httpx.TimeoutException]) -> Iterator[None]:
-    if seconds is None:
-        yield
-        return
+def _limited(seconds: float, error: type[httpx.TimeoutException]) -> Iterator[None]:
     with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
