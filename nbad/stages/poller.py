@@ -39,6 +39,8 @@ _GATHER_S = 0.01
 _SCHEDULE_EVERY_S = 6 * 3600.0
 # One that failed is asked for again soon, as the forecasts want its results, then ever less often.
 _SCHEDULE_AGAIN_S, _SCHEDULE_MOST_BACKOFF_S = 5.0, 300.0
+# How often it is looked whether a game is now so near.
+_ODDS_LOOK_S = 60.0
 _ODDS_MOST_BACKOFF_S, _ODDS_STALE_S = 1800.0, 86_400.0
 
 
@@ -59,6 +61,7 @@ class _State:
     overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     wakeup: trio.Event = field(default_factory=trio.Event)
+    turned: trio.Event = field(default_factory=trio.Event)  # as `wakeup`, but for no answer
     turns: Turns = field(default_factory=Turns)
     inbox: dict[str, Document] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
@@ -82,6 +85,12 @@ class _State:
         """Wake the poller: an answer came, or the night or the settings changed."""
         wakeup, self.wakeup = self.wakeup, trio.Event()
         wakeup.set()
+
+    def turn(self) -> None:
+        """Wake all: the night or the settings changed."""
+        turned, self.turned = self.turned, trio.Event()
+        turned.set()
+        self.wake()
 
     @property
     def now(self) -> Now:
@@ -323,13 +332,13 @@ async def _wake_on_night(state: _State) -> None:
             await state.night.wait()
         except trio.EndOfChannel:
             return  # the parser ended, and with it the poller's channel
-        state.wake()
+        state.turn()
 
 
 async def _wake_on_settings(state: _State, seen: Runtime) -> None:
     while True:
         seen = await state.settings.wait_until_other_than(seen)
-        state.wake()
+        state.turn()
 
 
 async def _keep_schedule(client: FeedClient, state: _State) -> None:
@@ -360,10 +369,10 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
     failures = 0
     modified: float | None = None
     while True:
-        wakeup = state.wakeup
         interval_s = odds_interval_s(state.night.value, state.feed_time)
         if interval_s is None or not state.settings.current.config.odds.enabled:
-            await wakeup.wait()
+            with trio.move_on_after(_ODDS_LOOK_S):
+                await state.turned.wait()
             continue
         try:
             answer = await client.get(odds_url(client.config.feed), retries=0)
