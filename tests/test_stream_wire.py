@@ -1,7 +1,11 @@
 """The messages and frames, byte by byte."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stream_kit import make_game
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
@@ -11,6 +15,12 @@ from nbad.stream import wire
 PLAY = Play(
     7, 70000, 2, 431.25, 30, 28, "2pt", "Layup", 3, 3, "Ø. Layup", "2026-01-20T00:59:01.5Z", ""
 )
+
+
+@given(st.floats(-4e9, 4e9) | st.integers(0, 10**10).map(lambda second: second - 1e-7))
+def test_a_moment_is_told_to_the_microsecond(seconds: float) -> None:
+    told = wire.rfc3339(seconds)
+    assert told == f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def test_game_message_stands_alone() -> None:

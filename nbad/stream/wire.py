@@ -6,8 +6,10 @@ framed once and the frame is shared by all its receivers, so nothing here knows 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -80,8 +82,14 @@ def payload_size(head: bytes) -> int:
 
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC with microseconds."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    part, whole = math.modf(seconds)
+    second, microseconds = divmod(int(whole) * 1_000_000 + round(part * 1e6), 1_000_000)
+    return f"{_to_the_second(second)}.{microseconds:06}Z"
+
+
+@lru_cache(maxsize=16)  # the answers of a tick are mostly of the same second
+def _to_the_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def game_message(game: Game) -> dict[str, Any]:
