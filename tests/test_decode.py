@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 
 from nbad.feed.decode import (
     BadData,
+    Known,
     _utc_or_none,
     document,
     epoch_s,
     integer,
     stamp,
     stamp_of,
+    stamps,
     utc_or_none,
 )
-from nbad.feed.playbyplay import UNKNOWN, _any_play, _plain_play, completed, parse_play
+from nbad.feed.playbyplay import UNKNOWN, _any_play, completed, parse_play, plain_play
 from nbad.feed.scoreboard import parse_scoreboard
 
 ACTION = {
@@ -145,7 +147,7 @@ def test_what_is_read_the_short_way_is_what_the_long_way_reads(
     changed: dict[str, Any], left_out: set[str]
 ) -> None:
     action = {name: value for name, value in (ACTION | changed).items() if name not in left_out}
-    plain = _plain_play(action)
+    plain = plain_play(action, None)
     try:
         assert plain in (None, _any_play(action))
     except BadData:
@@ -153,7 +155,7 @@ def test_what_is_read_the_short_way_is_what_the_long_way_reads(
 
 
 def test_the_form_of_the_feed_is_read_the_short_way() -> None:
-    assert _plain_play(ACTION | {"timeActual": "2026-01-15T02:10:19.0Z"}) is not None
+    assert plain_play(ACTION | {"timeActual": "2026-01-15T02:10:19.0Z"}, None) is not None
 
 
 @given(
@@ -168,6 +170,39 @@ def test_a_stamp_of_whole_seconds_is_that_moment(value: str) -> None:
         assert stamp(value) == ""
     else:
         assert epoch_s(stamp(value)) == moment
+
+
+TENTHS = ["2026-01-15T02:10:19.0Z", "2031-12-31T23:59:59.9Z", "2026-01-29T00:00:00.0Z"]
+SECONDS = ["2026-01-15T02:10:19Z", "2031-12-31T23:59:59Z", "2026-01-29T00:00:00Z"]
+# As long as those, and no time, or not in their form.
+ODD: list[Any] = [
+    "2026-02-30T02:10:19.0Z", "2026-01-15T24:00:00.0Z", "2026-01-15 02:10:19.0Z",
+    "2026-01-15T02:10:19,0Z", "2026-01-15T02:10:19.07", "1946-01-15T02:10:19.0Z",
+    "2026-01-15T02:10:1\u0663.0Z", "2026-W03-4T02:10:19.0Z", "2026-01-15T24:00:00Z",
+    "2026-02-30T02:10:19Z", "20260115T021019.000Z", "2026-01-15T02:10:19.00Z",
+    "2026-01-15T02:10:19.Z", "\n", f"{SECONDS[0]}\n{SECONDS[0]}", "", None, 7, [],
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.sampled_from(TENTHS)), st.lists(st.sampled_from(SECONDS)),
+    st.lists(st.sampled_from(ODD), max_size=2), st.randoms(),
+)  # fmt: skip
+def test_times_read_together_are_those_read_one_by_one(
+    tenths: list[Any], seconds: list[Any], odd: list[Any], rng: Any
+) -> None:
+    for values in (tenths, seconds, tenths + odd, seconds + odd, tenths + seconds):
+        rng.shuffle(values)
+        assert stamps(values) == [stamp(value) for value in values]
+
+
+def test_what_is_known_is_bounded() -> None:
+    known = Known(str.strip)
+    for number in range(10_000):
+        assert known[f"{number} "] == str(number)
+    assert known["x" * 10**6] == "x" * 10**6
+    assert len(known) < 5_000
+    assert all(len(text) < 50 for text in known)
 
 
 @st.composite

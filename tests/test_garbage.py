@@ -86,6 +86,17 @@ def generations() -> Iterator[list[int]]:
     gc.callbacks.remove(watch)
 
 
+def test_a_night_that_is_read_first_is_walked_only_once_its_tick_was_served(
+    collector: Collector, generations: list[int]
+) -> None:
+    kept = [Knot() for _ in range(20_000)]
+    assert not generations
+    collector.rest(idle=False)
+    assert generations == [1]
+    kept += [Knot() for _ in range(20_000)]
+    assert len(generations) > 2  # from then on few are enough
+
+
 def test_the_old_is_not_walked_while_many_watch(
     collector: Collector, generations: list[int]
 ) -> None:

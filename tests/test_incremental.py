@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nbad.domain import Play
 from nbad.feed.decode import BadData
 from nbad.feed.incremental import Reading, read
-from nbad.feed.playbyplay import parse_play
+from nbad.feed.playbyplay import plain_play
 from nbad.simulator import simulate_night
 
 LIVE = Path(__file__).parent.parent.parent / "shared/data/live/playbyplay_0022000001.json"
@@ -155,11 +155,11 @@ def test_what_looks_like_an_action_may_be_within_one() -> None:
 def test_only_the_new_actions_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[Any] = []
 
-    def parse(action: Any) -> Play:
+    def parse(action: Any, times: tuple[str, str] | None) -> Play | None:
         parsed.append(action)
-        return parse_play(action)
+        return plain_play(action, times)
 
-    monkeypatch.setattr("nbad.feed.incremental.parse_play", parse)
+    monkeypatch.setattr("nbad.feed.incremental.plain_play", parse)
     actions = list(games()[0])
     last = read(document(actions[:-3], 1))
     parsed.clear()

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
+
+T = TypeVar("T")
 
 BOM = b"\xef\xbb\xbf"
 _DIGITS = 16
@@ -127,7 +130,11 @@ def identity(mapping: Any, name: str) -> int:
 def label(mapping: Any, name: str) -> str:
     """A text to show, cut where it is longer than any that makes sense; empty where none is."""
     value = mapping.get(name)
-    return value[:LONGEST_LABEL].strip() if type(value) is str else ""
+    return _shortened(value) if type(value) is str else ""
+
+
+def _shortened(value: str) -> str:
+    return value[:LONGEST_LABEL].strip()
 
 
 def text(mapping: Any, name: str) -> str:
@@ -149,11 +156,44 @@ def game_id(mapping: Any, name: str = "gameId") -> str:
     return digits
 
 
-# A quarter has 720 whole seconds, and its last minute tenths: the same clocks come all night.
-@lru_cache(maxsize=4096)
-def _clock_s(value: str) -> float | None:
-    match = _CLOCK.fullmatch(value)
-    return round(int(match[1] or 0) * 60 + float(match[2] or 0), 2) if match else None
+class Known(dict[str, T], Generic[T]):
+    """What ``read`` makes of texts, kept: a look-up takes half as long as one of ``lru_cache``.
+    Bounded: what is full begins anew, and a long text is read each time.
+
+    ``known[value]`` raises TypeError where ``value`` is no text.
+    """
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read: Callable[[str], T]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, value: str) -> T:
+        found = self._read(value)
+        if len(value) <= _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
+            self[value] = found
+        return found
+
+
+_MOST_KNOWN, _LONGEST_KNOWN = 4096, 40
+
+
+def _clock_s(value: str) -> float:
+    """Seconds; infinity, more than any period has, where it is no clock."""
+    match = _CLOCK.fullmatch(value) if len(value) < 24 else None
+    if match is None:
+        return math.inf
+    minutes, seconds = match.groups()
+    return round(int(minutes or 0) * 60 + float(seconds or 0), 2)
+
+
+# A quarter has 720 whole seconds, and its last minute tenths: the same clocks come all night, and
+# so do kinds of plays and players.
+CLOCKS = Known(_clock_s)
+LABELS = Known(_shortened)
 
 
 def clock_or_none(value: Any, period: int) -> float | None:
@@ -162,8 +202,8 @@ def clock_or_none(value: Any, period: int) -> float | None:
     None where it is empty, cannot be read, or is longer than such a period: it is then unknown,
     which is not 0:00.
     """
-    seconds = _clock_s(value) if type(value) is str and len(value) < 24 else None
-    return seconds if seconds is not None and seconds <= period_s(period) else None
+    seconds = CLOCKS[value] if type(value) is str else math.inf
+    return seconds if seconds <= period_s(period) else None
 
 
 def period_s(period: int) -> float:
@@ -243,6 +283,30 @@ def stamp(value: Any) -> str:
     except BadData:
         return ""
     return _stamped(_moment(value))
+
+
+# The two plain forms as lines of text, and what stands where in them.
+_FORMS = ("20__-__-__T__:__:__._Z\n", "20__-__-__T__:__:__Z\n")
+_MARKS = {len(form): [m for m in enumerate(form) if m[1] != "_"] for form in _FORMS}
+
+
+def stamps(values: list[Any]) -> list[str]:
+    """What :func:`stamp` makes of each of ``values``: of hundreds in one form, as a document has
+    them, in a third of the time."""
+    try:
+        lines = "\n".join(values) + "\n"
+        width, count = len(lines) // len(values), len(values)
+        marks = _MARKS[width]
+        if (
+            len(lines) == width * count
+            and all(lines[at::width] == mark * count for at, mark in marks)
+            and "T24" not in lines  # since Python 3.13 a time
+            and all(map(datetime.fromisoformat, values))
+        ):
+            return values if width == 23 else lines[:-1].replace("Z", ".0Z").split("\n")
+    except (TypeError, KeyError, ZeroDivisionError, ValueError):
+        pass  # there is one that is none, or of another form, or there are none
+    return list(map(stamp, values))
 
 
 def stamp_of(seconds: float) -> str:

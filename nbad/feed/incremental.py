@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +16,14 @@ import orjson
 
 from nbad.domain import Play
 from nbad.feed.decode import BadData, document, game_id, items
-from nbad.feed.playbyplay import completed, is_complete, parse_play
+from nbad.feed.playbyplay import completed, is_complete, parse_play, plain_play, times_of
 
 _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
 _ACTION = b'{"actionNumber"'
 _END = b"]}}"
-_PLACE = attrgetter("order", "number")
-_NUMBER = attrgetter("number")
+# By place: by name takes twice as long.
+_PLACE = itemgetter(Play._fields.index("order"), Play._fields.index("number"))
+_NUMBER = itemgetter(Play._fields.index("number"))
 _TARGET = "isTargetScoreLastPeriod"
 _MOST_REASONS = 3
 
@@ -104,18 +105,17 @@ def _made(
     """The reading of the ``known`` actions, read before, and then ``actions``."""
     if len(known) + len(actions) > MOST_PLAYS:
         raise BadData(f"actions: expected at most {MOST_PLAYS}, were {len(known) + len(actions)}")
-    new: list[Play | None] = []
+    new = list(map(plain_play, actions, times_of(actions)))
     skipped = list(last.skipped) if last and last.skipped and None in known else []
-    for action in actions:
+    for place in [place for place, play in enumerate(new) if play is None]:
         try:
-            new.append(parse_play(action))
+            new[place] = parse_play(actions[place])
         except BadData as error:
-            new.append(None)
             if len(skipped) < _MOST_REASONS:
                 skipped.append(str(error))
     said = known + tuple(new)
     to_target = any(action.get(_TARGET) is True for action in actions if type(action) is dict)
-    newest = max((play.number for play in new if play is not None), default=-1)
+    newest = max(map(_NUMBER, filter(None, new)), default=-1)
     if last is not None:
         newest = max(newest, last.newest)
         to_target = to_target or last.to_target_score

@@ -70,9 +70,7 @@ class Prior:
         small game of its own.
         """
         safe = np.maximum(scale, 1e-9)
-        rows = len(matrix)
-        nothing, period = np.zeros(rows), np.full(rows, OVERTIME_S)
-        over_mean, over_scale = self._margin(matrix, nothing, nothing, period, period > 0)
+        over_mean, over_scale = self._overtime_margin(matrix)
         lower, middle, upper, over = normal_cdf(
             np.stack(
                 [(mean - 0.5) / safe, mean / safe, (mean + 0.5) / safe, over_mean / over_scale]
@@ -103,6 +101,19 @@ class Prior:
         unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
         spread = spread * level(matrix) ** self.level * np.where(overtime, self.overtime, 1.0)
         return mean, np.sqrt(spread**2 + unknown**2)
+
+    def _overtime_margin(self, matrix: Matrix) -> tuple[Column, Column]:
+        """As :meth:`_margin`, of a whole overtime at a tie, the ball with nobody."""
+        expected, _, _, _, spread = self._at_overtime
+        unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
+        spread = spread * level(matrix) ** self.level * self.overtime
+        return expected * matrix[:, INDEX["expected_margin"]], np.sqrt(spread**2 + unknown**2)
+
+    @cached_property
+    def _at_overtime(self) -> Column:
+        """Shape (curves,)."""
+        curves: Column = between_knots(self._curves, np.array([OVERTIME_S]))[0]
+        return curves
 
     @cached_property
     def _curves(self) -> Matrix:

@@ -9,6 +9,8 @@ _NEW = 3_000
 # The collector's own rule, for a storm between two ticks: so many take it at most 8 ms, and it
 # never looks through the old ones by itself.
 _BACKSTOP = (5_000, 1_000_000, 1_000_000)
+# Until the first tick is served, which reads a night of plays that all stay.
+_FIRST_BACKSTOP = (50_000, *_BACKSTOP[1:])
 # A subscriber has some hundred objects: so many are 6 ms to look through.
 _FEW_SUBSCRIBERS = 100
 
@@ -21,7 +23,7 @@ class Collector:
         # 50 ms.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*_BACKSTOP)
+        gc.set_threshold(*_FIRST_BACKSTOP)
         self._kept = False
 
     def rest(self, *, idle: bool, subscribers: int = 0) -> None:
@@ -30,6 +32,7 @@ class Collector:
         A night's plays are some ms to walk: that is left until no game is on. With many subscribers
         the old waits until they have left, which frees them without the collector's help.
         """
+        gc.set_threshold(*_BACKSTOP)
         young, survived, _ = gc.get_count()
         if survived and subscribers:
             gc.freeze()  # a storm: what is left of it was looked through, and is not again

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from nbad.domain import Play
 
-_SHOTS = ("2pt", "3pt", "heave")
+# Whether the side that made the play has the ball after it (1) or the other (−1): where the play
+# changed nothing in the score, and where it did. After a miss the rebound decides.
+_AFTER = {
+    "2pt": (1, -1), "3pt": (1, -1), "heave": (1, -1), "rebound": (1, 1), "jumpball": (1, 1),
+    "turnover": (-1, -1),
+}  # fmt: skip
+# After any other play the ball is where it was.
+DECIDE_POSSESSION = frozenset({*_AFTER, "freethrow", "period"})
 
 
 def possession_after(play: Play, kind: str, side: int, scored: bool, before: int) -> int:
@@ -18,15 +25,10 @@ def possession_after(play: Play, kind: str, side: int, scored: bool, before: int
         return 0  # who starts it shows in its first play
     if not side:
         return before
-    if kind in _SHOTS:
-        return -side if scored else side  # after a miss the rebound decides
-    if kind in ("rebound", "jumpball"):
-        return side
-    if kind == "turnover":
-        return -side
     if kind == "freethrow":
         return _after_free_throw(play, side, scored, before)
-    return before
+    after = _AFTER.get(kind)
+    return before if after is None else side * after[scored]
 
 
 def _after_free_throw(play: Play, side: int, scored: bool, before: int) -> int:

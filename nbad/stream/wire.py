@@ -82,13 +82,13 @@ def payload_size(head: bytes) -> int:
 
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC with microseconds."""
-    part, whole = math.modf(seconds)
-    second, microseconds = divmod(int(whole) * 1_000_000 + round(part * 1e6), 1_000_000)
-    return f"{_to_the_second(second)}.{microseconds:06}Z"
+    fraction, whole = math.modf(seconds)
+    second, micros = divmod(int(whole) * 1_000_000 + round(fraction * 1e6), 1_000_000)
+    return f"{_second(second)}.{micros:06}Z"
 
 
-@lru_cache(maxsize=16)  # the answers of a tick are mostly of the same second
-def _to_the_second(second: int) -> str:
+@lru_cache(maxsize=16)  # the games of a tick came within one or two
+def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
