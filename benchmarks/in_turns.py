@@ -237,11 +237,12 @@ def log_lines(n: Any, costs: Costs, runtime: Any) -> None:
 
     with tempfile.NamedTemporaryFile() as file:
         n.configure(n.Log(file=Path(file.name)))
+        bound = {} if n.old else {"log": structlog.get_logger().bind()}  # once for all ticks
         for number in range(60):
             time.sleep(0.05)  # as in a night: what writes the lines has long gone to rest
             wait_for_turn()
             with costs.of("the log of a tick"):
-                tick = n.Tick(number, 0.0, runtime)
+                tick = n.Tick(number, 0.0, runtime, **bound)
                 for name in ("poll", "parse", "pattern", "predict", "emit"):
                     n.record(name, tick, GAMES, 0.4)
     structlog.reset_defaults()

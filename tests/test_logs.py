@@ -9,10 +9,12 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 from daemon_kit import Daemon, get, serving, until_status
 
-from nbad.observe.logs import _tell_lost
+from nbad.observe.logs import Output, _tell_lost, open_output
 from nbad.observe.sink import Sink
+from nbad.settings.schema import Log
 
 
 class Disk(io.RawIOBase):
@@ -97,3 +99,27 @@ def test_the_daemon_serves_without_room_for_its_log(tmp_path: Path) -> None:
                 daemon.pause()
         assert get(f"http://127.0.0.1:{port}/livez")[0] == 200
         assert daemon.end() == 0
+
+
+def test_what_a_bound_logger_says_after_a_reload_goes_where_all_else_goes(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    output = Output()
+    with open_output(Log(file=before)) as old, open_output(Log(file=after)) as new:
+        output.use(Log(file=before), old)
+        bound = structlog.get_logger().bind()  # a tick is under way
+        output.use(Log(file=after), new)
+        bound.info("stage", stage="emit")
+        output.drain(60)
+    structlog.reset_defaults()
+    assert [json.loads(line)["stage"] for line in after.read_text().splitlines()] == ["emit"]
+    assert not before.read_text()
+
+
+def test_a_sink_that_ended_holds_nobody_up() -> None:
+    disk = Disk()
+    sink = Sink(disk, _tell_lost)  # type: ignore[arg-type]
+    sink.write(b"{}\n")
+    sink.close()
+    assert sink.drain(60)
+    assert disk.written == b"{}\n"
+    assert sink.drain(60)

@@ -80,6 +80,35 @@ async def test_heartbeat_only_where_nothing_was_sent(clock: MockClock) -> None:
         assert 7 <= trio.current_time() < 7.6
 
 
+class Steps(trio.abc.Instrument):
+    """Counts how often a task was woken."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += task.name.endswith(self.name)
+
+
+async def test_nobody_looks_for_heartbeats_while_batches_come_and_a_reload_is_seen_at_once(
+    clock: MockClock,
+) -> None:
+    async with running(heartbeat_s=10) as stage, stage.client() as client:
+        await client.expect("welcome")
+        steps = Steps("Hub.keep")
+        trio.lowlevel.add_instrument(steps)
+        for number in range(60):
+            await trio.sleep(1)
+            await stage.tick(make_game(0, number))
+            await client.expect("batch" if number else "snapshot")
+        assert steps.count < 12  # every 9 s, and for pings
+        stage.settings.change(heartbeat_s=2)
+        last = trio.current_time()
+        await client.expect("heartbeat")
+        assert trio.current_time() - last < 2.6
+
+
 async def test_subscribe_narrows_and_unsubscribe_pauses(clock: MockClock) -> None:
     async with running() as stage, stage.client() as client:
         await stage.tick(*(make_game(number) for number in range(4)))

@@ -1,5 +1,6 @@
-"""The pipeline of somebody who knows the trade: uvloop, aiohttp with ETags, orjson, only new
-actions read, one prediction a tick for all games, and one ``websockets`` broadcast at once."""
+"""The pipeline of somebody who knows the trade: uvloop, aiohttp with ETags and isal for gzip,
+orjson, only new actions read, one prediction a tick for all games, and one ``websockets`` broadcast
+at once."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import numpy as np
 import orjson
 import uvloop
 from common import Stages, forecaster_through, message, new_history, say
+from isal import isal_zlib
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from nbad.feed.playbyplay import parse_play
@@ -117,6 +119,7 @@ if __name__ == "__main__":
     parser.add_argument("base_url")
     parser.add_argument("--interval", type=float, default=0.5)
     arguments = parser.parse_args()
+    aiohttp.set_zlib_backend(isal_zlib)
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
     uvloop.run(main(arguments.base_url, arguments.interval))

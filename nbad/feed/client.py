@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 from urllib.request import getproxies
 
 import cachetools
@@ -47,8 +47,7 @@ class _PassingError(FeedError):
     """Trouble that may pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A document as it came: ``body`` decompressed, ``received_at`` and ``last_modified`` in s
     since the epoch, ``asked_at`` (of the request that was answered) on Trio's clock."""
 
@@ -60,8 +59,7 @@ class Answer:
     validators: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What came for a request, good or bad: for a recording. ``body`` decompressed, times in s."""
 
     url: str
@@ -207,20 +205,21 @@ class FeedClient:
     async def _once(self, url: str, observe: HeaderObserver | None) -> Answer | None:
         await self._limiter.take(self.config.poll.max_requests_per_s)
         asked = trio.current_time()
+        timeout_s = self.config.feed.timeout_s
+        reply: Reply | None = None
         try:
-            with trio.fail_after(self.config.feed.timeout_s):
+            with trio.CancelScope(deadline=asked + timeout_s):
                 address = self._address(url)
-                status, headers, body = await self._transport.get(address.next)
-        except trio.TooSlowError:
-            raise _PassingError(
-                "timeout", f"{url}: no answer within {self.config.feed.timeout_s} s"
-            ) from None
+                reply = await self._transport.get(address.next)
         except httpx.TransportError as error:
             raise _PassingError("transport", f"{url}: {type(error).__name__}: {error}") from None
         except (httpx.InvalidURL, h11.LocalProtocolError, UnicodeError) as error:
             raise FeedError("unsendable", f"{url}: {type(error).__name__}: {error}") from None
         except httpx.HTTPError as error:  # what cannot be decoded, too many redirects
             raise FeedError("undecodable", f"{url}: {type(error).__name__}: {error}") from None
+        if reply is None:
+            raise _PassingError("timeout", f"{url}: no answer within {timeout_s} s")
+        status, headers, body = reply
         if observe is not None and status in (200, 304):
             observe(asked, trio.current_time(), headers, changed=status == 200)
         if status == 304:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -25,15 +24,14 @@ from nbad.feed.head import MOST_BYTES, read_plain
 from nbad.net.errors import cause, forget_frames
 from nbad.net.sockets import Direct
 
-# A play-by-play's last quarter, gzipped, and below what the allocator takes from the system anew.
 _MOST_IDLE = 128
 _END = b"\r\n\r\n"
+_UNLIMITED = nullcontext()
 
 Origin = tuple[str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Get:
+class Get(NamedTuple):
     """A request without a body; ``head`` is its bytes. ``method`` is GET, or HEAD, which is
     answered without a body too."""
 
@@ -58,9 +56,9 @@ class Get:
     def and_also(self, headers: dict[str, str]) -> Get:
         """The same with more headers, of ASCII without control characters."""
         more = [(name.encode(), value.encode()) for name, value in headers.items()]
-        lines = b"".join(b"%b: %b\r\n" % header for header in more)
+        lines = b"".join([b"%b: %b\r\n" % header for header in more])
         head = self.head[: -len(b"\r\n")] + lines + b"\r\n"
-        return replace(self, headers=[*self.headers, *more], head=head)
+        return self._replace(headers=[*self.headers, *more], head=head)
 
 
 class Reply(NamedTuple):
@@ -282,11 +280,14 @@ def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
+def _within(
+    seconds: float | None, error: type[httpx.TimeoutException]
+) -> AbstractContextManager[None]:
+    return _UNLIMITED if seconds is None else _limited(seconds, error)
+
+
 @contextmanager
-def _within(seconds: float | None, error: type[httpx.TimeoutException]) -> Iterator[None]:
-    if seconds is None:
-        yield
-        return
+def _limited(seconds: float, error: type[httpx.TimeoutException]) -> Iterator[None]:
     with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:

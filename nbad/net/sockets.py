@@ -17,6 +17,7 @@ Send = Callable[[bytes | memoryview], int]
 LINGER_S = 1.0
 _AT_ONCE = struct.pack("ii", 1, 0)  # a linger of no time: the close is a reset
 _READ_BYTES = 4096
+# A play-by-play's last quarter, gzipped, and below what the allocator takes from the system anew.
 _DIRECT_BYTES = 65_536
 # What a peer that goes on talking is listened to: it must not cost more than one that leaves.
 _MOST_LINGERING = 256 * 1024

@@ -8,12 +8,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from datetime import UTC, datetime
 from typing import Any, BinaryIO, Self
 
 import orjson
 import stamina
 import structlog
+from structlog.typing import Processor
 
 from nbad.observe.sink import Sink
 from nbad.settings.schema import Log
@@ -40,17 +40,32 @@ class Output:
         """``count`` is told of each event that is written."""
         self._count = count
         self._sink: Sink | None = None
+        # Those of all loggers, also of those that were bound before a reload: what they are still
+        # to write goes where all else goes.
+        self._logger = _Logger()
+        self._processors: list[Processor] = []
 
     def use(self, log: Log, out: BinaryIO) -> None:
         """Write events from now on to ``out``, as ``log`` says. What was taken is still written to
         where it went before."""
         old = self._sink
         if old is None or old.out is not out:
-            self._sink = Sink(out, _tell_lost)
+            self._sink = self._logger.sink = Sink(out, _tell_lost)
             if old is not None:
                 old.close()
-        assert self._sink is not None
-        _configure(log, self._sink, self._count)
+        lines = _ConsoleLines if log.format == "console" else _Lines
+        prefix = [_with_priority] if out is _STDOUT and to_journal(1) else []
+        self._processors[:] = [lines(self._count), *prefix]
+        structlog.configure(
+            processors=self._processors,
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
+            logger_factory=self._logger,
+            cache_logger_on_first_use=False,  # or a changed level would not reach those in use
+        )
+        # httpx and its kind log every request at info to the standard logger: ours say it better.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        # The feed's client says itself that it retries, once where a hundred retries would say it.
+        stamina.instrumentation.set_on_retry_hooks([])
 
     def last_words(self, service: str) -> Callable[[str, str], None]:
         """What tells, in another thread and as the very last, that ``service`` was cut, and why."""
@@ -89,28 +104,12 @@ def configure(log: Log) -> Output:
     return output
 
 
-def _configure(log: Log, sink: Sink, count: Count | None) -> None:
-    lines = _ConsoleLines(count) if log.format == "console" else _Lines(count)
-    structlog.configure(
-        processors=[
-            lines,
-            *([_with_priority] if sink.out is _STDOUT and to_journal(1) else []),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
-        logger_factory=_Logger(sink),
-        cache_logger_on_first_use=False,  # or a reload would not reach the loggers in use
-    )
-    # httpx and its kind log every request at info to the standard logger: ours say it better.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    # The feed's client says itself that it retries, once where a hundred retries would say it.
-    stamina.instrumentation.set_on_retry_hooks([])
-
-
 class _Logger:
     """structlog's logger, and what makes it: whole lines go to the sink, which has its own lock."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    sink: Sink
+
+    def __init__(self) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = self.msg
 
     def __call__(self, *_: Any) -> Self:
@@ -118,7 +117,7 @@ class _Logger:
 
     def msg(self, line: bytes) -> None:
         """Take a line, which ends in a line break."""
-        self._sink.write(line)
+        self.sink.write(line)
 
 
 class _Lines:
@@ -147,7 +146,7 @@ class _Lines:
         second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         if second != self._second:
             self._second = second
-            self._shown_second = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+            self._shown_second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         return f"{self._shown_second}.{nanoseconds // 1000:06}Z"
 
 

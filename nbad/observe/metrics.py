@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from prometheus_client import (
@@ -152,11 +153,16 @@ class Metrics:
             "Seconds since the last entry of the log",
             registry=registry,
         )
+        # The series of each label, looked up once: prometheus_client takes its time to find them.
+        self._stage_of, self._waited_of = cache(self._stage.labels), cache(self._waited.labels)
+        self._depth_of, self._feed_of = cache(self._depth.labels), cache(self._feed.labels)
+        self._errors_of = cache(self._errors.labels)
+        self._built = ""
         for level, event in _ALERTED:
             self._events.labels(level, event)
         self._feed_errors.labels("refused")
         for state in FeedState:  # nothing is known of it yet, as subscribers are told too
-            self._feed.labels(state.value).set(state is FeedState.DOWN)
+            self._feed_of(state.value).set(state is FeedState.DOWN)
         # A start is no stuck daemon, unless its first tick does not come either.
         self._served.set(time.time())
         self.reloaded(True)
@@ -190,20 +196,22 @@ class Metrics:
         self._games.set(games)
         self._subscribers.set(subscribers)
         for state in FeedState:
-            self._feed.labels(state.value).set(tick.feed is state)
+            self._feed_of(state.value).set(tick.feed is state)
         for stage, ms in tick.timing_ms.items():
-            self._stage.labels(stage).observe(ms / 1e3)
+            self._stage_of(stage).observe(ms / 1e3)
         for stage, count in tick.errors.items():
-            self._errors.labels(stage).inc(count)
+            self._errors_of(stage).inc(count)
         for kind, count in tick.feed_errors.items():
             self._feed_errors.labels(kind).inc(count)
         for stage, channel in tick.channels.items():
-            self._waited.labels(stage).observe(channel.waited_s)
-            self._depth.labels(stage).set(channel.depth)
+            self._waited_of(stage).observe(channel.waited_s)
+            self._depth_of(stage).set(channel.depth)
         self._superseded.reach(sum(c.superseded for c in tick.channels.values()))
         self._conflated.reach(conflated)
-        self._build.clear()
-        self._build.labels(__version__, tick.runtime.forecaster.name).set(1)
+        if self._built != (model := tick.runtime.forecaster.name):
+            self._built = model
+            self._build.clear()
+            self._build.labels(__version__, model).set(1)
 
     def wrote(self, seconds: float) -> None:
         """Take in how long the log took to take an entry."""

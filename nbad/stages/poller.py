@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import httpx
 import structlog
@@ -23,7 +23,7 @@ from nbad.feed.health import FeedHealth
 from nbad.feed.poll_plan import TrackedGame, backoff_s, odds_interval_s
 from nbad.feed.schedule import read_schedule
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
-from nbad.observe.timing import Overruns, Tick, record
+from nbad.observe.timing import Counts, Overruns, Tick, no_counts, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Poll
@@ -39,6 +39,8 @@ _GATHER_S = 0.01
 _SCHEDULE_EVERY_S = 6 * 3600.0
 # One that failed is asked for again soon, as the forecasts want its results, then ever less often.
 _SCHEDULE_AGAIN_S, _SCHEDULE_MOST_BACKOFF_S = 5.0, 300.0
+# How often it is looked whether a game is now so near.
+_ODDS_LOOK_S = 60.0
 _ODDS_MOST_BACKOFF_S, _ODDS_STALE_S = 1800.0, 86_400.0
 
 
@@ -59,10 +61,11 @@ class _State:
     overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     wakeup: trio.Event = field(default_factory=trio.Event)
+    turned: trio.Event = field(default_factory=trio.Event)  # as `wakeup`, but for no answer
     turns: Turns = field(default_factory=Turns)
     inbox: dict[str, Document] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: Counts = field(default_factory=no_counts)
     asked_first: float = math.inf
     arrived_first: float = math.inf
     board_failed: bool = False
@@ -73,12 +76,21 @@ class _State:
     followed: tuple[TrackedGame, ...] | None = None
     planned_with: Poll | None = None
     ticks: int = 0
+    # A logger is bound once for all ticks' lines, as long as the settings are the same.
+    bound_with: Runtime | None = None
+    log: Any = None
     sent_at: float = 0.0
 
     def wake(self) -> None:
         """Wake the poller: an answer came, or the night or the settings changed."""
         wakeup, self.wakeup = self.wakeup, trio.Event()
         wakeup.set()
+
+    def turn(self) -> None:
+        """Wake all: the night or the settings changed."""
+        turned, self.turned = self.turned, trio.Event()
+        turned.set()
+        self.wake()
 
     @property
     def now(self) -> Now:
@@ -149,7 +161,12 @@ class _State:
         """All that came since the last one, as a tick."""
         now = trio.current_time()
         self.ticks += 1
-        tick = Tick(self.ticks, min(self.asked_first, now), runtime, overruns=self.overruns)
+        if runtime is not self.bound_with:
+            self.bound_with, self.log = runtime, log.bind()
+        tick = Tick(
+            self.ticks, min(self.asked_first, now), runtime, feed_errors=self.errors,
+            overruns=self.overruns, log=self.log,
+        )  # fmt: skip
         documents = tuple(self.inbox.values())
         games = self.night.value
         tick.idle = not any(game.status.in_play for game in games)
@@ -157,13 +174,12 @@ class _State:
         live = any(game.status is Status.LIVE for game in games)
         tick.feed = self.health.state(now, live=live)
         tick.feed_age_s = self.health.age_s(now)
-        tick.errors["poll"] = self.errors.total()
-        tick.feed_errors = self.errors
+        tick.errors["poll"] = sum(self.errors.values())
         tick.clocks_agree = not self.clock_offset_s
         fetched = Fetched(
             tick, now, self.wall_clock(), documents, self.schedule, tuple(sorted(self.failed))
         )
-        self.inbox, self.failed, self.errors, self.schedule = {}, set(), Counter(), None
+        self.inbox, self.failed, self.errors, self.schedule = {}, set(), no_counts(), None
         self.board_failed = False
         self.asked_first = self.arrived_first = math.inf
         self.sent_at = now
@@ -186,8 +202,8 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
         if document.body is not None or document.game_id not in documents:
             documents[document.game_id] = document
     newer.tick.started = min(waiting.tick.started, newer.tick.started)
-    newer.tick.errors.update(waiting.tick.errors)
-    newer.tick.feed_errors.update(waiting.tick.feed_errors)
+    _add(newer.tick.errors, waiting.tick.errors)
+    _add(newer.tick.feed_errors, waiting.tick.feed_errors)
     return (
         replace(
             newer,
@@ -197,6 +213,11 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
         ),
         superseded,
     )
+
+
+def _add(counts: Counts, more: Counts) -> None:
+    for what, count in more.items():
+        counts[what] += count
 
 
 async def poll(
@@ -314,13 +335,13 @@ async def _wake_on_night(state: _State) -> None:
             await state.night.wait()
         except trio.EndOfChannel:
             return  # the parser ended, and with it the poller's channel
-        state.wake()
+        state.turn()
 
 
 async def _wake_on_settings(state: _State, seen: Runtime) -> None:
     while True:
         seen = await state.settings.wait_until_other_than(seen)
-        state.wake()
+        state.turn()
 
 
 async def _keep_schedule(client: FeedClient, state: _State) -> None:
@@ -351,10 +372,10 @@ async def _keep_odds(client: FeedClient, state: _State) -> None:
     failures = 0
     modified: float | None = None
     while True:
-        wakeup = state.wakeup
         interval_s = odds_interval_s(state.night.value, state.feed_time)
         if interval_s is None or not state.settings.current.config.odds.enabled:
-            await wakeup.wait()
+            with trio.move_on_after(_ODDS_LOOK_S):
+                await state.turned.wait()
             continue
         try:
             answer = await client.get(odds_url(client.config.feed), retries=0)

@@ -16,7 +16,7 @@ from nbad.pattern.knowledge import Knowledge
 from nbad.pattern.quotes import Quote
 from nbad.pattern.rating import Ratings
 from nbad.pattern.tracker import PlayedGame
-from nbad.settings.current import Settings
+from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import State
 from nbad.state.format import MOST_BYTES, StateError, decode, encode
 
@@ -87,6 +87,7 @@ class Keeper:
         self._settings = settings
         self._environ = environ
         self._kept: tuple[Path, int] | None = None
+        self._looked_at: tuple[Runtime, int] | None = None
         self._news = trio.Event()
         self._troubles = Troubles()
         folder = state_folder(settings.current.config.state, environ)
@@ -94,8 +95,9 @@ class Keeper:
             self._kept = folder, knowledge.version
 
     def wake(self) -> None:
-        """A tick was served: something may have been learnt."""
-        self._news.set()
+        """A tick was served: something may have been learnt, or be kept elsewhere from now on."""
+        if self._looked_at != (self._settings.current, self._knowledge.version):
+            self._news.set()
 
     async def run(self) -> None:
         """Write after each change, until cancelled."""
@@ -110,7 +112,9 @@ class Keeper:
 
         Cancelled meanwhile, the write goes on to its end in its thread.
         """
-        folder = state_folder(self._settings.current.config.state, self._environ)
+        runtime = self._settings.current
+        self._looked_at = runtime, self._knowledge.version
+        folder = state_folder(runtime.config.state, self._environ)
         if folder is None or self._kept == (folder, self._knowledge.version):
             return
         version = self._knowledge.version
@@ -118,6 +122,7 @@ class Keeper:
         try:
             await trio.to_thread.run_sync(write, folder, games, quotes, abandon_on_cancel=True)
         except OSError as error:
+            self._looked_at = None  # the next tick tries again
             self._troubles.note("state_unwritable", "state", path=str(folder), error=str(error))
             return
         self._kept = folder, version

@@ -45,7 +45,7 @@ MAX_FILTERS = 4096
 # Ended a second, of those whose peer left: a third of a core.
 _LEAVERS_PER_S = 500
 
-# Period of the task that sends heartbeats and pings; a heartbeat is at most this late.
+# The task that sends heartbeats and pings rests so long; a heartbeat is at most this late.
 KEEP_S = 0.25
 
 
@@ -253,29 +253,44 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     async def keep(self) -> None:
-        """Heartbeats to whom nothing was sent, pings to all, until cancelled."""
+        """Heartbeats to whom nothing was sent, pings to all, until cancelled.
+
+        Looked for when the first is due: with a batch a second that is seldom.
+        """
         pinged_at = trio.current_time()
         while True:
-            server = self.server
-            await trio.sleep(min(KEEP_S, server.heartbeat_s / 4, server.ping_interval_s / 4))
-            await self._send_heartbeats()
-            if trio.current_time() - pinged_at >= self.server.ping_interval_s:
-                pinged_at = trio.current_time()
+            runtime, server = self._settings.current, self.server
+            silent_since = await self._send_heartbeats()
+            now = trio.current_time()
+            if now - pinged_at >= server.ping_interval_s:
+                pinged_at = now
                 await self._send_pings()
+            due = min(silent_since + server.heartbeat_s, pinged_at + server.ping_interval_s)
+            rest_s = min(KEEP_S, server.heartbeat_s / 4, server.ping_interval_s / 4)
+            with trio.move_on_at(max(due, now + rest_s)):
+                await self._settings.wait_until_other_than(runtime)
 
-    async def _send_heartbeats(self) -> None:
-        now = trio.current_time()
+    async def _send_heartbeats(self) -> float:
+        """To all that were sent nothing for so long; since when nobody was sent less."""
+        now = longest = trio.current_time()
         silent_since = now - self.server.heartbeat_s
-        frame = wire.text_frame(
-            wire.encode_heartbeat(self.journal.epoch, self.journal.seq, self.feed, self.feed_age_s)
-        )
+        frame: bytes | None = None
         sends = 0
         for subscriber in self._all():
-            if subscriber.sent_at <= silent_since and subscriber.stream.push(frame):
-                subscriber.sent_at = now
-                sends += 1
-                if sends % SENDS_PER_TURN == 0:
-                    await trio.lowlevel.checkpoint()
+            if subscriber.sent_at <= silent_since:
+                frame = frame or self._heartbeat()
+                if subscriber.stream.push(frame):
+                    subscriber.sent_at = now
+                    sends += 1
+                    if sends % SENDS_PER_TURN == 0:
+                        await trio.lowlevel.checkpoint()
+            longest = min(longest, subscriber.sent_at)
+        return longest
+
+    def _heartbeat(self) -> bytes:
+        return wire.text_frame(
+            wire.encode_heartbeat(self.journal.epoch, self.journal.seq, self.feed, self.feed_age_s)
+        )
 
     async def _send_pings(self) -> None:
         """Ping everyone; who sent nothing since the last ping, not even its pong, is gone.
