@@ -282,6 +282,41 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
     assert daemon.end() == 0
 
 
+def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
+    url = f"http://127.0.0.1:{daemon.port('http')}/"
+    series = [[30.0 * n, 0.5, -9.6, -0.4, 8.6, 220.0] for n in range(94)]
+    games = [game(n, "live", 4, away=80 + n, home=80, series=series) for n in range(3)]
+    with browser(tmp_path / "profile") as tab:
+        tab.call("Page.enable")
+        tab.look(1280, 900)
+        told_by(tab, url, {"type": "snapshot", "epoch": "e", "seq": 1, "games": games})
+        tab.click("[data-game='0022500001'] .card")
+        tab.wait_until("document.querySelector('#open .big .win') !== null")
+        later = [game(n, "live", 4, away=80 + n, home=80, clock_s=74.9) for n in range(3)]
+        batch = {"type": "batch", "epoch": "e", "seq": 2, "timing_ms": {}, "messages": later}
+        changed = tab.evaluate(
+            """new Promise((done) => {
+              const changed = new Set();
+              const named = (node) => node.nodeType === 3 ? named(node.parentNode)
+                : node.id || node.classList[0] || `${named(node.parentNode)} ${node.localName}`;
+              new MutationObserver((records) => {
+                for (const { target, type, attributeName, oldValue } of records)
+                  if (type !== 'attributes' || target.getAttribute(attributeName) !== oldValue)
+                    changed.add(named(target));
+              }).observe(document.querySelector('main'), { subtree: true, childList: true,
+                characterData: true, attributes: true, attributeOldValue: true });
+              window.said(BATCH);
+              const told = () => done([...changed].sort());
+              requestAnimationFrame(() => requestAnimationFrame(told));
+            })""".replace("BATCH", json.dumps(json.dumps(batch)))
+        )  # fmt: skip
+        # The scrubber's text is hidden with it, until there are plays.
+        assert changed == ["clock", "play b", "scrub input"]
+    assert daemon.end() == 0
+
+
 def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "3", "--speed", "90") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls)

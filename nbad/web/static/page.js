@@ -4,8 +4,8 @@
 
 import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
 import { dress } from "/colours.js";
-import { spark } from "/draw.js";
-import { el, fillCard, makeCard, say } from "/cards.js";
+import { SPARK, spark } from "/draw.js";
+import { el, fillCard, makeCard, say, set } from "/cards.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
 const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
@@ -123,14 +123,23 @@ function renderGlance() {
     .sort((a, b) => Math.abs(b.by) - Math.abs(a.by)).slice(0, 3);
   $("glance").hidden = !moved.length;
   if ($("glance").contains(document.activeElement)) return;
-  $("moved").replaceChildren(...moved.map(({ game, by }) => {
+  const places = $("moved").children;
+  while (places.length > moved.length) places[moved.length].remove();
+  moved.forEach(({ game, by }, i) => {
+    if (!places[i]) {
+      const made = el("button", { type: "button" }, el("span"), el("small"));
+      made.addEventListener("click", () => open(made.dataset.opens));
+      $("moved").append(el("li", {}, made));
+    }
+    const part = places[i].firstChild;
     const [team, other, where] = by > 0 ? [game.home, game.away, "v"] : [game.away, game.home, "at"];
-    const part = el("button", { type: "button", class: by > 0 ? "h" : "a" }, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`,
-      el("small", {}, ` ${where} ${other.tricode}, ${clockText(game)}`));
-    part.addEventListener("click", () => open(game.game_id));
+    part.classList.toggle("h", by > 0);
+    part.classList.toggle("a", by <= 0);
+    set(part, "data-opens", game.game_id);
+    say(part.firstChild, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`);
+    say(part.lastChild, ` ${where} ${other.tricode}, ${clockText(game)}`);
     dress(part, game);
-    return el("li", {}, part);
-  }));
+  });
 }
 
 function renderLatency() {
@@ -141,10 +150,11 @@ function renderLatency() {
     let box = $(`stage-${stage}`);
     if (!box) {
       box = el("div", { id: `stage-${stage}` }, el("dt", {}, stage, el("b")), el("dd"));
+      box.querySelector("dd").innerHTML = SPARK;
       $("latency").append(box);
     }
     say(box.querySelector("b"), values.at(-1).toFixed(values.at(-1) < 10 ? 2 : 0));
-    box.querySelector("dd").innerHTML = spark(values);
+    set(box.querySelector("path"), "d", spark(values));
     box.classList.toggle("slow", values.at(-1) > (budgets[stage] ?? Infinity));
   }
 }
@@ -264,8 +274,11 @@ async function fetchPlays(id) {
   if (!answer && known && !from) known.again = true;
   if (!answer || !known) return;
   if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
-  known.plays = [...(from ? known.plays : []), ...readPlays(answer)];
-  mark([id]);
+  const rows = readPlays(answer);
+  if (rows.length || !from) {
+    known.plays = [...(from ? known.plays : []), ...rows];
+    mark([id]);
+  }
   if (moment === null || id !== opened) return;
   const at = Number(moment);
   moment = null;
@@ -317,8 +330,6 @@ addEventListener("keydown", (event) => {
     next.querySelector("button").focus();
   }
 });
-
-addEventListener("resize", () => opened && mark([opened]));
 
 for (const part of $("filters").querySelectorAll("[data-filter]")) {
   part.addEventListener("click", () => {
