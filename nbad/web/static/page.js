@@ -8,6 +8,8 @@ import { SPARK, spark } from "/draw.js";
 import { el, fillCard, makeCard, say, set } from "/cards.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
+const PAUSE_MS = 250;
+const FRAME = "frame";
 const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
 const night = new Night();
 const cards = new Map();
@@ -24,7 +26,8 @@ let opened = named();
 let filter = "all";
 let sortedAt = 0;
 let touchedAt = -Infinity;
-let waiting = false;
+let waiting = null; // to draw: FRAME, or the timer until then
+let drawnAt = -Infinity;
 let moment = new URLSearchParams(location.search).get("t"); // shown once its plays are there
 
 const $ = (id) => document.getElementById(id);
@@ -53,7 +56,8 @@ function named() {
 }
 
 function render() {
-  waiting = false;
+  waiting = null;
+  drawnAt = performance.now();
   for (const id of dirty) {
     if (kept.has(id)) continue;
     const game = night.games.get(id);
@@ -307,13 +311,22 @@ async function ask(path) {
   return answer?.ok ? answer.json().catch(() => null) : null;
 }
 
+/** Have these games drawn: the one opened, and what the reader did, in the next frame; of the
+ * others what comes within PAUSE_MS together, as a frame costs as much for one as for all. */
 function mark(ids) {
   for (const id of ids) dirty.add(id);
-  if (!waiting) {
-    waiting = true;
-    // A page that nobody sees draws nothing: the browser holds the frame until it is looked at.
-    requestAnimationFrame(render);
-  }
+  if (waiting === FRAME) return;
+  const soon = !ids.length || ids.includes(opened);
+  const rest = soon ? 0 : drawnAt + PAUSE_MS - performance.now();
+  if (rest > 0) waiting ??= setTimeout(draw, rest);
+  else draw();
+}
+
+function draw() {
+  clearTimeout(waiting);
+  waiting = FRAME;
+  // A page that nobody sees draws nothing: the browser holds the frame until it is looked at.
+  requestAnimationFrame(render);
 }
 
 for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => { touchedAt = performance.now(); }, true);
