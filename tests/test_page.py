@@ -106,6 +106,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
             assert tab.evaluate("document.documentElement.scrollWidth") == 360
             names = tab.evaluate("[...document.querySelectorAll('.card')].map(c => c.textContent)")
             assert all("Chance to win" in name for name in names), names
+            assert tab.violations() == []
             tab.evaluate("document.querySelector('.card').focus()")
             for key in ("ArrowDown", "Enter"):
                 for kind in ("keyDown", "keyUp"):
@@ -201,6 +202,7 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
         # What is not of now looks it, in all numbers of life.
         assert tab.evaluate("document.body.classList.contains('old')")
         assert tab.evaluate("getComputedStyle(document.querySelector('#games')).filter") != "none"
+        assert tab.violations() == []
         # In play, though without a forecast: before those that are over.
         assert [lines[0] for lines in shown].index("Q4 1:15") == 1
         tab.click("[data-game='0022500000'] .card")
@@ -369,6 +371,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
             # The feed's box score, asked of it now that a game is open; sorted by what is clicked.
             tab.click("#tab-box")
             tab.wait_until("document.querySelectorAll('.boxes tbody tr').length >= 10")
+            assert tab.violations() == []
             tab.click("[data-sort=pts]")
             tab.wait_until(
                 "document.querySelector('[data-sort=pts]').parentNode.ariaSort === 'descending'"
@@ -387,6 +390,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
             assert all(team == sum(others) for team, *others in teams)
             tab.click("#tab-players")
             tab.wait_until("document.querySelectorAll('.panel tbody tr').length > 4")
+            assert tab.violations() == []
             opened = tab.evaluate("location.hash.slice(1)")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/embed/{opened}") as answer:
                 assert "frame-ancestors *" in answer.headers["content-security-policy"]
@@ -395,6 +399,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
             assert (
                 tab.evaluate("getComputedStyle(document.querySelector('header')).display") == "none"
             )
+            assert tab.violations() == []
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/game/{opened}?t=100")
             tab.wait_until(
                 "document.querySelector('.cross')?.getAttribute('visibility') === 'visible'"

@@ -69,6 +69,7 @@ const RIGHT = 10;
 export function explorer(points, width, leads, numbered) {
   const end = span(points);
   const wide = width > 560;
+  const expected = wide ? " · dashed: at tip-off" : "";
   const x = (s) => LEFT + (s / end) * (width - LEFT - RIGHT);
   const win = { top: 12, height: wide ? 200 : 160 };
   const margin = { top: win.top + win.height + 34, height: wide ? 120 : 100 };
@@ -79,14 +80,19 @@ export function explorer(points, width, leads, numbered) {
   const middle = y(0.5);
   const curve = kept.map((p) => [x(p[0]), y(p[1])]);
   const body = [
-    ...marks(end).map((s, i) => `<path class="quarter" d="M${x(s).toFixed(1)} ${win.top}V${total.top + total.height}"/>` +
-      `<text x="${(x(s) + 4).toFixed(1)}" y="${height - 6}">${periodName(i + 1)}</text>`),
+    ...marks(end).map((s, i, all) => {
+      const name = periodName(i + 1);
+      const fits = i === all.length - 1 || x(all[i + 1]) - x(s) > 8 * name.length;
+      return `<path class="quarter" d="M${x(s).toFixed(1)} ${win.top}V${total.top + total.height}"/>` +
+        (fits ? `<text x="${(x(s) + 4).toFixed(1)}" y="${height - 6}">${name}</text>` : "");
+    }),
     ...[100, 75, 50, 75, 100].map((label, i) => tick(win.top + (i * win.height) / 4, `${label}%`)),
     rule(middle, width), halves(curve, middle),
     `<path class="win" d="${line(curve)}"/>`,
     ...leads.map((p) => `<circle class="lead" cx="${x(p.elapsed_s).toFixed(1)}" cy="${middle}" r="3"/>`),
+    // The first of them above the others.
     ...numbered.map((p, i) => `<circle class="moment" cx="${x(p.elapsed_s).toFixed(1)}" cy="${y(p.home_win).toFixed(1)}" r="8"/>` +
-      `<text class="num" x="${x(p.elapsed_s).toFixed(1)}" y="${(y(p.home_win) + 3.6).toFixed(1)}">${i + 1}</text>`),
+      `<text class="num" x="${x(p.elapsed_s).toFixed(1)}" y="${(y(p.home_win) + 3.6).toFixed(1)}">${i + 1}</text>`).reverse(),
     band(kept, x, width, margin, [2, 3, 4, 8], true),
     band(kept, x, width, total, [5, 6, 7, null], false),
   ];
@@ -98,7 +104,7 @@ export function explorer(points, width, leads, numbered) {
     // The nearest point in time to a place, in the drawing's own units.
     at: (px) => ((px - LEFT) / (width - LEFT - RIGHT)) * end,
     svg: `<svg class="big" viewBox="0 0 ${width} ${height}" height="${height}" aria-hidden="true">${body.join("")}` +
-      title(win.top, "Win chance") + title(margin.top, "Margin · final, 80 % band") + title(total.top, "Total · final, 80 % band") +
+      title(win.top, "Win chance") + title(margin.top, `Margin · final, 80% band${expected}`) + title(total.top, `Total · final, 80% band${expected}`) +
       `<text class="corner a" x="${LEFT + 4}" y="${win.top + 14}"></text><text class="corner h" x="${LEFT + 4}" y="${win.top + win.height - 5}"></text>` +
       `<rect class="veil" y="${win.top}" height="${total.top + total.height - win.top}" visibility="hidden"/>` +
       `<path class="cross" d="M0 ${win.top}V${total.top + total.height}" visibility="hidden"/></svg>`,
@@ -118,6 +124,7 @@ function band(points, x, width, { top, height }, [low, mid, high, real], mirrore
   if (mirrored) [least, most] = [-Math.max(-least, most, 10), Math.max(-least, most, 10)];
   const step = [5, 10, 20, 25, 50].find((s) => (most - least) / s <= 5) ?? 100;
   [least, most] = [Math.floor(least / step) * step, Math.ceil(most / step) * step];
+  if (least === most) most += step; // at tip-off
   // The away side above: a positive margin is the home side's.
   const y = (v) => (mirrored ? top + ((v - least) / (most - least)) * height : top + height - ((v - least) / (most - least)) * height);
   const labels = [];

@@ -5,7 +5,7 @@ import { dress } from "/colours.js";
 import { explorer } from "/draw.js";
 import { el, favoured, odds, percent, result, say, set, signed } from "/cards.js";
 
-const TABS = { swings: "Biggest swings", box: "Box score", plays: "Plays", players: "Players", line: "Your line" };
+const TABS = { swings: "Swings", box: "Box score", plays: "Plays", players: "Players", line: "Your line" };
 
 /** The view of a game in `box`: `fill` draws a game into it. `star(tricode)` marks a favourite. */
 export function makeOpen(box, { close, star, starred, withToken, moved }) {
