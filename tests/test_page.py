@@ -316,6 +316,24 @@ def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(tmp_path: Path) 
         )  # fmt: skip
         # The scrubber's text is hidden with it, until there are plays.
         assert changed == ["clock", "play b", "scrub input"]
+        # A page that nobody sees asks for nothing, and for what it missed once it is looked at.
+        tab.evaluate(
+            "{ window.asked = []; const real = fetch;"
+            " window.fetch = (...of) => { asked.push(of[0]); return real(...of) } }"
+        )
+        missed = json.dumps(batch | {"seq": 3})
+        asked = [
+            tab.evaluate(
+                f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true"
+                f" }}); {then}; asked"
+            )
+            for hidden, then in (
+                ("true", f"window.said({json.dumps(missed)})"),
+                ("false", "document.dispatchEvent(new Event('visibilitychange'))"),
+            )
+        ]
+        game_of = "/v1/games/0022500001"
+        assert asked == [[], [f"{game_of}/plays", f"{game_of}/boxscore"]]
     assert daemon.end() == 0
 
 

@@ -329,6 +329,13 @@ function draw() {
   requestAnimationFrame(render);
 }
 
+// A page that nobody sees asks for nothing; looked at again, it asks for what it missed.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !opened || !find(opened)) return;
+  fetchPlays(opened);
+  readBox(opened);
+});
+
 for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => { touchedAt = performance.now(); }, true);
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && opened && view !== "embed") close();
@@ -449,7 +456,7 @@ const handlers = {
     for (const id of ids) {
       const game = night.games.get(id);
       if (game?.stale && (id === opened || message.type === "batch")) refresh(id);
-      if (game && id === opened) fetchPlays(id);
+      if (game && id === opened && !document.hidden) fetchPlays(id);
     }
     if (ids.length || message.type === "snapshot") mark(ids);
     if (message.type === "snapshot" && opened && view !== "embed") seekKept(opened);
