@@ -233,7 +233,9 @@ function show(id, again = false) {
     if (night.seen) seekKept(id);
     return;
   }
-  $("open").scrollIntoView({ block: "nearest" });
+  // Its head, which "nearest" leaves out of sight where the game is taller than the screen.
+  const { top } = $("open").getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) $("open").scrollIntoView();
   large?.focus();
   refresh(id);
   fetchPlays(id);
