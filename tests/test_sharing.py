@@ -104,7 +104,7 @@ async def test_the_address_is_the_configured_one_or_none_where_the_host_is_no_ad
         config = known.current.config.model_copy(update={"http": public})
         settings = FakeSettings(config)
         async with client(open_hub(settings), settings) as other:
-            page = (await other.get("/game/0022500001", headers={"host": "a b"})).text
+            page = (await other.get("/game/0022500001", headers={"host": "[::1"})).text
         assert tag(page, "og:image") == "https://nba.example/live/game/0022500001/preview.png"
 
 

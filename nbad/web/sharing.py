@@ -46,7 +46,7 @@ def tags(request: Request, settings: Settings, title: str, line: str) -> str:
     found.append(("og:site_name", "nbad"))
     base = base_url(request, settings)
     if base:
-        image = f"{base}{quote(request.url.path)}/preview.png"
+        image = f"{base}{quote(request.scope['path'])}/preview.png"
         if token := request.query_params.get("token"):
             image += f"?token={quote(token, safe='')}"  # as the link that is shared has it
         found += [("og:image", image), ("og:image:type", "image/png"), ("og:image:width", "1200")]

@@ -204,7 +204,8 @@ function erfc(x) {
 }
 
 export function clockText(game) {
-  const names = { scheduled: tipOff(game), halftime: "Halftime", final: "Final", postponed: "Postponed" };
+  if (game.status === "scheduled") return tipOff(game); // what a locale says of a time is dear
+  const names = { halftime: "Halftime", final: "Final", postponed: "Postponed" };
   if (game.status === "final" && game.period > 4) return game.period === 5 ? "Final/OT" : `Final/${game.period - 4}OT`;
   if (game.status !== "live") return names[game.status];
   return game.clock_s ? `${periodName(game.period)} ${minutes(game.clock_s)}` : `End ${periodName(game.period)}`;
