@@ -99,8 +99,9 @@ libgomp:
 	rm -r $(VENV)/libgomp
 	$(BIN)/python -c 'import lightgbm'
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.train
+$(VENV)/.dev: requirements/dev.txt requirements/axe.txt $(VENV)/.train
 	$(INSTALL) -r requirements/dev.txt
+	$(INSTALL) --no-deps -r requirements/axe.txt
 	touch $@
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -118,6 +119,7 @@ lock:
 	$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) --group analysis -c requirements/run.txt -o requirements/analysis.txt
 	$(LOCK) --group bench -c requirements/run.txt -o requirements/bench.txt
+	$(LOCK) --no-deps --group axe -o requirements/axe.txt
 	$(LOCK) --group pip -o requirements/pip.txt
 	$(LOCK) --no-deps --group libgomp -o requirements/libgomp.txt
 

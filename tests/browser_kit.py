@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from process_kit import start
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = shutil.which("chromium")
+# Of the package no more than this file: it would drive a browser itself.
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
 _FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -82,6 +85,22 @@ class Tab:
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds against the page as it is now, in light and in dark."""
+        if not self.evaluate("'axe' in window"):
+            self.evaluate(f"{AXE.read_text()}; null")
+        found = []
+        for scheme in ("dark", "light"):
+            self.call(
+                "Emulation.setEmulatedMedia",
+                features=[{"name": "prefers-color-scheme", "value": scheme}],
+            )
+            found += self.evaluate(
+                "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>"
+                " violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`))"
+            )
+        return found
 
     def screenshot(self, file: Path) -> None:
         """Keep what is seen, as PNG."""

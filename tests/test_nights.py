@@ -114,7 +114,7 @@ async def test_a_game_is_had_by_its_address_also_when_its_night_is_over(tmp_path
         assert (await http.get("/v1/games/0022500001/plays.csv")).text.startswith("number,elapsed")
         assert (await http.get("/v1/games/0022500009")).status_code == 404
         page = (await http.get("/game/0022500001")).text
-        assert '<meta property="og:title" content="DAL 90–100 CHI, final">' in page
+        assert '<meta property="og:title" content="DAL 90–100 CHI, Final">' in page
         page = (await http.get("/night/2026-01-19")).text
         assert 'content="NBA games of 2026-01-19">' in page
         assert 'content="DAL 90–100 CHI">' in page

@@ -106,15 +106,19 @@ def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_pat
             assert tab.evaluate("document.documentElement.scrollWidth") == 360
             names = tab.evaluate("[...document.querySelectorAll('.card')].map(c => c.textContent)")
             assert all("Chance to win" in name for name in names), names
-            tab.evaluate("document.querySelector('.card').focus()")
+            assert tab.violations() == []
+            tab.evaluate("document.querySelectorAll('.card')[2].focus()")
             for key in ("ArrowDown", "Enter"):
                 for kind in ("keyDown", "keyUp"):
                     text = {"text": "\r"} if (key, kind) == ("Enter", "keyDown") else {}
                     tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
                              windowsVirtualKeyCode={"Enter": 13}.get(key, 40), **text)  # fmt: skip
             tab.wait_until("document.querySelectorAll('[aria-expanded=true]').length === 1")
-            opened = "document.querySelector('#games > li:nth-child(2) [aria-expanded=true]')"
+            opened = "document.querySelector('#games > li:nth-child(4) [aria-expanded=true]')"
             assert tab.evaluate(f"{opened} !== null")
+            # The game is above the cards, and taller than the screen: its head is what is seen.
+            head = "document.querySelector('#open .close').getBoundingClientRect().top"
+            assert 0 <= tab.evaluate(head) < 200
         assert daemon.end() == 0
 
 
@@ -201,6 +205,7 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
         # What is not of now looks it, in all numbers of life.
         assert tab.evaluate("document.body.classList.contains('old')")
         assert tab.evaluate("getComputedStyle(document.querySelector('#games')).filter") != "none"
+        assert tab.violations() == []
         # In play, though without a forecast: before those that are over.
         assert [lines[0] for lines in shown].index("Q4 1:15") == 1
         tab.click("[data-game='0022500000'] .card")
@@ -282,6 +287,59 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
     assert daemon.end() == 0
 
 
+def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
+    url = f"http://127.0.0.1:{daemon.port('http')}/"
+    series = [[30.0 * n, 0.5, -9.6, -0.4, 8.6, 220.0] for n in range(94)]
+    games = [game(n, "live", 4, away=80 + n, home=80, series=series) for n in range(3)]
+    with browser(tmp_path / "profile") as tab:
+        tab.call("Page.enable")
+        tab.look(1280, 900)
+        told_by(tab, url, {"type": "snapshot", "epoch": "e", "seq": 1, "games": games})
+        tab.click("[data-game='0022500001'] .card")
+        tab.wait_until("document.querySelector('#open .big .win') !== null")
+        later = [game(n, "live", 4, away=80 + n, home=80, clock_s=74.9) for n in range(3)]
+        batch = {"type": "batch", "epoch": "e", "seq": 2, "timing_ms": {}, "messages": later}
+        changed = tab.evaluate(
+            """new Promise((done) => {
+              const changed = new Set();
+              const named = (node) => node.nodeType === 3 ? named(node.parentNode)
+                : node.id || node.classList[0] || `${named(node.parentNode)} ${node.localName}`;
+              new MutationObserver((records) => {
+                for (const { target, type, attributeName, oldValue } of records)
+                  if (type !== 'attributes' || target.getAttribute(attributeName) !== oldValue)
+                    changed.add(named(target));
+              }).observe(document.querySelector('main'), { subtree: true, childList: true,
+                characterData: true, attributes: true, attributeOldValue: true });
+              window.said(BATCH);
+              const told = () => done([...changed].sort());
+              requestAnimationFrame(() => requestAnimationFrame(told));
+            })""".replace("BATCH", json.dumps(json.dumps(batch)))
+        )  # fmt: skip
+        # The scrubber's text is hidden with it, until there are plays.
+        assert changed == ["clock", "play b", "scrub input"]
+        # A page that nobody sees asks for nothing, and for what it missed once it is looked at.
+        tab.evaluate(
+            "{ window.asked = []; const real = fetch;"
+            " window.fetch = (...of) => { asked.push(of[0]); return real(...of) } }"
+        )
+        missed = json.dumps(batch | {"seq": 3})
+        asked = [
+            tab.evaluate(
+                f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true"
+                f" }}); {then}; asked"
+            )
+            for hidden, then in (
+                ("true", f"window.said({json.dumps(missed)})"),
+                ("false", "document.dispatchEvent(new Event('visibilitychange'))"),
+            )
+        ]
+        game_of = "/v1/games/0022500001"
+        assert asked == [[], [f"{game_of}/plays", f"{game_of}/boxscore"]]
+    assert daemon.end() == 0
+
+
 def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "3", "--speed", "90") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls)
@@ -334,6 +392,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
             # The feed's box score, asked of it now that a game is open; sorted by what is clicked.
             tab.click("#tab-box")
             tab.wait_until("document.querySelectorAll('.boxes tbody tr').length >= 10")
+            assert tab.violations() == []
             tab.click("[data-sort=pts]")
             tab.wait_until(
                 "document.querySelector('[data-sort=pts]').parentNode.ariaSort === 'descending'"
@@ -352,6 +411,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
             assert all(team == sum(others) for team, *others in teams)
             tab.click("#tab-players")
             tab.wait_until("document.querySelectorAll('.panel tbody tr').length > 4")
+            assert tab.violations() == []
             opened = tab.evaluate("location.hash.slice(1)")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/embed/{opened}") as answer:
                 assert "frame-ancestors *" in answer.headers["content-security-policy"]
@@ -360,6 +420,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
             assert (
                 tab.evaluate("getComputedStyle(document.querySelector('header')).display") == "none"
             )
+            assert tab.violations() == []
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/game/{opened}?t=100")
             tab.wait_until(
                 "document.querySelector('.cross')?.getAttribute('visibility') === 'visible'"

@@ -1,4 +1,5 @@
-"""A bettor's line on the page, in node, against the normal distribution of Python's own library."""
+"""What the page works out, in node: the curve that it keeps, and a bettor's line, held against the
+normal distribution of Python's own library."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import math
 import random
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -19,6 +21,16 @@ from nbad.pattern.features import FEATURES, INDEX
 
 NODE = shutil.which("node")
 STATE = Path(__file__).parent.parent / "nbad" / "web" / "static" / "state.js"
+_NIGHT = f"""import {{ Night }} from {json.dumps(STATE.as_uri())};
+const night = new Night(), forecast = {{ home_win: 0.5, margin: {{}}, total: {{}} }};
+const at = (left) => ({{ game_id: "g", status: "live", period: 1 + Math.floor((2880 - left) / 720),
+  clock_s: left % 720 || 720, forecast: {{ ...forecast, home_win: left / 2880 }} }});
+night.take({{ type: "snapshot", games: [{{ ...at(2880), series: [] }}] }});
+for (let left = 2879.9; left > 0; left -= 0.1)
+  night.take({{ type: "batch", messages: [at(left)] }});
+const {{ series }} = night.games.get("g");
+process.stdout.write(JSON.stringify(series.map(([at, chance]) => [at, chance])));
+"""
 _ASK = f"""import {{ beats }} from {json.dumps(STATE.as_uri())};
 let text = "";
 for await (const part of process.stdin) text += part;
@@ -120,3 +132,16 @@ def test_no_spread_is_the_chance_to_win() -> None:
         assert lost == pytest.approx(1 - 0.60123)
     # What is scored already is over whatever a distribution's tail says.
     assert told([("total", game, 89.5), ("total", game, 90)])[0] == [1, 0, 0]
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_a_page_that_is_open_all_evening_keeps_a_moment_of_every_few_seconds() -> None:
+    assert NODE
+    command = [NODE, "--input-type=module", "--eval", _NIGHT]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    series = json.loads(answer.stdout)
+    assert 2880 / 6 <= len(series) <= 600  # of 28,800 messages
+    # Every one at its own time, the last as it came.
+    assert all(chance == pytest.approx(1 - at / 2880, abs=1e-3) for at, chance in series)
+    assert series[-1][0] == pytest.approx(2880, abs=0.2)
+    assert all(b[0] > a[0] for a, b in pairwise(series))

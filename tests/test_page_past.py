@@ -34,6 +34,7 @@ def test_a_past_night_is_seen_replayed_and_judged(tmp_path: Path) -> None:
             tab.call("Page.navigate", url=f"{url}/nights")
             tab.wait_until(f"document.querySelector('a[href=\"/night/{date}\"]') !== null")
             tab.wait_until("document.querySelector('#past figure circle') !== null")
+            assert tab.violations() == []
             tab.call("Page.navigate", url=f"{url}/night/{date}")
             tab.wait_until("document.querySelectorAll('#games .card.final').length === 2")
             assert "Was it right" in tab.evaluate("document.querySelector('#past').innerText")
@@ -41,6 +42,7 @@ def test_a_past_night_is_seen_replayed_and_judged(tmp_path: Path) -> None:
             tab.wait_until("document.querySelector('.scrub input')?.max >= 2880")
             title = "document.querySelector('#open h2')?.textContent.match(/\\d+/g)?.join()"
             assert tab.evaluate(title) == f"{away},{home}"
+            assert tab.violations() == []
             # A game of a past night by its own address, at a moment.
             plays = json.loads(get(f"{url}/v1/games/{game_id}/plays")[1])["plays"]
             at = next(play for play in plays if play[1] >= 1440)

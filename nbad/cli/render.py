@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from nbad.pattern.clock import period_name
+
 if TYPE_CHECKING:
     from nbad.client import Game
 
@@ -17,13 +19,11 @@ _IN_PLAY = ("live", "halftime")
 
 def where(status: str, period: int, clock_s: float, start_utc: str | None) -> str:
     """Where a game stands, in at most 9 columns; the tip-off is of this machine's time zone."""
-    extra = period - 4
-    overtime = "OT" if extra == 1 else f"{extra}OT"
     if status == "live":
         minutes, seconds = divmod(int(clock_s), 60)
-        return f"{f'Q{period}' if extra <= 0 else overtime} {minutes:2}:{seconds:02}"
-    if status == "final" and extra > 0:
-        return f"final/{overtime}"
+        return f"{period_name(period)} {minutes:2}:{seconds:02}"
+    if status == "final" and period > 4:
+        return f"final/{period_name(period)}"
     if status == "scheduled" and start_utc:
         try:
             return f"at {datetime.fromisoformat(start_utc).astimezone():%H:%M}"

@@ -21,3 +21,8 @@ def remaining_s(elapsed: float) -> float:
     if elapsed <= REGULATION_S:
         return REGULATION_S - elapsed
     return -(elapsed - REGULATION_S) % OVERTIME_S
+
+
+def period_name(period: int) -> str:
+    """``Q1`` to ``Q4``, ``OT``, ``2OT`` and so on."""
+    return f"Q{period}" if period <= 4 else "OT" if period == 5 else f"{period - 4}OT"

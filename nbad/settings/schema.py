@@ -38,6 +38,10 @@ def _url(value: str) -> str:
     return value
 
 
+def _public_url(value: str) -> str:
+    return value and _url(value)
+
+
 def _headers(value: dict[str, str]) -> dict[str, str]:
     """Only what can be sent: else the first request would fail, long after the reload."""
     for name, text in value.items():
@@ -70,6 +74,7 @@ def _broker_url(value: str) -> str:
 
 
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 HttpUrl = Annotated[str, AfterValidator(_url)]
 HttpHeaders = Annotated[dict[str, str], AfterValidator(_headers)]
 
@@ -207,6 +212,11 @@ class Http(Section):
     )
     max_event_streams: Annotated[int, Field(ge=0, le=100_000)] = Field(
         64, description="of them, clients that follow /v1/events at once; more are answered 503"
+    )
+    public_url: PublicUrl = Field(
+        "",
+        description="address under which others reach the page, as https://HOST, for the pictures "
+        "of shared links; empty: the one by which each request came",
     )
     open_metrics: bool = Field(
         True, description="serve /metrics without a token too, where [server] tokens_file asks one"

@@ -154,7 +154,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/readyz": readyz,
         "/metrics": metrics,
     }
-    page = page_routes(live.hub.journal, past)
+    page = page_routes(live.hub.journal, past, settings)
     app = Starlette(
         # As functions: of an object Starlette would think that it is an application of its own.
         routes=[*(Route(path, _as_function(end)) for path, end in routes.items()), *page],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -16,8 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nbad.recording.nights import WholeGame
+from nbad.settings.current import Settings
 from nbad.stream.journal import StreamJournal
 from nbad.web.nights import Nights, NotReadableError
+from nbad.web.sharing import Previews, tags
+from nbad.web.words import game_in_words
 
 _Answer = Callable[[Request], Awaitable[Response]]
 _TITLE = b"<title>nbad \xc2\xb7 tonight</title>"
@@ -49,13 +50,17 @@ HEADERS = (
 _EMBED_POLICY = _POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
 
 
-def page_routes(journal: StreamJournal, past: Nights) -> list[Route]:
+def page_routes(journal: StreamJournal, past: Nights, settings: Settings) -> list[Route]:
     """The files of the page, read once: they are part of the package.
 
     One document is the night, a game and a past night; of the latter two its head says what a link
     to it shows where it is shared.
     """
-    routes = []
+    shared = _Shared(journal, past, settings)
+    routes = [
+        Route("/game/{game_id}/preview.png", shared.game_picture),
+        Route("/night/{date}/preview.png", shared.night_picture),
+    ]
     for file in files("nbad.web").joinpath("static").iterdir():
         kind = _TYPES.get(file.name.rpartition(".")[2])
         if kind is None:
@@ -65,8 +70,8 @@ def page_routes(journal: StreamJournal, past: Nights) -> list[Route]:
             routes.append(Route("/", _night_now(body, kind, journal)))
             routes.append(Route("/nights", _file(body, kind)))
             routes.append(Route("/embed/{game_id}", _file(body, kind, _EMBED_POLICY)))
-            routes.append(Route("/game/{game_id}", _game_page(body, kind, journal, past)))
-            routes.append(Route("/night/{date}", _night_page(body, kind, past)))
+            routes.append(Route("/game/{game_id}", shared.game_page(body, kind)))
+            routes.append(Route("/night/{date}", shared.night_page(body, kind)))
         else:
             routes.append(Route(f"/{file.name}", _file(body, kind)))
     return routes
@@ -90,60 +95,87 @@ def _night_now(body: bytes, kind: str, journal: StreamJournal) -> _Answer:
     return send
 
 
-def _game_page(body: bytes, kind: str, journal: StreamJournal, past: Nights) -> _Answer:
-    async def send(request: Request) -> Response:
+class _Shared:
+    """The pages that people hand on, a game's and a past night's, and their pictures."""
+
+    def __init__(self, journal: StreamJournal, past: Nights, settings: Settings) -> None:
+        self._journal = journal
+        self._past = past
+        self._settings = settings
+        self._previews = Previews()
+
+    async def _game(self, request: Request) -> bytes | None:
+        """The game that is asked for; None for an unknown one, or where none can be read: the page
+        itself then says so."""
         game_id = request.path_params["game_id"]
-        whole = journal.whole(game_id)
+        whole = self._journal.whole(game_id)
         if whole is None:
-            with contextlib.suppress(NotReadableError):  # the page itself then says so
-                kept = await past.game(game_id)
-                whole = kept.game if kept else None
+            try:
+                kept = await self._past.game(game_id)
+            except NotReadableError:
+                return None
+            whole = kept.game if kept else None
+        return whole
+
+    async def _night(self, request: Request) -> list[WholeGame]:
+        """Likewise the games of a night."""
+        try:
+            return await self._past.night(request.path_params["date"])
+        except NotReadableError:
+            return []
+
+    def game_page(self, body: bytes, kind: str) -> _Answer:
+        async def send(request: Request) -> Response:
+            whole = await self._game(request)
+            if whole is None:
+                return await _file(body, kind)(request)
+            return await self._told(request, body, kind, *game_in_words(orjson.loads(whole)))
+
+        return send
+
+    def night_page(self, body: bytes, kind: str) -> _Answer:
+        async def send(request: Request) -> Response:
+            found = await self._night(request)
+            if not found:
+                return await _file(body, kind)(request)
+            scores = ", ".join(
+                f"{g.kept.away} {g.kept.away_score}–{g.kept.home_score} {g.kept.home}"
+                for g in found
+            )
+            return await self._told(request, body, kind, _night_title(request), scores)
+
+        return send
+
+    async def game_picture(self, request: Request) -> Response:
+        whole = await self._game(request)
         if whole is None:
-            return await _file(body, kind)(request)
-        return await _file(_about(body, *game_in_words(orjson.loads(whole))), kind)(request)
+            return _no_picture("game")
+        return await self._previews.game(request, whole)
 
-    return send
-
-
-def _night_page(body: bytes, kind: str, past: Nights) -> _Answer:
-    async def send(request: Request) -> Response:
-        date = request.path_params["date"]
-        found: list[WholeGame] = []
-        with contextlib.suppress(NotReadableError):
-            found = await past.night(date)
+    async def night_picture(self, request: Request) -> Response:
+        found = await self._night(request)
         if not found:
-            return await _file(body, kind)(request)
-        scores = ", ".join(
-            f"{g.kept.away} {g.kept.away_score}–{g.kept.home_score} {g.kept.home}" for g in found
+            return _no_picture("night")
+        return await self._previews.night(
+            request, _night_title(request), [game.game for game in found]
         )
-        return await _file(_about(body, f"NBA games of {date}", scores), kind)(request)
 
-    return send
-
-
-def game_in_words(game: dict[str, Any]) -> tuple[str, str]:
-    """A title and a line on a game: what a message with a link to it shows."""
-    home, away, forecast = game["home"], game["away"], game["forecast"]
-    teams = f"{away['name']} at {home['name']}"
-    if game["status"] in ("scheduled", "postponed"):
-        title = f"{away['tricode']} at {home['tricode']}"
-    else:
-        title = f"{away['tricode']} {away['score']}–{home['score']} {home['tricode']}"
-    if game["status"] == "final":
-        return f"{title}, final", teams
-    if forecast is None:
-        return title, teams
-    win = forecast["home_win"]
-    favourite, win = (home, win) if win >= 0.5 else (away, 1 - win)
-    return title, f"{teams}. {favourite['name']}: {min(99, round(win * 100))}% to win."
+    async def _told(
+        self, request: Request, page: bytes, kind: str, title: str, line: str
+    ) -> Response:
+        head = f"<title>nbad · {escape(title)}</title>\n" + tags(
+            request, self._settings, title, line
+        )
+        return await _file(page.replace(_TITLE, head.encode(), 1), kind)(request)
 
 
-def _about(page: bytes, title: str, line: str) -> bytes:
-    tags = "".join(
-        f'<meta property="og:{name}" content="{escape(text)}">\n'
-        for name, text in (("title", title), ("description", line), ("type", "website"))
-    )
-    return page.replace(_TITLE, f"<title>nbad · {escape(title)}</title>\n{tags}".encode(), 1)
+def _night_title(request: Request) -> str:
+    return f"NBA games of {request.path_params['date']}"
+
+
+def _no_picture(what: str) -> Response:
+    body = orjson.dumps({"error": f"no such {what} is known: it has no picture"})
+    return Response(body, 404, media_type="application/json")
 
 
 def _file(body: bytes, kind: str, policy: str = _POLICY) -> _Answer:

@@ -20,7 +20,7 @@ const COLUMNS = [
   ["ft", "FT", "Free throws, made and tried", ...shots("free_throws")],
   ["pm", "+/−", "Plus-minus: the score while the player was on the court", (_, p) => p.plus_minus, (_, p) => (Number.isInteger(p.plus_minus) ? signed(p.plus_minus) : "")],
 ];
-const LEADERS = [["points", "Points"], ["rebounds", "Rebounds"], ["assists", "Assists"]];
+const LEADERS = [["points", "Most points"], ["rebounds", "Most rebounds"], ["assists", "Most assists"]];
 const SIDES = [["away", "a"], ["home", "h"]];
 
 const row = (...cells) => el("tr", {}, ...cells);

@@ -44,6 +44,11 @@ export function say(node, text) {
   if (node.textContent !== String(text)) node.textContent = text;
 }
 
+/** Set an attribute: likewise. */
+export function set(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
 export function makeCard(id, open) {
   const part = {};
   const side = (which) => {
@@ -90,7 +95,7 @@ export function fillCard(part, game) {
   // A final has its score for a forecast, and "Game End" for a play.
   const play = begun && !final && game.event ? game.event.description : "";
   say(part.last, play);
-  part.last.title = play;
+  set(part.last, "title", play);
   part.last.hidden = !play;
   part.odds.hidden = part.rail.hidden = !f || final;
   part.curve.hidden = !f || !begun;
@@ -103,18 +108,20 @@ export function fillCard(part, game) {
     odds(f.home_win).forEach((text, i) => say(i ? part.homeOdds : part.awayOdds, text));
     part.awayOdds.classList.toggle("behind", f.home_win > 0.5);
     part.homeOdds.classList.toggle("behind", f.home_win < 0.5);
-    part.share.style.width = `${f.home_win * 100}%`;
+    // In steps of about a pixel: less would be painted anew, and not seen.
+    const share = (percent) => `${Math.round(percent * 2) / 2}%`;
+    part.share.style.width = share(f.home_win * 100);
     const at = (m) => 50 + Math.max(-40, Math.min(40, m)) * 1.25;
-    part.range.style.left = `${at(f.margin.p10)}%`;
-    part.range.style.width = `${Math.max(0.8, at(f.margin.p90) - at(f.margin.p10))}%`;
-    part.best.style.left = `${at(f.margin.p50)}%`;
+    part.range.style.left = share(at(f.margin.p10));
+    part.range.style.width = share(Math.max(1, at(f.margin.p90) - at(f.margin.p10)));
+    part.best.style.left = share(at(f.margin.p50));
   }
   if (part.curve.hidden) return;
   // Drawn anew where it would differ by a pixel.
   const seen = `${game.status} ${Math.round(elapsed(game) / 10)} ${Math.round(f.home_win * 60)}`;
   if (part.series === game.series && part.seen === seen) return;
   [part.series, part.seen] = [game.series, seen];
-  part.curve.innerHTML = curve(game, `c${game.game_id}`);
+  part.curve.innerHTML = curve(game);
 }
 
 /** What stands in the corner, [class, text]: what is out of the ordinary, or how many points there

@@ -67,9 +67,12 @@ export function colours(away, home) {
   return known.get(pair);
 }
 
+const worn = new WeakMap();
 /** Have `node` shown in the colours of the game's teams. */
 export function dress(node, { away, home }) {
   const found = colours(away.tricode, home.tricode);
+  if (worn.get(node) === found) return;
+  worn.set(node, found);
   node.classList.toggle("dressed", Boolean(found));
   ["away", "home"].forEach((side, i) => ["light", "dark"].forEach((scheme, j) => {
     if (found) node.style.setProperty(`--${side}-${scheme}`, found[i][j]);

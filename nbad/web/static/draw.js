@@ -27,14 +27,18 @@ function thin(series, end, width) {
 
 const line = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
-/** The area between a curve and the middle: the away side's above it, the home side's below. */
-function halves(points, top, middle, id) {
+/** The area between a curve and the middle: the away side's above it, the home side's below.
+ * Cut at the middle here: a clip would have it painted through a mask. */
+function halves(points, middle) {
   if (points.length < 2) return "";
-  const area = `${line(points)}L${points.at(-1)[0].toFixed(1)} ${middle}L${points[0][0].toFixed(1)} ${middle}Z`;
-  const half = middle - top;
-  return `<clipPath id="${id}u"><rect x="0" y="${top}" width="2000" height="${half}"/></clipPath>` +
-    `<clipPath id="${id}d"><rect x="0" y="${middle}" width="2000" height="${half}"/></clipPath>` +
-    `<path class="over" clip-path="url(#${id}u)" d="${area}"/><path class="under" clip-path="url(#${id}d)" d="${area}"/>`;
+  const cut = points.flatMap(([x, y], i) => {
+    const [before, above] = points[i - 1] ?? [x, y];
+    const crosses = (above - middle) * (y - middle) < 0;
+    return crosses ? [[before + ((x - before) * (middle - above)) / (y - above), middle], [x, y]] : [[x, y]];
+  });
+  const ends = `L${points.at(-1)[0].toFixed(1)} ${middle}L${points[0][0].toFixed(1)} ${middle}Z`;
+  return [["over", Math.min], ["under", Math.max]]
+    .map(([side, within]) => `<path class="${side}" d="${line(cut.map(([x, y]) => [x, within(y, middle)]))}${ends}"/>`).join("");
 }
 
 function marks(end) {
@@ -43,14 +47,14 @@ function marks(end) {
   return found;
 }
 
-export function card(game, id) {
+export function card(game) {
   const end = span(game.series);
   const points = thin(game.series, end, 150).map((p) => [(p[0] / end) * W, p[1] * 56]);
   const quarters = marks(end).slice(1).map((s) => `M${((s / end) * W).toFixed(1)} 0V56`).join("");
   // A line of no length, with round ends: a dot that is round however the card is stretched.
   const now = points.length && game.status !== "final" ? `<path class="now" d="${line([points.at(-1)])}h0"/>` : "";
   return `<svg viewBox="0 0 ${W} 56" height="56" preserveAspectRatio="none" aria-hidden="true"><path class="quarter" d="${quarters}"/>` +
-    `<path class="mid" d="M0 28H${W}"/>${halves(points, 0, 28, id)}<path class="win" d="${line(points)}"/>${now}</svg>`;
+    `<path class="mid" d="M0 28H${W}"/>${halves(points, 28)}<path class="win" d="${line(points)}"/>${now}</svg>`;
 }
 
 const LEFT = 40;
@@ -65,6 +69,7 @@ const RIGHT = 10;
 export function explorer(points, width, leads, numbered) {
   const end = span(points);
   const wide = width > 560;
+  const expected = wide ? " · dashed: at tip-off" : "";
   const x = (s) => LEFT + (s / end) * (width - LEFT - RIGHT);
   const win = { top: 12, height: wide ? 200 : 160 };
   const margin = { top: win.top + win.height + 34, height: wide ? 120 : 100 };
@@ -75,14 +80,19 @@ export function explorer(points, width, leads, numbered) {
   const middle = y(0.5);
   const curve = kept.map((p) => [x(p[0]), y(p[1])]);
   const body = [
-    ...marks(end).map((s, i) => `<path class="quarter" d="M${x(s).toFixed(1)} ${win.top}V${total.top + total.height}"/>` +
-      `<text x="${(x(s) + 4).toFixed(1)}" y="${height - 6}">${periodName(i + 1)}</text>`),
+    ...marks(end).map((s, i, all) => {
+      const name = periodName(i + 1);
+      const fits = i === all.length - 1 || x(all[i + 1]) - x(s) > 8 * name.length;
+      return `<path class="quarter" d="M${x(s).toFixed(1)} ${win.top}V${total.top + total.height}"/>` +
+        (fits ? `<text x="${(x(s) + 4).toFixed(1)}" y="${height - 6}">${name}</text>` : "");
+    }),
     ...[100, 75, 50, 75, 100].map((label, i) => tick(win.top + (i * win.height) / 4, `${label}%`)),
-    rule(middle, width), halves(curve, win.top, middle, "large"),
+    rule(middle, width), halves(curve, middle),
     `<path class="win" d="${line(curve)}"/>`,
     ...leads.map((p) => `<circle class="lead" cx="${x(p.elapsed_s).toFixed(1)}" cy="${middle}" r="3"/>`),
+    // The first of them above the others.
     ...numbered.map((p, i) => `<circle class="moment" cx="${x(p.elapsed_s).toFixed(1)}" cy="${y(p.home_win).toFixed(1)}" r="8"/>` +
-      `<text class="num" x="${x(p.elapsed_s).toFixed(1)}" y="${(y(p.home_win) + 3.6).toFixed(1)}">${i + 1}</text>`),
+      `<text class="num" x="${x(p.elapsed_s).toFixed(1)}" y="${(y(p.home_win) + 3.6).toFixed(1)}">${i + 1}</text>`).reverse(),
     band(kept, x, width, margin, [2, 3, 4, 8], true),
     band(kept, x, width, total, [5, 6, 7, null], false),
   ];
@@ -94,7 +104,7 @@ export function explorer(points, width, leads, numbered) {
     // The nearest point in time to a place, in the drawing's own units.
     at: (px) => ((px - LEFT) / (width - LEFT - RIGHT)) * end,
     svg: `<svg class="big" viewBox="0 0 ${width} ${height}" height="${height}" aria-hidden="true">${body.join("")}` +
-      title(win.top, "Win chance") + title(margin.top, "Margin · final, 80 % band") + title(total.top, "Total · final, 80 % band") +
+      title(win.top, "Win chance") + title(margin.top, `Margin · final, 80% band${expected}`) + title(total.top, `Total · final, 80% band${expected}`) +
       `<text class="corner a" x="${LEFT + 4}" y="${win.top + 14}"></text><text class="corner h" x="${LEFT + 4}" y="${win.top + win.height - 5}"></text>` +
       `<rect class="veil" y="${win.top}" height="${total.top + total.height - win.top}" visibility="hidden"/>` +
       `<path class="cross" d="M0 ${win.top}V${total.top + total.height}" visibility="hidden"/></svg>`,
@@ -114,6 +124,7 @@ function band(points, x, width, { top, height }, [low, mid, high, real], mirrore
   if (mirrored) [least, most] = [-Math.max(-least, most, 10), Math.max(-least, most, 10)];
   const step = [5, 10, 20, 25, 50].find((s) => (most - least) / s <= 5) ?? 100;
   [least, most] = [Math.floor(least / step) * step, Math.ceil(most / step) * step];
+  if (least === most) most += step; // at tip-off
   // The away side above: a positive margin is the home side's.
   const y = (v) => (mirrored ? top + ((v - least) / (most - least)) * height : top + height - ((v - least) / (most - least)) * height);
   const labels = [];
@@ -129,8 +140,9 @@ function band(points, x, width, { top, height }, [low, mid, high, real], mirrore
     `${rule(y(usable[0][mid]), width, "expected")}<path class="real" d="${steps}"/>`;
 }
 
+export const SPARK = '<svg viewBox="0 0 120 26" height="26" preserveAspectRatio="none" aria-hidden="true"><path/></svg>';
+/** The path of up to 60 values, the newest right. */
 export function spark(values) {
   const most = Math.max(...values, 0.001);
-  const points = values.map((v, i) => [((60 - values.length + i) / 59) * 120, 25 - (v / most) * 23]);
-  return `<svg viewBox="0 0 120 26" height="26" preserveAspectRatio="none" aria-hidden="true"><path d="${line(points)}"/></svg>`;
+  return line(values.map((v, i) => [((60 - values.length + i) / 59) * 120, 25 - (v / most) * 23]));
 }

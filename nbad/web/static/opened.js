@@ -1,16 +1,18 @@
 // One game opened large: one time axis for all curves, what turned it, its plays and its players.
 
-import { beats, biggest, clockText, flips, leadChanges, playTime, players, started } from "/state.js";
+import { REGULATION_S, beats, biggest, clockText, elapsed, flips, leadChanges, playTime, players, started } from "/state.js";
 import { dress } from "/colours.js";
 import { explorer } from "/draw.js";
-import { el, favoured, odds, percent, result, signed } from "/cards.js";
+import { el, favoured, odds, percent, result, say, set, signed } from "/cards.js";
 
-const TABS = { swings: "Biggest swings", box: "Box score", plays: "Plays", players: "Players", line: "Your line" };
+const TABS = { swings: "Swings", box: "Box score", plays: "Plays", players: "Players", line: "Your line" };
 
 /** The view of a game in `box`: `fill` draws a game into it. `star(tricode)` marks a favourite. */
 export function makeOpen(box, { close, star, starred, withToken, moved }) {
   let game = null;
   let plot = null; // the drawing, for the pointer
+  let leads = []; // the plays by which the lead changed
+  let width = 0; // the drawing's place
   let picked = null; // the number of the play under the crosshair
   let pinned = null; // the number of the play that the scrubber stands at; null: at the end
   let timer = null; // while it is replayed
@@ -21,7 +23,18 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
   let boxScore = null; // its module, once it is looked at
   const bet = { spread: "", total: "" };
 
-  const title = el("h2");
+  // A message each second changes little of a game: what would be the same is not drawn again.
+  const drawn = new Map();
+  function once(part, of, draw) {
+    const before = drawn.get(part);
+    if (before && of.every((value, i) => value === before[i])) return;
+    drawn.set(part, of);
+    draw();
+  }
+
+  const scores = { away: el("span"), home: el("span") };
+  const codes = { away: el("span", { class: "a" }), home: el("span", { class: "h" }) };
+  const title = el("h2", {}, codes.away, scores.away, " @ ", codes.home, scores.home);
   const stars = ["away", "home"].map((which) => {
     const part = el("button", { type: "button" });
     part.addEventListener("click", () => star(game[which].tricode));
@@ -30,7 +43,9 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
   const links = el("span", { class: "links" });
   const button = el("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)" }, "✕");
   button.addEventListener("click", close);
-  const play = el("p", { class: "play" });
+  const when = el("b");
+  const what = el("span");
+  const play = el("p", { class: "play" }, when, what);
   const read = el("p", { class: "read" });
   const chart = el("div", { class: "chart", tabindex: "0", role: "slider", "aria-label": "Moment of the game" });
   const slider = el("input", { type: "range", min: "0", step: "1", "aria-label": "Replay: moment of the game" });
@@ -82,12 +97,12 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     picked = found?.number ?? null;
     const read_ = found ?? standing();
     const cross = chart.querySelector(".cross");
-    cross?.setAttribute("visibility", read_ ? "visible" : "hidden");
-    if (read_) cross?.setAttribute("transform", `translate(${plot.x(read_.elapsed_s).toFixed(1)} 0)`);
+    if (cross) set(cross, "visibility", read_ ? "visible" : "hidden");
+    if (cross && read_) set(cross, "transform", `translate(${plot.x(read_.elapsed_s).toFixed(1)} 0)`);
     const shown = read_ ?? game.plays?.at(-1);
-    chart.setAttribute("aria-valuetext", shown ? told(shown) : "no plays yet");
-    chart.setAttribute("aria-valuenow", Math.round(shown?.elapsed_s ?? 0));
-    read.textContent = read_ ? told(read_) : "Point at or touch a moment, or use the arrow keys, to read it.";
+    set(chart, "aria-valuetext", shown ? told(shown) : "no plays yet");
+    set(chart, "aria-valuenow", Math.round(shown?.elapsed_s ?? 0));
+    say(read, read_ ? told(read_) : "Point at or touch a moment, or use the arrow keys, to read it.");
   }
 
   // The scrubber: the game as it stood at a moment, what came after it veiled.
@@ -103,22 +118,23 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
   function drawMoment() {
     const at = standing();
     scrub.hidden = chart.hidden || !game.plays?.length;
-    slider.max = String(Math.ceil(game.plays?.at(-1)?.elapsed_s ?? 0));
-    slider.value = at ? String(Math.round(at.elapsed_s)) : slider.max;
-    slider.setAttribute("aria-valuetext", at ? `${playTime(at)}, ${at.away} to ${at.home}` : clockText(game));
+    set(slider, "max", Math.ceil(game.plays?.at(-1)?.elapsed_s ?? 0));
+    const value = at ? String(Math.round(at.elapsed_s)) : slider.max;
+    if (slider.value !== value) slider.value = value;
+    set(slider, "aria-valuetext", at ? `${playTime(at)}, ${at.away} to ${at.home}` : clockText(game));
     const veil = chart.querySelector(".veil");
     if (plot && veil) {
-      veil.setAttribute("visibility", at ? "visible" : "hidden");
+      set(veil, "visibility", at ? "visible" : "hidden");
       if (at) {
-        veil.setAttribute("x", plot.x(at.elapsed_s).toFixed(1));
-        veil.setAttribute("width", Math.max(0, plot.right - plot.x(at.elapsed_s)).toFixed(1));
+        set(veil, "x", plot.x(at.elapsed_s).toFixed(1));
+        set(veil, "width", Math.max(0, plot.right - plot.x(at.elapsed_s)).toFixed(1));
       }
     }
     drawTitle(at);
     const page = `/game/${encodeURIComponent(game.game_id)}`;
     const link = new URL(withToken(page), location.href);
     if (at) link.searchParams.set("t", Math.round(at.elapsed_s));
-    links.firstChild.setAttribute("href", link.pathname + link.search);
+    set(links.firstChild, "href", link.pathname + link.search);
   }
 
   function stop() {
@@ -255,37 +271,35 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
       panel.replaceChildren(form);
     }
     const f = game.forecast;
-    const say = (name, text) => { panel.querySelector(`#out-${name}`).textContent = text; };
+    const tell = (name, text) => say(panel.querySelector(`#out-${name}`), text);
     const number = (name) => (bet[name].trim() === "" ? null : Number(bet[name]));
     const usable = f && game.status !== "final";
     const spread = number("spread");
     const total = number("total");
     const sides = ([won, pushed, lost], over, under) => [`${over} ${percent(won)}${fair(won, lost)}`,
       ...(pushed >= 0.0005 ? [`push ${(pushed * 100).toFixed(1)}%`] : []), `${under} ${percent(lost)}${fair(lost, won)}`].join(" · ");
-    if (!usable) return ["spread", "total"].forEach((name) => say(name, game.status === "final" ? "The game is over." : "There is no forecast."));
+    if (!usable) return ["spread", "total"].forEach((name) => tell(name, game.status === "final" ? "The game is over." : "There is no forecast."));
     const { home, away } = game;
-    say("spread", spread === null ? `Even at ${home.tricode} ${signed(-f.margin.p50, 1)}` : sides(beats.spread(game, spread), `${home.tricode} covers`, `${away.tricode} covers`));
-    say("total", total === null ? `Even at ${f.total.p50.toFixed(1)}` : sides(beats.total(game, total), "over", "under"));
+    tell("spread", spread === null ? `Even at ${home.tricode} ${signed(-f.margin.p50, 1)}` : sides(beats.spread(game, spread), `${home.tricode} covers`, `${away.tricode} covers`));
+    tell("total", total === null ? `Even at ${f.total.p50.toFixed(1)}` : sides(beats.total(game, total), "over", "under"));
   }
 
-  /** A text for each side in its colour, the one in the bonus marked. */
-  const both = (text) => ["away", "home"].flatMap((side, i) => [...(i ? [" · "] : []),
-    el("span", { class: side[0] }, `${game[side].tricode} ${text(side)}${game.box[side].in_bonus ? " (bonus)" : ""}`)]);
-
-  function drawFacts(leads) {
+  function drawFacts() {
     const f = game.forecast;
-    facts.replaceChildren();
-    const fact = (name, ...value) => facts.append(el("dt", {}, name), el("dd", {}, ...value));
+    const found = []; // a name with a text, or with one for each side, in its colour
     if (f && game.status !== "final") {
-      const [away, home] = odds(f.home_win);
-      fact("Win", el("span", { class: "a" }, `${game.away.tricode} ${away}`), " · ", el("span", { class: "h" }, `${game.home.tricode} ${home}`));
-      fact("Margin", favoured(game));
-      fact("Total", `${f.total.p50.toFixed(0)}, ${f.total.p10.toFixed(0)} to ${f.total.p90.toFixed(0)}`);
+      found.push(["Win", odds(f.home_win)], ["Margin", favoured(game)],
+        ["Total", `${f.total.p50.toFixed(0)}, ${f.total.p10.toFixed(0)} to ${f.total.p90.toFixed(0)}`]);
     }
-    if (game.box && game.status !== "final") fact("Time-outs left", ...both((side) => game.box[side].timeouts ?? "?"));
-    if (started(game)) fact("Lead changes", game.plays ? String(leads.length) : "…"); // until they are fetched
-    if (game.series.length) fact("Favourite flips", String(flips(game.series)));
-    if (f) fact("Model", f.model);
+    if (game.box && game.status !== "final") {
+      found.push(["Time-outs left", [game.box.away, game.box.home].map((side) => `${side.timeouts ?? "?"}${side.in_bonus ? " (bonus)" : ""}`)]);
+    }
+    if (started(game)) found.push(["Lead changes", game.plays ? String(leads.length) : "…"]); // until they are fetched
+    if (game.series.length) found.push(["Favourite flips", String(flips(game.series))]);
+    if (f) found.push(["Model", f.model]);
+    const both = ([away, home]) => [el("span", { class: "a" }, `${game.away.tricode} ${away}`), " · ", el("span", { class: "h" }, `${game.home.tricode} ${home}`)];
+    once("facts", [game.game_id, JSON.stringify(found)], () => facts.replaceChildren(...found.flatMap(([name, told]) =>
+      [el("dt", {}, name), el("dd", {}, ...(Array.isArray(told) ? both(told) : [told]))])));
   }
 
   function fill(newer) {
@@ -296,38 +310,58 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
       stop();
       [picked, pinned, bet.spread, bet.total] = [null, null, "", ""];
       panel.replaceChildren();
+      drawn.clear();
       const at = `/v1/games/${encodeURIComponent(game.game_id)}/plays`;
       links.replaceChildren(el("a", { href: withToken(`/game/${encodeURIComponent(game.game_id)}`) }, "link"),
         el("a", { href: withToken(`${at}.csv`), download: "" }, "CSV"), el("a", { href: withToken(at) }, "JSON"));
     }
-    box.setAttribute("aria-label", `${game.away.name} at ${game.home.name}, the game opened`);
+    set(box, "aria-label", `${game.away.name} at ${game.home.name}, the game opened`);
     for (const [which, part] of stars) {
       const on = starred(game[which].tricode);
-      part.textContent = `${on ? "★" : "☆"} ${game[which].tricode}`;
-      part.setAttribute("aria-pressed", String(on));
+      say(part, `${on ? "★" : "☆"} ${game[which].tricode}`);
+      set(part, "aria-pressed", on);
     }
-    const leads = leadChanges(game.plays);
-    drawFacts(leads);
-    drawPanel();
+    once("leads", [game.plays], () => { leads = leadChanges(game.plays); });
+    drawFacts();
+    if (tab === "line") drawPanel();
+    else once("panel", [tab, game.plays, started(game), ...(tab === "box" ? [game.box, game.status, game.period, game.away.score, game.home.score] : [])], drawPanel);
     chart.hidden = read.hidden = !started(game) || !game.series.length;
-    if (chart.hidden) return drawMoment();
-    // As wide as its place: a drawing that is not stretched has text of its own size.
-    plot = explorer(points(game), Math.max(260, chart.clientWidth), leads, biggest(game.plays));
-    chart.innerHTML = plot.svg;
-    chart.querySelector(".a").textContent = `▲ ${game.away.name}`;
-    chart.querySelector(".h").textContent = `▼ ${game.home.name}`;
-    chart.setAttribute("aria-valuemin", "0");
-    chart.setAttribute("aria-valuemax", String(plot.end));
+    if (!chart.hidden) drawChart();
     drawMoment();
-    pick(game.plays?.find((p) => p.number === picked));
+    if (!chart.hidden) pick(game.plays?.find((p) => p.number === picked));
   }
+
+  function drawChart() {
+    width ||= chart.clientWidth;
+    const { forecast: f, away, home } = game;
+    const told = f ? [Math.round(f.home_win * 200), ...[f.margin, f.total].flatMap((t) => [t.p10, t.p50, t.p90].map(Math.round))] : [];
+    // A second is less than a pixel of the axis.
+    const column = Math.round((elapsed(game) / REGULATION_S) * width);
+    once("chart", [game.plays, game.series, width, game.status, column, away.score, home.score, ...told], () => {
+      // As wide as its place: a drawing that is not stretched has text of its own size.
+      plot = explorer(points(game), Math.max(260, width), leads, biggest(game.plays));
+      chart.innerHTML = plot.svg;
+      chart.querySelector(".a").textContent = `▲ ${away.name}`;
+      chart.querySelector(".h").textContent = `▼ ${home.name}`;
+      set(chart, "aria-valuemin", 0);
+      set(chart, "aria-valuemax", plot.end);
+    });
+  }
+  new ResizeObserver(([{ contentRect }]) => {
+    if (!contentRect.width || Math.round(contentRect.width) === width) return;
+    width = Math.round(contentRect.width);
+    if (game) fill(game);
+  }).observe(chart);
 
   /** Score and last play: now, or `at` a moment that is looked at. */
   function drawTitle(at) {
-    const score = (which) => (started(game) ? ` ${at ? at[which] : game[which].score}` : "");
-    title.replaceChildren(el("span", { class: "a" }, game.away.tricode), `${score("away")} @ `, el("span", { class: "h" }, game.home.tricode), score("home"));
+    for (const which of ["away", "home"]) {
+      say(codes[which], game[which].tricode);
+      say(scores[which], started(game) ? ` ${at ? at[which] : game[which].score}` : "");
+    }
     const last = started(game) && game.status !== "final" && game.event ? game.event.description : "";
-    play.replaceChildren(el("b", {}, at ? playTime(at) : clockText(game)), at ? at.description : last || (game.status === "final" ? result(game) : ""));
+    say(when, at ? playTime(at) : clockText(game));
+    say(what, at ? at.description : last || (game.status === "final" ? result(game) : ""));
   }
 
   return {

@@ -4,10 +4,12 @@
 
 import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
 import { dress } from "/colours.js";
-import { spark } from "/draw.js";
-import { el, fillCard, makeCard, say } from "/cards.js";
+import { SPARK, spark } from "/draw.js";
+import { el, fillCard, makeCard, say, set } from "/cards.js";
 
 const STAGES = ["poll", "parse", "pattern", "predict", "emit", "total"];
+const PAUSE_MS = 250;
+const FRAME = "frame";
 const REST_MS = 20000; // a reader who did nothing for so long is not disturbed by a new order
 const night = new Night();
 const cards = new Map();
@@ -24,7 +26,8 @@ let opened = named();
 let filter = "all";
 let sortedAt = 0;
 let touchedAt = -Infinity;
-let waiting = false;
+let waiting = null; // to draw: FRAME, or the timer until then
+let drawnAt = -Infinity;
 let moment = new URLSearchParams(location.search).get("t"); // shown once its plays are there
 
 const $ = (id) => document.getElementById(id);
@@ -53,7 +56,8 @@ function named() {
 }
 
 function render() {
-  waiting = false;
+  waiting = null;
+  drawnAt = performance.now();
   for (const id of dirty) {
     if (kept.has(id)) continue;
     const game = night.games.get(id);
@@ -123,14 +127,23 @@ function renderGlance() {
     .sort((a, b) => Math.abs(b.by) - Math.abs(a.by)).slice(0, 3);
   $("glance").hidden = !moved.length;
   if ($("glance").contains(document.activeElement)) return;
-  $("moved").replaceChildren(...moved.map(({ game, by }) => {
+  const places = $("moved").children;
+  while (places.length > moved.length) places[moved.length].remove();
+  moved.forEach(({ game, by }, i) => {
+    if (!places[i]) {
+      const made = el("button", { type: "button" }, el("span"), el("small"));
+      made.addEventListener("click", () => open(made.dataset.opens));
+      $("moved").append(el("li", {}, made));
+    }
+    const part = places[i].firstChild;
     const [team, other, where] = by > 0 ? [game.home, game.away, "v"] : [game.away, game.home, "at"];
-    const part = el("button", { type: "button", class: by > 0 ? "h" : "a" }, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`,
-      el("small", {}, ` ${where} ${other.tricode}, ${clockText(game)}`));
-    part.addEventListener("click", () => open(game.game_id));
+    part.classList.toggle("h", by > 0);
+    part.classList.toggle("a", by <= 0);
+    set(part, "data-opens", game.game_id);
+    say(part.firstChild, `${team.tricode} +${Math.round(Math.abs(by) * 100)}`);
+    say(part.lastChild, ` ${where} ${other.tricode}, ${clockText(game)}`);
     dress(part, game);
-    return el("li", {}, part);
-  }));
+  });
 }
 
 function renderLatency() {
@@ -141,10 +154,11 @@ function renderLatency() {
     let box = $(`stage-${stage}`);
     if (!box) {
       box = el("div", { id: `stage-${stage}` }, el("dt", {}, stage, el("b")), el("dd"));
+      box.querySelector("dd").innerHTML = SPARK;
       $("latency").append(box);
     }
     say(box.querySelector("b"), values.at(-1).toFixed(values.at(-1) < 10 ? 2 : 0));
-    box.querySelector("dd").innerHTML = spark(values);
+    set(box.querySelector("path"), "d", spark(values));
     box.classList.toggle("slow", values.at(-1) > (budgets[stage] ?? Infinity));
   }
 }
@@ -219,7 +233,9 @@ function show(id, again = false) {
     if (night.seen) seekKept(id);
     return;
   }
-  $("open").scrollIntoView({ block: "nearest" });
+  // Its head, which "nearest" leaves out of sight where the game is taller than the screen.
+  const { top } = $("open").getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) $("open").scrollIntoView();
   large?.focus();
   refresh(id);
   fetchPlays(id);
@@ -264,8 +280,11 @@ async function fetchPlays(id) {
   if (!answer && known && !from) known.again = true;
   if (!answer || !known) return;
   if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
-  known.plays = [...(from ? known.plays : []), ...readPlays(answer)];
-  mark([id]);
+  const rows = readPlays(answer);
+  if (rows.length || !from) {
+    known.plays = [...(from ? known.plays : []), ...rows];
+    mark([id]);
+  }
   if (moment === null || id !== opened) return;
   const at = Number(moment);
   moment = null;
@@ -294,14 +313,30 @@ async function ask(path) {
   return answer?.ok ? answer.json().catch(() => null) : null;
 }
 
+/** Have these games drawn: the one opened, and what the reader did, in the next frame; of the
+ * others what comes within PAUSE_MS together, as a frame costs as much for one as for all. */
 function mark(ids) {
   for (const id of ids) dirty.add(id);
-  if (!waiting) {
-    waiting = true;
-    // A page that nobody sees draws nothing: the browser holds the frame until it is looked at.
-    requestAnimationFrame(render);
-  }
+  if (waiting === FRAME) return;
+  const soon = !ids.length || ids.includes(opened);
+  const rest = soon ? 0 : drawnAt + PAUSE_MS - performance.now();
+  if (rest > 0) waiting ??= setTimeout(draw, rest);
+  else draw();
 }
+
+function draw() {
+  clearTimeout(waiting);
+  waiting = FRAME;
+  // A page that nobody sees draws nothing: the browser holds the frame until it is looked at.
+  requestAnimationFrame(render);
+}
+
+// A page that nobody sees asks for nothing; looked at again, it asks for what it missed.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !opened || !find(opened)) return;
+  fetchPlays(opened);
+  readBox(opened);
+});
 
 for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => { touchedAt = performance.now(); }, true);
 addEventListener("keydown", (event) => {
@@ -317,8 +352,6 @@ addEventListener("keydown", (event) => {
     next.querySelector("button").focus();
   }
 });
-
-addEventListener("resize", () => opened && mark([opened]));
 
 for (const part of $("filters").querySelectorAll("[data-filter]")) {
   part.addEventListener("click", () => {
@@ -425,7 +458,7 @@ const handlers = {
     for (const id of ids) {
       const game = night.games.get(id);
       if (game?.stale && (id === opened || message.type === "batch")) refresh(id);
-      if (game && id === opened) fetchPlays(id);
+      if (game && id === opened && !document.hidden) fetchPlays(id);
     }
     if (ids.length || message.type === "snapshot") mark(ids);
     if (message.type === "snapshot" && opened && view !== "embed") seekKept(opened);

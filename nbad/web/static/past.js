@@ -35,7 +35,7 @@ function verdict(title, { games, all, moments, calibration }) {
   if (!all) return [];
   const row = (name, v) => [name, v.games, share(v.favourite_won), share(v.margin_covered), v.brier.toFixed(3), v.log_loss.toFixed(3)];
   const told = table(title, ["Forecast", "Games", "Favourite won", "Margin in band", "Brier", "Log loss"],
-    [...moments.map((v) => row(MOMENTS[v.moment] ?? `${v.moment / 60}:00`, v)), row("all of them", all)]);
+    [...moments.map((v) => row(MOMENTS[v.moment] ?? `${v.moment / 60}:00`, v)), row("all moments", all)]);
   return [el("h2", {}, title, el("small", {}, ` ${games} ${games === 1 ? "game" : "games"}`)),
     el("div", { class: "verdict" }, told, curve(calibration)), el("p", { class: "hint" }, HINT)];
 }

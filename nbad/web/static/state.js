@@ -1,6 +1,7 @@
 // What the page knows, as plain data and pure functions: no document, no socket.
 
 export const REGULATION_S = 2880;
+const STEP_S = 5; // some two pixels of the large drawing
 
 /** Game seconds since tip-off. */
 export function elapsed(game) {
@@ -60,6 +61,8 @@ export function prepared(game, known = null) {
 function withMoment(game, now) {
   const f = game.forecast;
   if (f && game.status !== "scheduled") {
+    // A message comes each second, and a page stays open for an evening: one of STEP_S is kept.
+    if (game.series.length > 1 && now - game.series.at(-2)[0] < STEP_S) game.series.pop();
     game.series.push([now, f.home_win, f.margin.p10, f.margin.p50, f.margin.p90, f.total.p50]);
   }
   return game;
@@ -201,7 +204,8 @@ function erfc(x) {
 }
 
 export function clockText(game) {
-  const names = { scheduled: tipOff(game), halftime: "Halftime", final: "Final", postponed: "Postponed" };
+  if (game.status === "scheduled") return tipOff(game); // what a locale says of a time is dear
+  const names = { halftime: "Halftime", final: "Final", postponed: "Postponed" };
   if (game.status === "final" && game.period > 4) return game.period === 5 ? "Final/OT" : `Final/${game.period - 4}OT`;
   if (game.status !== "live") return names[game.status];
   return game.clock_s ? `${periodName(game.period)} ${minutes(game.clock_s)}` : `End ${periodName(game.period)}`;

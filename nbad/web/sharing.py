@@ -1,0 +1,108 @@
+"""What a link to the page shows where it is shared: its words, and the address of its picture.
+
+The picture is drawn here, in a thread: once for each state of a game, and so many a second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from html import escape
+from urllib.parse import quote
+
+import orjson
+import trio
+from cachetools import LRUCache
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nbad.net.pacing import Throttle
+from nbad.settings.current import Settings
+
+Draw = Callable[[], bytes]
+# Each takes some 30 ms of a core; those that nobody asked for again are forgotten.
+_PICTURES_PER_S, _KEPT = 10.0, 32
+_WAIT_S = 5.0
+# A name or an address with its port: all else that a request may call its host is no address.
+_HOST = re.compile(r"([a-zA-Z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:\d{1,5})?")
+
+
+def base_url(request: Request, settings: Settings) -> str | None:
+    """Where others find this page: as configured, else as this request did; None for neither."""
+    if public := settings.current.config.http.public_url:
+        return public
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        return None
+    # Who asks is told its own word: a proxy's, where TLS ends at it.
+    scheme = request.headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{host}" if scheme in ("http", "https") else f"http://{host}"
+
+
+def tags(request: Request, settings: Settings, title: str, line: str) -> str:
+    """The head's tags for those who show links: Open Graph, and X's beside it."""
+    found = [("og:title", title), ("og:description", line), ("og:type", "website")]
+    found.append(("og:site_name", "nbad"))
+    base = base_url(request, settings)
+    if base:
+        image = f"{base}{quote(request.scope['path'])}/preview.png"
+        if token := request.query_params.get("token"):
+            image += f"?token={quote(token, safe='')}"  # as the link that is shared has it
+        found += [("og:image", image), ("og:image:type", "image/png"), ("og:image:width", "1200")]
+        found += [("og:image:height", "630"), ("og:image:alt", f"{title}. {line}")]
+    found.append(("twitter:card", "summary_large_image" if base else "summary"))
+    return "".join(
+        f'<meta {"name" if name.startswith("twitter") else "property"}="{name}" '
+        f'content="{escape(text)}">\n'
+        for name, text in found
+    )
+
+
+class Previews:
+    """The pictures, as answers. ``in_thread`` is how one is drawn off the loop."""
+
+    def __init__(
+        self, in_thread: Callable[[Draw], Awaitable[bytes]] = trio.to_thread.run_sync
+    ) -> None:
+        self._in_thread = in_thread
+        self._kept: LRUCache[str, bytes] = LRUCache(_KEPT)
+        self._drawing = trio.Lock()
+        self._pace = Throttle(_PICTURES_PER_S)
+
+    async def game(self, request: Request, whole: bytes) -> Response:
+        """That of a game, given as /v1/games/ID has it."""
+
+        def draw() -> bytes:
+            from nbad.web.preview import game_picture  # with numpy, which a relay starts without
+
+            return game_picture(orjson.loads(whole))
+
+        return await self._answer(request, whole, draw)
+
+    async def night(self, request: Request, title: str, games: list[bytes]) -> Response:
+        """That of a night's games."""
+
+        def draw() -> bytes:
+            from nbad.web.preview import night_picture
+
+            return night_picture(title, [orjson.loads(game) for game in games])
+
+        return await self._answer(request, title.encode() + b"".join(games), draw)
+
+    async def _answer(self, request: Request, of: bytes, draw: Draw) -> Response:
+        tag = f'"{sha256(of).hexdigest()[:16]}"'
+        headers = {"etag": tag, "cache-control": "no-cache"}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        try:
+            with trio.fail_after(_WAIT_S):
+                async with self._drawing:
+                    if tag not in self._kept:
+                        await trio.sleep(self._pace.delay(trio.current_time()))
+                        self._kept[tag] = await self._in_thread(draw)
+                    body = self._kept[tag]
+        except trio.TooSlowError:
+            body = orjson.dumps({"error": "too many pictures are asked for at once"})
+            return Response(body, 503, {"retry-after": "10"}, "application/json")
+        return Response(body, headers=headers, media_type="image/png")
