@@ -127,6 +127,23 @@ class Judge(Generic[T]):
         proven = state.status is FINAL and last is not None and last.status.in_play
         return self.board.report(listing, state, now, proven=proven)
 
+    def report_box(self, listing: Listing, now: float) -> bool:
+        """Take in what the game's box score says of it, as the board would; whether it is accepted.
+
+        It is one more edge of the board, for a game in play: it counts where it is further on, or
+        as far. What is over, or goes back, the board itself has to say.
+        """
+        last = self.board.state
+        state = state_of_listing(listing, last)
+        if last is None or not (last.status.in_play and state.status.in_play):
+            return False
+        if state.goes_back_from(last):
+            return False
+        if state.rank == last.rank and state.points == last.points:
+            assert self.board.value is not None
+            listing, state = self.board.value, last
+        return self.board.report(listing, state, now)
+
     def report_plays(
         self,
         value: T,

@@ -12,6 +12,7 @@ import structlog
 
 from nbad.channels import Publisher, Receiver, Sender
 from nbad.domain import FINAL, BoardEntry, Listing, Scoreboard, State, Update
+from nbad.feed.boxscore import parse_box_score_head
 from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.incremental import Reading, read
 from nbad.feed.judge import Judge, state_of_plays
@@ -24,7 +25,7 @@ from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
 from nbad.pattern.clock import elapsed_s, remaining_s
 from nbad.pattern.market import Line
-from nbad.stages.envelopes import ODDS, Document, Fetched, Odds, Updates
+from nbad.stages.envelopes import BOX, ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
 
@@ -56,11 +57,13 @@ class GameProblem:
 
 @dataclass(slots=True)
 class _Game:
-    """What is known of a game. ``read`` is its newest document that could be read, accepted or
-    not. Times are on Trio's clock."""
+    """What is known of a game. ``listing`` is what the board said of it last, ``box`` what the box
+    score did, ``read`` its newest play-by-play that could be read: accepted or not. Times are on
+    Trio's clock."""
 
     listing: Listing
     since: float
+    box: Listing | None = None
     judge: Judge[Reading] = field(default_factory=Judge)
     read: Reading | None = None
     plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
@@ -92,7 +95,7 @@ class GameTracker:
             if document.game_id == ODDS:
                 odds = self._attempt(ODDS, self._read_odds, document)
                 continue
-            name = document.game_id or "scoreboard"
+            name = document.game_id.removeprefix(BOX) or "scoreboard"
             for game_id in self._attempt(name, self._read, document, fetched.at) or ():
                 touched[game_id] = document.received_at
         for game_id in fetched.failed:
@@ -140,13 +143,42 @@ class GameTracker:
 
     def _read(self, document: Document, now: float) -> list[str]:
         """Take in a document; the games of which it says something."""
+        if document.game_id.startswith(BOX):
+            return self._read_box(document, now)
         if document.game_id:
             return [document.game_id] if self._read_plays(document, now) else []
         if document.body is None:
-            return []
+            return self._say_again(now)
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
+
+    def _say_again(self, now: float) -> list[str]:
+        """The board is as it was: where a box score said more, the board still does not."""
+        behind = [
+            game
+            for game in self._games.values()
+            if game.listed and game.box is not None and game.listing != game.judge.board.value
+        ]
+        for game in behind:
+            game.judge.report_board(game.listing, now)
+        return [game.listing.game_id for game in behind]
+
+    def _read_box(self, document: Document, now: float) -> list[str]:
+        """Take in a box score, where what it says of the game is no longer what it said."""
+        game_id = document.game_id.removeprefix(BOX)
+        game = self._games.get(game_id)
+        if game is None or document.body is None:
+            return []
+        said = parse_box_score_head(document.body)
+        if said.game_id != game_id:
+            raise BadData(f"gameId: expected {game_id}, was {said.game_id}")
+        if said == game.box:
+            return []
+        game.box = said
+        if game.judge.report_box(said, now) and document.modified is not None:
+            game.board_time = stamp_of(document.modified)
+        return [game_id]
 
     def _read_odds(self, document: Document) -> Odds:
         """What the market says; a 304 says that it still does."""
