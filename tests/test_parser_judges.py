@@ -148,6 +148,30 @@ def test_a_newer_date_of_plays_is_accepted_at_once(forecaster: Forecaster) -> No
     assert told(update)[2:] == (2, 3, True)
 
 
+def test_dates_of_two_edges_that_take_turns_prove_nothing(forecaster: Forecaster) -> None:
+    """Each copy is dated when its edge took it: what a date took back comes back at once."""
+    feed = Feed(forecaster)
+    feed.says([P1, P2, P3], TIP, modified=100.0)
+    told_ = [
+        feed.says([P1, P2] if second % 2 else [P1, P2, P3], modified=100.0 + second)
+        for second in range(1, 60)
+    ]
+    assert len([update for update in told_ if update is not None]) <= 2
+    # What the plays themselves say to be newer still is.
+    edited = action(2, 2, 2, edited=90)
+    assert told(feed.says([P1, edited]))[2:] == (2, 2, True)
+
+
+def test_a_date_still_proves_where_the_game_went_on_after_it(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([P1, P2, P3], TIP, modified=100.0)
+    assert told(feed.says([P1, P2], modified=101.0))[2:] == (2, 3, True)
+    p4, p5 = action(40, 4, 3), action(45, 6, 3)
+    assert score(feed.says([P1, P2, p4], modified=141.0, after=40)) == (4, 3)
+    assert score(feed.says([P1, P2, p4, p5], modified=146.0)) == (6, 3)
+    assert told(feed.says([P1, P2, p4], modified=147.0))[2:] == (4, 3, True)
+
+
 def test_an_older_date_is_accepted_all_the_same_after_30_s(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([P1, P2, P3], TIP, modified=100.0)
@@ -473,6 +497,25 @@ def test_a_game_broken_off_without_a_clock_keeps_the_one_it_had(feed: Feed) -> N
     assert told(update) == ("postponed", 1, 12, 9, True)
     assert update is not None
     assert update.entry.clock_s == 480
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_game_that_its_plays_say_was_played_to_its_end_was_not_broken_off(
+    forecaster: Forecaster, *, seen: bool
+) -> None:
+    """Whoever was there when the board said so tells the same as who was not."""
+    feed = Feed(forecaster)
+    stopped = live(4, "PT00M00.00S", 100, 98, gameStatusText="PPD")
+    if seen:
+        feed.says([P1], live(4, "PT00M10.00S", 100, 98))
+        feed.says([P1], stopped)
+    feed.says([P1, END], stopped)
+    feed.says([P1, END], stopped, after=60)
+    assert feed.tracker.tracked()[0].status == "final"
+    # But an end with fewer points than the board's is of something else.
+    feed.says([P1, END], live(4, "PT00M00.00S", 100, 103, gameStatusText="PPD"))
+    feed.says(after=60)
+    assert feed.tracker.tracked()[0].status == "postponed"
 
 
 def test_plays_that_go_on_meanwhile_say_that_a_game_was_not_broken_off(feed: Feed) -> None:

@@ -100,6 +100,8 @@ class Judge(Generic[T]):
     _told: Source[State] = field(default_factory=Source)
     _newest_edit: str = ""
     _newest_modified: float | None = None
+    _dates_lie: bool = False
+    _dated: tuple[State, float] | None = None  # what a date alone took back, and when
     _differ_since: float | None = None
     _disagreement_given: bool = False
     _postponed_at: State | None = None
@@ -159,8 +161,19 @@ class Judge(Generic[T]):
         ``newest_edit`` is the latest ``edited`` of its plays, ``modified`` its Last-Modified in s:
         one that is later than any seen proves that the document is newer.
         """
-        proven = self.note_modified(modified) or newest_edit > self._newest_edit
+        edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
+        dated = self.note_modified(modified) and not edited
+        before = self.plays.state
+        if self._dated is not None and not older and not state.goes_back_from(self._dated[0]):
+            # Back so soon, it was never gone: these are two edges, each with dates of its own.
+            self._dates_lie |= now - self._dated[1] < ACCEPTED_AFTER_S
+            self._dated = None
+        back = before is not None and (older or state.goes_back_from(before))
+        if back and dated and not self._dates_lie:
+            assert before is not None
+            self._dated = before, now
+        proven = edited or (dated and not self._dates_lie)
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
@@ -247,9 +260,12 @@ class Judge(Generic[T]):
         that it is on again."""
         if plays is None:
             return board
+        stood_at = board._replace(status=LIVE)
+        if plays.status is FINAL and not plays.goes_back_from(stood_at):
+            return plays  # it was played to its end
         if self._postponed_at is None:
             self._postponed_at = plays
-        stood = self._postponed_at, board._replace(status=LIVE)
+        stood = self._postponed_at, stood_at
         if all(plays != at and not plays.goes_back_from(at) for at in stood):
             return plays
         further = plays if plays.points > board.points else board

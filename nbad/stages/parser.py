@@ -161,7 +161,7 @@ class GameTracker:
             if game.listed and game.box is not None and game.listing != game.judge.board.value
         ]
         for game in behind:
-            game.judge.report_board(game.listing, now)
+            self._attempt(game.listing.game_id, game.judge.report_board, game.listing, now)
         return [game.listing.game_id for game in behind]
 
     def _read_box(self, document: Document, now: float) -> list[str]:

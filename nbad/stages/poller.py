@@ -341,7 +341,7 @@ async def _keep_schedule(client: FeedClient, state: _State) -> None:
                 "schedule_unavailable", "schedule", kind=error.kind, error=str(error)
             )
             again_s = backoff_s(_SCHEDULE_AGAIN_S, failures, _SCHEDULE_MOST_BACKOFF_S)
-            wait_s = error.retry_after_s or again_s
+            wait_s = max(again_s, error.retry_after_s)
         else:
             state.troubles.over("schedule", what="schedule")
             wait_s, failures = _SCHEDULE_EVERY_S, 0
