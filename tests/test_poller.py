@@ -266,6 +266,22 @@ async def test_a_board_that_cannot_be_read_is_none(
     assert last.feed_age_s > 15
 
 
+async def test_who_could_read_no_board_yet_does_not_sleep_by_the_schedule(
+    settings: Settings, autojump_clock: object
+) -> None:
+    """A start late in the night: the next tip-off is tomorrow's, and a game is still on."""
+    feed = FakeFeed(entry(ONE))
+    tomorrow = {
+        "gameId": TWO, "gameDateTimeUTC": "2026-01-16T00:00:00Z", "gameStatus": 1,
+        "homeTeam": {"teamId": 1}, "awayTeam": {"teamId": 2},
+    }  # fmt: skip
+    dates = {"leagueSchedule": {"gameDates": [{"games": [tomorrow]}]}}
+    feed.on["schedule"] = lambda _: httpx.Response(200, content=orjson.dumps(dates))
+    bad = [httpx.Response(200, content=b"{}}", headers={"content-type": "x/json"})] * 2
+    feed.on["scoreboard"] = lambda _: bad.pop() if bad else None
+    assert games_of(await run(settings, feed, 60.0)) == {ONE}
+
+
 async def test_asleep_until_shortly_before_tip_off(
     settings: Settings, autojump_clock: object
 ) -> None:

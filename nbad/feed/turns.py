@@ -60,12 +60,14 @@ class PollTarget:
 @dataclass(slots=True)
 class Turns:
     """The schedule of every document. ``tip_offs`` of the season are in s since the epoch;
-    ``connect_s`` is how long a new connection to the feed takes."""
+    ``connect_s`` is how long a new connection to the feed takes; ``board_read``: a board could be
+    read, so ``games`` are the night's."""
 
     documents: dict[str, PollTarget] = field(default_factory=dict)
     games: dict[str, TrackedGame] = field(default_factory=dict)
     tip_offs: tuple[float, ...] = ()
     connect_s: float = 0.0
+    board_read: bool = False
 
     def begin(self, at: float) -> None:
         """Start over, as with another feed."""
@@ -163,6 +165,8 @@ class Turns:
     def _interval_s(self, place: str, now: Now, poll: Poll) -> float:
         """The polling interval, where nothing is known of the document's cache."""
         if place == BOARD:
+            if not self.board_read:  # a game may be on, whatever the schedule says
+                return min(poll.idle_interval_s, DOWN_AFTER_S / 2)
             games = self.games.values()
             return board_interval_s(games, self.tip_offs, now.wall, now.quiet_s, poll)
         game = self.games.get(place)

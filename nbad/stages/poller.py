@@ -113,6 +113,9 @@ class _State:
         now = trio.current_time()
         if place == BOARD:
             self.unread_since = None
+            if not self.turns.board_read:
+                self.turns.board_read = True
+                self.turns.answered(BOARD, self.now, self.settings.current.config.poll)
             self.health.answered(now, changed=True)
         else:
             self.health.news(now)
