@@ -387,6 +387,27 @@ async def test_behind_a_cache_it_is_asked_for_just_after_its_copy_ends(
         assert len(it.times()) - before <= 13
 
 
+async def test_what_a_cache_keeps_for_long_is_good_as_long(autojump_clock: object) -> None:
+    feed = CachedFeed(60, entry(ONE))
+    feed.on["boxscore"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        for _ in range(60):
+            assert await it.read(ONE) is not None
+            await trio.sleep(5)
+        assert len(it.times()) <= 20
+
+
+async def test_who_reads_one_does_not_wait_for_those_that_nobody_reads(
+    autojump_clock: object,
+) -> None:
+    """Of a feed whose board and plays take the whole ceiling."""
+    feed = CachedFeed(10, entry(ONE), entry(TWO))
+    feed.on["boxscore"] = answers(box_of(TWO))
+    async with asked(feed, max_requests_per_s=0.3) as it:
+        await trio.sleep(100)
+        assert await it.read(TWO, 60) is not None
+
+
 @pytest.mark.parametrize("life_s", [1, 2])
 async def test_where_copies_live_short_it_is_not_asked_for(
     autojump_clock: object, life_s: int

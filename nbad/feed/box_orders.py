@@ -135,17 +135,24 @@ class BoxOrders:
             )
         return order
 
+    def put_off(self, game_id: str, wait_s: float) -> None:
+        """Ask for others first."""
+        order = self._orders.setdefault(game_id, _Order())
+        order.next_at = trio.current_time() + wait_s
+
     def bring(
         self, order: _Order, told: bytes | None, interval_s: float, again_s: float, good_s: float
     ) -> None:
-        """Give whoever waits the newest, good for ``good_s``. It is asked for once its cache has
-        another, about every ``interval_s``; where nothing is known of a cache, in ``again_s``."""
+        """Give whoever waits the newest, good for ``good_s`` at least. It is asked for once its
+        cache has another, about every ``interval_s``; where none is known, in ``again_s``."""
         now = trio.current_time()
         self._known, order.failures = True, 0
         known = order.timing.next_at(interval_s)
         order.next_at = now + again_s if known is None else known
         if told is not None:
-            order.told, order.good_until = told, now + good_s
+            order.told = told
+            # While its cache has no other, this one is as good as any.
+            order.good_until = max(now + good_s, order.next_at + _PATIENCE_S)
             order.came.set()
             order.came = trio.Event()
 
@@ -191,7 +198,9 @@ async def keep_box_scores(
                         break
                     await trio.sleep(1 / client.config.poll.max_requests_per_s)
             # What somebody reads in the end takes a turn as board and plays do.
-            if (boxes.is_read(game_id) or spare()) and (game := turns.games.get(game_id)):
+            if not boxes.is_read(game_id) and not spare():
+                boxes.put_off(game_id, poll.live_interval_s)
+            elif (game := turns.games.get(game_id)) is not None:
                 order = boxes.ask(game_id)
                 nursery.start_soon(_bring, client, boxes, turns, game, order, troubles, arrive)
 
