@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
-from nbad.domain import Listing, Scoreboard, Status, Team
+from nbad.domain import (
+    FINAL,
+    HALFTIME,
+    LIVE,
+    POSTPONED,
+    SCHEDULED,
+    Listing,
+    Scoreboard,
+    Status,
+    Team,
+)
 from nbad.feed.decode import (
     MOST_PERIODS,
     MOST_POINTS,
@@ -26,10 +37,10 @@ from nbad.feed.names import find_team
 # A night of several leagues; the NBA's busiest has 15.
 MOST_GAMES = 500
 
-_STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
+_STATUS = {1: SCHEDULED, 2: LIVE, 3: FINAL}
 _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
-_NOT_PLAYED = ("ppd", "postponed", "cancel", "susp", "forfeit")
+_NOT_PLAYED = re.compile("ppd|postponed|cancel|susp|forfeit").search
 
 
 def parse_scoreboard(body: bytes) -> Scoreboard:
@@ -123,10 +134,10 @@ def _known(team: Any) -> Team | None:
 
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
-    if any(word in words for word in _NOT_PLAYED):
-        return Status.POSTPONED
+    if _NOT_PLAYED(words):
+        return POSTPONED
     if code == 2 and period == 2 and not clock and words.startswith("half"):
-        return Status.HALFTIME
+        return HALFTIME
     return _STATUS[code]
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar, TypeVarTuple
 import structlog
 
 from nbad.channels import Publisher, Receiver, Sender
-from nbad.domain import FINAL, BoardEntry, Listing, Scoreboard, State, Update
+from nbad.domain import FINAL, BoardEntry, Listing, Play, Scoreboard, State, Update
 from nbad.feed.boxscore import parse_box_score_head
 from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.incremental import Reading, read
@@ -262,7 +262,7 @@ class GameTracker:
             state_of_plays(reading.plays, same, accepted.state),
             now,
             older=judged.older,
-            newest_edit=max(map(_EDITED, new), default=""),
+            newest_edit=_latest(_EDITED, new),
             modified=document.modified,
         ):
             _note_plays(game, known, judged)
@@ -350,13 +350,18 @@ def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | Non
     assert reading is not None
     plays = reading.plays
     judged = judged or compare(known, plays)  # type: ignore[arg-type]
-    newest = max(map(_ACTUAL, plays[judged.unchanged :]), default="")
+    newest = _latest(_ACTUAL, plays[judged.unchanged :])
     if judged.corrected and newest < game.source_time:  # the newest may have been taken back
         game.source_time = max(map(_ACTUAL, plays), default="")
     else:
         game.source_time = max(game.source_time, newest)
     game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
     game.corrected = game.corrected or judged.corrected
+
+
+def _latest(time: Callable[[Play], str], plays: tuple[Play, ...]) -> str:
+    """The latest of their times, empty where there are none; mostly there is one play."""
+    return time(plays[0]) if len(plays) == 1 else max(map(time, plays), default="")
 
 
 def _source_time(game: _Game, state: State) -> str:
