@@ -6,8 +6,8 @@ Every configuration has a feed of its own, in a process of its own: simulated ga
 simulated CDN. There each address has a copy with a phase of its own, taken anew every `max-age`
 seconds as on a busy edge (spread evenly over the games, so that no figure is luck), `Age` in whole
 seconds, `ETag` and `304`, gzip, and half of a round trip of 20 ms before and after. `max-age` 0 is
-a feed that says nothing of caches: every request sees the origin. A score changes in the board and
-in the plays at once.
+a feed that says nothing of caches: every request sees the origin. A score changes in the board, the
+plays and the box score at once.
 
 Two contestants ask the same feed at the same time: `nbad run` as it comes, told at a WebSocket
 subscriber (one of as many as are asked for, the last to join), and a loop of `nba_api`, told when
@@ -15,8 +15,9 @@ it has parsed the first of board and plays that shows the score: board, then eac
 plays, then a second's sleep. Its new connection for each request costs it nothing here.
 
 The floor is what nobody behind this cache can beat: from the change to the first moment at which
-the copy of either document that shows it is there, and half a round trip, as if a request had
-come to the edge at just that moment. docs/performance-freshness.md works out what it is.
+a copy of one of the three documents that shows it is there, and half a round trip, as if a request
+had come to the edge at just that moment; beside it that of who reads the board and the plays alone,
+as the loop does. docs/performance-freshness.md works out what they are.
 
 The changes of the first minute, in which the caches are learnt, are not counted.
 """
@@ -76,6 +77,15 @@ class Cdn:
             for path, place in zip(self.plays, places, strict=True)
         }
         self.phases[SCOREBOARD] = draw.random() * life_s
+        self.boxes = {
+            f"/static/json/liveData/boxscore/boxscore_{game_id}.json": game_id
+            for game_id in self.night.game_ids
+        }
+        places = draw.sample(range(games), games)
+        self.phases |= {
+            path: (place + draw.random()) / games * life_s
+            for path, place in zip(self.boxes, places, strict=True)
+        }
         self.asked: Counter[str] = Counter()
         self.gzip = Gzip()
         self.copies: dict[str, tuple[float, Resource, bytes]] = {}
@@ -100,6 +110,8 @@ class Cdn:
                 resource: Resource | None = self.night.scoreboard(at)
             elif path == SCHEDULE:
                 resource = self.night.schedule(at)
+            elif path in self.boxes:
+                resource = self.night.box_score(self.boxes[path], at)
             else:
                 resource = self.night.play_by_play(self.plays.get(path, ""), at)
             if resource is None:
@@ -117,9 +129,10 @@ class Cdn:
         head += f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n"
         return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body
 
-    def changes(self, begin: float, end: float) -> Iterator[tuple[str, float, int, float]]:
-        """The scores that came between two moments: game, moment, points, and the floor in s."""
-        for path, game_id in self.plays.items():
+    def changes(self, begin: float, end: float) -> Iterator[tuple[str, float, int, list[float]]]:
+        """The scores that came between two moments: game, moment, points, and the floors in s, of
+        two documents and of three."""
+        for (path, game_id), box in zip(self.plays.items(), self.boxes, strict=True):
             feed = self.night.feed(game_id)
             # Where it stands is the fold of its changes: from the first to the last, once.
             stands = [feed.standing(revision) for revision in range(1, len(feed.moments) + 1)]
@@ -128,11 +141,11 @@ class Cdn:
             for moment, now in zip(feed.moments, points, strict=True):
                 at = self.began + (moment - self.night.starts_at) / self.speed
                 if now > most and begin <= at < end:
-                    shown = (
-                        self._shown(document, at, now, feed.moments, points)
-                        for document in (SCOREBOARD, path)
-                    )
-                    yield game_id, at, now, min(shown) - at + ROUND_TRIP_S / 2
+                    shown = [
+                        self._shown(document, at, now, feed.moments, points) - at + ROUND_TRIP_S / 2
+                        for document in (SCOREBOARD, path, box)
+                    ]
+                    yield game_id, at, now, [min(shown[:2]), min(shown)]
                 most = max(most, now)
 
     def _shown(
@@ -244,7 +257,8 @@ def measure(max_age: float, subscribers: int, args: argparse.Namespace) -> dict[
         changes = report(origin, begin, end_of_changes)["changes"]
         told["loop"] = read_log((folder / "loop").read_bytes())
     result: dict[str, Any] = {"max_age": max_age, "subscribers": subscribers}
-    result["floor"] = figures([floor for *_, floor in changes])
+    for floor, name in enumerate(("floor of two", "floor")):
+        result[name] = figures([floors[floor] for *_, floors in changes])
     for who, heard in told.items():
         waits = [first(heard[game], points) - at for game, at, points, _ in changes]
         asked = (after[who] - before[who]) / (end - begin)
@@ -327,7 +341,7 @@ def table(results: list[dict[str, Any]]) -> Iterator[str]:
     yield "| max-age | subscribers | | changes | mean ms | p50 | p90 | p99 | requests/s | CPU % |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for result in results:
-        for who in ("nbad", "loop", "floor"):
+        for who in ("nbad", "loop", "floor", "floor of two"):
             row = result[who]
             times = " | ".join(f"{row[name]:,.0f}" for name in ("mean", "p50", "p90", "p99"))
             costs = f"{row['requests_s']:.2f} | {row['cpu'] * 100:.1f}" if "cpu" in row else " | "

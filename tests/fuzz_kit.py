@@ -1,7 +1,7 @@
 """What the feed may say, mutated at random: bytes of its answers, fields, headers, encodings.
 
 Everything goes the daemon's own way: the transport that reads HTTP, the client, the turns, the
-readers of board, plays, schedule and odds, the judge, patterns, forecasts and messages.
+readers of board, plays, box scores, schedule and odds, the judge, patterns, forecasts and messages.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config, Poll
 from nbad.simulator import simulate_night
-from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.envelopes import BOX, Document, Fetched
 from nbad.stages.parser import GameTracker
 from nbad.stages.patterns import PatternTracker
 from nbad.stages.predictor import SeriesTracker
@@ -88,7 +88,8 @@ class Source:
 
 @cache
 def sources(folder: Path | None) -> tuple[Source, ...]:
-    """Board, plays, schedule and odds to begin with; real ones too where they are at hand."""
+    """Board, plays, box scores, schedule and odds to begin with; real ones too where they are at
+    hand."""
     draw = random.Random(1)
     bodies: dict[str, list[bytes]] = {BOARD: [], "schedule": [], "odds": [_ODDS]}
     night = simulate_night(4, 1)
@@ -98,6 +99,8 @@ def sources(folder: Path | None) -> tuple[Source, ...]:
         for game_id in night.game_ids:
             if (plays := night.play_by_play(game_id, at)) is not None:
                 bodies.setdefault(game_id, []).extend(_windows(plays.body, draw))
+            if (box := night.box_score(game_id, at)) is not None:
+                bodies.setdefault(BOX + game_id, []).append(_head(box.body))
     bodies["schedule"] += _seasons(night.schedule(night.starts_at).body, draw)
     if folder is not None and folder.is_dir():
         for path in sorted(folder.iterdir()):
@@ -133,6 +136,14 @@ def _windows(body: bytes, draw: random.Random) -> Iterator[bytes]:
         yield orjson.dumps(said)
     said["game"]["actions"] = actions[-20:]
     yield orjson.dumps(said)
+
+
+def _head(body: bytes) -> bytes:
+    """A box score of two players a side."""
+    said = orjson.loads(body)
+    for side in ("homeTeam", "awayTeam"):
+        del said["game"][side]["players"][2:]
+    return orjson.dumps(said)
 
 
 def _seasons(body: bytes, draw: random.Random) -> Iterator[bytes]:

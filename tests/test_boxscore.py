@@ -18,6 +18,7 @@ from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
 from jsonschema_rs import Draft202012Validator
 from nba_api.live.nba.endpoints import BoxScore as NbaBoxScore
 from stream_kit import FakeSettings, make_game
+from structlog.testing import capture_logs
 
 from nbad.channels import open_latest, open_latest_value
 from nbad.domain import Status
@@ -343,4 +344,87 @@ async def test_over_http_the_first_waits_and_who_has_it_is_told_so(autojump_cloc
 
 async def bring_in_a_second(boxes: BoxOrders) -> None:
     await trio.sleep(1)
-    boxes.bring(parse_box_score(box_of(ONE)), trio.current_time(), 5.0, 15.0)
+    boxes.bring(boxes.ask(ONE), orjson.dumps(parse_box_score(box_of(ONE))), 5.0, 5.0, 15.0)
+
+
+# Where it may show a score before board and plays do.
+
+
+class CachedFeed(FakeFeed):
+    """Each document is a copy that a cache takes anew every ``life_s``, at a moment of its own."""
+
+    def __init__(self, life_s: int, *games: Any) -> None:
+        super().__init__(*games)
+        self.life_s = life_s
+        self.on["boxscore"] = lambda _: httpx.Response(403, content=b"<Error/>")
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        phases = {"scoreboard": 1.0, "playbyplay": 4.0, "boxscore": 7.0}
+        phase = next((at for part, at in phases.items() if part in request.url.path), 0.0)
+        answer.headers["cache-control"] = f"max-age={self.life_s}"
+        answer.headers["age"] = str(int((trio.current_time() - phase) % self.life_s))
+        return answer
+
+
+async def test_behind_a_cache_it_is_asked_for_just_after_its_copy_ends(
+    autojump_clock: object,
+) -> None:
+    feed = CachedFeed(10, entry(ONE), entry(TWO, 3, "", score=(99, 90)))
+    feed.on["boxscore"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        await trio.sleep(600)
+        assert not it.times(f"boxscore_{TWO}")  # over
+        times = it.times()
+        assert 60 <= len(times) <= 75
+        # Once the moment is known.
+        assert all((at - 7.0) % 10 < 0.2 for at in times[-20:])
+        # Who reads it is given what comes then: no request of its own but the first.
+        before = len(it.times())
+        for _ in range(20):
+            assert await it.read(ONE) is not None
+            await trio.sleep(5)
+        assert len(it.times()) - before <= 13
+
+
+async def test_what_a_cache_keeps_for_long_is_good_as_long(autojump_clock: object) -> None:
+    feed = CachedFeed(60, entry(ONE))
+    feed.on["boxscore"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        for _ in range(60):
+            assert await it.read(ONE) is not None
+            await trio.sleep(5)
+        assert len(it.times()) <= 20
+
+
+async def test_who_reads_one_does_not_wait_for_those_that_nobody_reads(
+    autojump_clock: object,
+) -> None:
+    """Of a feed whose board and plays take the whole ceiling."""
+    feed = CachedFeed(10, entry(ONE), entry(TWO))
+    feed.on["boxscore"] = answers(box_of(TWO))
+    async with asked(feed, max_requests_per_s=0.3) as it:
+        await trio.sleep(100)
+        assert await it.read(TWO, 60) is not None
+
+
+@pytest.mark.parametrize("life_s", [1, 2])
+async def test_where_copies_live_short_it_is_not_asked_for(
+    autojump_clock: object, life_s: int
+) -> None:
+    feed = CachedFeed(life_s, entry(ONE))
+    feed.on["boxscore"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        await trio.sleep(60)
+        assert not it.times()
+
+
+async def test_a_feed_that_has_none_is_left_in_peace(autojump_clock: object) -> None:
+    feed = CachedFeed(10, *(entry(f"00225000{n:02}") for n in range(2)))
+    with capture_logs() as logs:
+        async with asked(feed) as it:
+            await trio.sleep(3600)
+        said = [line for line in logs if line["log_level"] == "warning"]
+        assert len(said) <= 7
+        assert len(it.times()) <= 7  # one after 1, 2, 4 … minutes, then once an hour
+        assert len(it.times("scoreboard")) >= 360

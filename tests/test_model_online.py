@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import orjson
 import pytest
 from numpy.typing import NDArray
+from stream_kit import make_game
 
 from nbad.domain import BoardEntry, Play, Result, Schedule, Status, Team, Update
 from nbad.feed.incremental import read
@@ -21,6 +22,7 @@ from nbad.pattern.history import GameHistory
 from nbad.pattern.market import Line
 from nbad.pattern.players import GameLines, find_starters
 from nbad.pattern.rating import Expectation
+from nbad.pattern.tracker import RatingsTracker
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
@@ -302,3 +304,39 @@ def test_the_schedule_rates_as_training_does() -> None:
         assert made.matrix[0].tobytes() == np.array(blank.current()).tobytes()
         alone = rate(folded[number:][:1], base=Forecaster.load().ratings).expected.first[0]
         assert expected.margin != alone.margin or number < 8
+
+
+def test_a_fault_in_what_is_expected_of_a_game_costs_that_game(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nothing of the games is new, and they are only looked at for what the market says."""
+    book, runtime = PatternTracker(), Runtime(Config(), Forecaster.load())
+    both = [make_game(number).update for number in (1, 2)]
+    book.fold(Updates(Tick(1, 0.0, runtime), tuple(both)))
+    line = PatternTracker._line
+
+    def fail(self: PatternTracker, update: Update, updates: Updates) -> Line | None:
+        if update is both[0]:
+            raise RuntimeError("a bug")
+        return line(self, update, updates)
+
+    monkeypatch.setattr(PatternTracker, "_line", fail)
+    made, failed = book.fold(Updates(Tick(2, 0.0, runtime), (both[1],)))
+    assert [game.update.entry.game_id for game in made.games] == [both[1].entry.game_id]
+    assert [game_id for game_id, _ in failed] == [both[0].entry.game_id]
+
+
+def test_a_fault_in_what_is_learnt_between_ticks_is_met_by_each_game_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    book, runtime = PatternTracker(), Runtime(Config(), Forecaster.load())
+
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(RatingsTracker, "_catch_up", fail)
+    told = Updates(Tick(1, 0.0, runtime), (make_game(1).update,))
+    assert list(book.learn(told)) == []
+    made, failed = book.fold(told)
+    assert not made.games
+    assert [repr(error) for _, error in failed] == ["RuntimeError('a bug')"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from feed_kit import ONE, TWO, action, entry, plays_of, stamp
+from feed_kit import EPOCH, ONE, TWO, action, entry, plays_of, stamp
 
 from nbad.domain import Listing, Play, Update
 from nbad.feed.decode import BadData
@@ -18,7 +18,7 @@ from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.simulator import simulate_night
-from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.envelopes import BOX, Document, Fetched
 from nbad.stages.parser import GameProblem, GameTracker
 
 
@@ -48,16 +48,23 @@ class Feed:
         plays: list[Any] | bytes | None = None,
         board: Any = None,
         *,
+        box: Any = None,
+        unchanged: bool = False,
         modified: float | None = None,
         after: float = 1.0,
         failed: tuple[str, ...] = (),
     ) -> Update | None:
-        """What is told of game one; ``board`` is its entry, or a whole board's bytes."""
+        """What is told of game one; ``board`` is its entry, or a whole board's bytes, ``box`` what
+        its box score says of the game; ``unchanged``: the board is as it was."""
         self.now += after
         documents = []
         if board is not None:
             body = board if isinstance(board, bytes) else board_of(board)
             documents.append(self.document("", body, modified))
+        if unchanged:
+            documents.append(Document("", None, self.now))
+        if box is not None:
+            documents.append(self.document(BOX + ONE, orjson.dumps({"game": box}), modified))
         if plays is not None:
             body = plays if isinstance(plays, bytes) else plays_of(ONE, plays)
             documents.append(self.document(ONE, body, modified))
@@ -139,6 +146,30 @@ def test_a_newer_date_of_plays_is_accepted_at_once(forecaster: Forecaster) -> No
     assert feed.says([P1, P2], modified=100.0) is None
     update = feed.says([P1, P2], modified=101.0)
     assert told(update)[2:] == (2, 3, True)
+
+
+def test_dates_of_two_edges_that_take_turns_prove_nothing(forecaster: Forecaster) -> None:
+    """Each copy is dated when its edge took it: what a date took back comes back at once."""
+    feed = Feed(forecaster)
+    feed.says([P1, P2, P3], TIP, modified=100.0)
+    told_ = [
+        feed.says([P1, P2] if second % 2 else [P1, P2, P3], modified=100.0 + second)
+        for second in range(1, 60)
+    ]
+    assert len([update for update in told_ if update is not None]) <= 2
+    # What the plays themselves say to be newer still is.
+    edited = action(2, 2, 2, edited=90)
+    assert told(feed.says([P1, edited]))[2:] == (2, 2, True)
+
+
+def test_a_date_still_proves_where_the_game_went_on_after_it(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([P1, P2, P3], TIP, modified=100.0)
+    assert told(feed.says([P1, P2], modified=101.0))[2:] == (2, 3, True)
+    p4, p5 = action(40, 4, 3), action(45, 6, 3)
+    assert score(feed.says([P1, P2, p4], modified=141.0, after=40)) == (4, 3)
+    assert score(feed.says([P1, P2, p4, p5], modified=146.0)) == (6, 3)
+    assert told(feed.says([P1, P2, p4], modified=147.0))[2:] == (4, 3, True)
 
 
 def test_an_older_date_is_accepted_all_the_same_after_30_s(forecaster: Forecaster) -> None:
@@ -477,6 +508,25 @@ def test_a_game_broken_off_without_a_clock_keeps_the_one_it_had(feed: Feed) -> N
     assert update.entry.clock_s == 480
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_game_that_its_plays_say_was_played_to_its_end_was_not_broken_off(
+    forecaster: Forecaster, *, seen: bool
+) -> None:
+    """Whoever was there when the board said so tells the same as who was not."""
+    feed = Feed(forecaster)
+    stopped = live(4, "PT00M00.00S", 100, 98, gameStatusText="PPD")
+    if seen:
+        feed.says([P1], live(4, "PT00M10.00S", 100, 98))
+        feed.says([P1], stopped)
+    feed.says([P1, END], stopped)
+    feed.says([P1, END], stopped, after=60)
+    assert feed.tracker.tracked()[0].status == "final"
+    # But an end with fewer points than the board's is of something else.
+    feed.says([P1, END], live(4, "PT00M00.00S", 100, 103, gameStatusText="PPD"))
+    feed.says(after=60)
+    assert feed.tracker.tracked()[0].status == "postponed"
+
+
 def test_plays_that_go_on_meanwhile_say_that_a_game_was_not_broken_off(feed: Feed) -> None:
     stopped = live(1, "PT09M56.00S", 4, 3, gameStatusText="Susp")
     feed.says(board=stopped)
@@ -650,3 +700,59 @@ def test_of_a_game_that_leaves_nothing_is_told_in_the_same_tick(forecaster: Fore
     assert feed.says(board=board_of()) is None
     assert feed.says([P1, P2, P3, action(4, 101, 98), END], after=70) is None
     assert feed.dropped == (ONE,)
+
+
+# -- the box score, one more edge of the board -----------------------------------------
+
+
+def test_a_score_that_the_box_score_has_first_is_told_from_it(feed: Feed) -> None:
+    ahead = live(1, "PT09M40.00S", 4, 6)
+    assert told(feed.says(box=ahead, modified=EPOCH)) == ("live", 1, 4, 6, False)
+    # The board is a copy from before: no step back, and no news when it catches up.
+    assert feed.says(board=live(1, "PT09M50.00S", 4, 3)) is None
+    assert feed.says(board=ahead) is None
+    # One that lags says nothing, however often: neither does one that is as it was.
+    assert feed.says(box=live(1, "PT09M50.00S", 4, 3)) is None
+    for _ in range(9):
+        assert feed.says(unchanged=True, after=9) is None
+
+
+def test_what_the_box_score_alone_said_goes_back_once_the_board_stood_by_its_own(
+    feed: Feed,
+) -> None:
+    """Of two that disagree the board is the league's own: it may be changed or not meanwhile."""
+    before = live(1, "PT09M50.00S", 4, 3)
+    feed.says(board=before)
+    ahead = live(1, "PT09M40.00S", 4, 6)
+    assert told(feed.says(box=ahead)) == ("live", 1, 4, 6, False)
+    assert feed.says(unchanged=True, box=ahead, after=20) is None
+    assert feed.says(unchanged=True, box=ahead, after=20) is None
+    assert told(feed.says(unchanged=True, box=ahead, after=20)) == ("live", 1, 4, 3, True)
+    assert feed.says(unchanged=True, box=ahead, after=40) is None
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        final(98, 101),  # it is over when the board says so, by its score
+        entry(ONE, 1, "", score=(0, 0)),
+        live(1, "PT09M57.00S", 3, 4),  # as many points, but not the same
+        live(1, "PT09M50.00S", 4, 3, gameStatusText="Suspended"),
+        live(1, "PT09M57.00S", 4, 3, homeTeam={"teamId": 1, "teamTricode": "BOS", "score": None}),
+        live(0, "", 0, 0),
+        {"gameId": ONE},
+        {},
+        live(4, "PT01M00.00S", 90, 90, gameId=TWO),
+    ],
+)
+def test_nothing_else_that_it_says_is_told(feed: Feed, box: Any) -> None:
+    feed.says(board=live(1, "PT09M57.00S", 4, 3))
+    assert feed.says(box=box) is None
+    assert feed.says(after=60) is None
+    assert told(feed.says(board=live(1, "PT09M40.00S", 5, 3))) == ("live", 1, 5, 3, False)
+
+
+def test_it_does_not_say_that_half_time_is_none(feed: Feed) -> None:
+    board = live(2, "", 50, 48, gameStatusText="Halftime")
+    assert told(feed.says(board=board)) == ("halftime", 2, 50, 48, False)
+    assert feed.says(box=live(2, "PT00M00.00S", 50, 48, gameStatusText="Q2 0:00")) is None

@@ -449,7 +449,7 @@ async def test_a_slow_schedule_comes_beside_the_ticks(
     settings: Settings, autojump_clock: object
 ) -> None:
     feed = FakeFeed(entry(ONE))
-    slow = [4.9, 4.9, 4.9]  # within the time of one answer, but after two of 503
+    slow = [4.9, 4.9]  # within the time of one answer, but after two of 503
     feed.on["schedule"] = lambda _: (
         httpx.Response(503, headers={"retry-after": "3"}) if slow and slow.pop() else None
     )
@@ -459,8 +459,9 @@ async def test_a_slow_schedule_comes_beside_the_ticks(
     assert told < 25
 
 
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "1"}])
 async def test_a_schedule_that_failed_is_asked_for_again_soon_then_ever_less_often(
-    settings: Settings, autojump_clock: object
+    settings: Settings, autojump_clock: object, headers: dict[str, str]
 ) -> None:
     feed = FakeFeed(entry(ONE))
     asked: list[float] = []
@@ -468,7 +469,8 @@ async def test_a_schedule_that_failed_is_asked_for_again_soon_then_ever_less_oft
     def answer(_: httpx.Request) -> httpx.Response | None:
         asked.append(trio.current_time())
         # Each time anew: a client tries a document more than once before it gives it up.
-        return None if asked[-1] - asked[0] > 1000 else httpx.Response(404)
+        status = 503 if headers else 404
+        return None if asked[-1] - asked[0] > 1000 else httpx.Response(status, headers=headers)
 
     feed.on["schedule"] = answer
     fetched = await run(settings, feed, 1500.0)

@@ -1,5 +1,5 @@
-"""Random nights in which both documents of a game lag, stand still, vanish, alternate between two
-edges, are corrected and cut: every law of TRUTH.md holds at every message.
+"""Random nights in which the three documents of a game lag, stand still, vanish, alternate between
+two edges, are corrected and cut: every law of TRUTH.md holds at every message.
 
 The oracle knows the game as it was, moment by moment, and the laws; nothing of the judge.
 """
@@ -20,7 +20,7 @@ from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
-from nbad.stages.envelopes import Document, Fetched
+from nbad.stages.envelopes import BOX, Document, Fetched
 from nbad.stages.parser import GameTracker
 from nbad.stages.patterns import PatternTracker
 from nbad.stages.predictor import SeriesTracker
@@ -124,7 +124,7 @@ class Watcher:
     def see(self, update: Update, home_win: float | None, states: set[tuple[Any, ...]]) -> None:
         entry_ = update.entry
         self.messages += 1
-        # 1: one source a message: it is a state that one of the two documents has shown.
+        # 1: one source a message: it is a state that one of the documents has shown.
         assert (entry_.home_score, entry_.away_score) in {state[-2:] for state in states}
         if entry_.status == "final":
             assert (2, entry_.home_score, entry_.away_score) in {
@@ -159,25 +159,26 @@ FAULTS = st.frozensets(st.sampled_from(["alternate", "stand still", "vanish", "c
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(0, 2**32), FAULTS, FAULTS, st.integers(0, 40), st.integers(0, 40), st.integers(1, 4)
-)
+    st.integers(0, 2**32), st.tuples(FAULTS, FAULTS, FAULTS),
+    st.tuples(*[st.integers(0, 40)] * 3), st.integers(1, 4),
+)  # fmt: skip
 def test_every_law_holds_at_every_message(
     seed: int,
-    board_faults: frozenset[str],
-    plays_faults: frozenset[str],
-    board_lag: int,
-    plays_lag: int,
+    faults: tuple[frozenset[str], frozenset[str], frozenset[str]],
+    lags: tuple[int, int, int],
     step_s: int,
 ) -> None:
+    board_lag, plays_lag, box_lag = lags
     random_ = random.Random(seed)
     moments = play_game(random_)
     end = len(moments) - 1
-    board = Feed(board_lag, board_faults, random_)
-    plays = Feed(plays_lag, plays_faults, random_)
+    board = Feed(board_lag, faults[0], random_)
+    plays = Feed(plays_lag, faults[1], random_)
+    box = Feed(box_lag, faults[2], random_)
     tracker, patterns, series = GameTracker(), PatternTracker(), SeriesTracker()
     watcher, states = Watcher(), set[tuple[Any, ...]]()
     until = end + 45 + max(board_lag, plays_lag)
-    # From `until` on both documents are whole and up to date: for so long that all is accepted.
+    # From `until` on board and plays are whole and up to date: for so long that all is accepted.
     for now in range(0, until + 130, step_s):
         if now >= until:
             board, plays = Feed(0, frozenset(), random_), Feed(0, frozenset(), random_)
@@ -198,6 +199,14 @@ def test_every_law_holds_at_every_message(
                 body = cut(body, random_)
             states.add((2 if moments[at].final else 1, *moments[at].score))
             documents.append(Document(ONE, body, float(now)))
+        at = box.at(now, end)
+        if at is not None:
+            body = orjson.dumps({"game": moments[at].board})
+            if "cut" in box.faults and random_.random() < 0.1:
+                body = cut(body, random_)
+            shown = moments[at].board
+            states.add((1, shown["homeTeam"]["score"], shown["awayTeam"]["score"]))
+            documents.append(Document(BOX + ONE, body, float(now)))
         tick = Tick(now, float(now), RUNTIME)
         updates, _ = tracker.take(Fetched(tick, float(now), float(now), tuple(documents)))
         folded, failed = patterns.fold(updates)
@@ -284,18 +293,22 @@ def test_after_any_trouble_a_daemon_that_starts_tells_the_same(seed: int) -> Non
     moments = play_game(random_)
 
     def documents(at: int) -> tuple[Any, list[Document]]:
-        board, plays = (moments[max(0, at - random_.choice((0, 0, 1, 5)))] for _ in "bp")
+        board, plays, box = (moments[max(0, at - random_.choice((0, 0, 1, 5)))] for _ in "bpx")
         listed = odd_board(board.board, random_)
         said = odd_plays(plays.plays, random_)
         body = orjson.dumps({"scoreboard": {"games": [listed]}})
-        return listed, [Document("", body, 0.0), Document(ONE, plays_of(ONE, said), 0.0)]
+        boxed = orjson.dumps({"game": odd_board(box.board, random_)})
+        return listed, [
+            Document("", body, 0.0), Document(ONE, plays_of(ONE, said), 0.0),
+            Document(BOX + ONE, boxed, 0.0),
+        ]  # fmt: skip
 
     old, at = Daemon(), random_.randrange(len(moments))
     for _ in range(random_.randrange(1, 12)):
         at = min(len(moments) - 1, max(0, at + random_.randrange(-3, 12)))
-        _, both = documents(at)
-        old.hear(random_.sample(both, random_.randrange(3)), random_.choice((1, 1, 2, 5, 20, 40)))
-    listed, both = documents(at)
+        _, all_ = documents(at)
+        old.hear(random_.sample(all_, random_.randrange(4)), random_.choice((1, 1, 2, 5, 20, 40)))
+    listed, all_ = documents(at)
     # What is unknown now may be known from before; and plays that went on since the board broke
     # the game off are seen by who was there.
     scores = listed["homeTeam"]["score"], listed["awayTeam"]["score"]
@@ -305,7 +318,7 @@ def test_after_any_trouble_a_daemon_that_starts_tells_the_same(seed: int) -> Non
     new = Daemon()
     for daemon in (old, new):
         for _ in range(20):  # longer than anything is pending
-            daemon.hear(both, 5.0)
+            daemon.hear(all_, 5.0)
     assert old.told == new.told
     if listed["gameStatus"] == 3 and scores[0] != scores[1]:  # 5
         assert (old.told[0].status, *old.told[0][-2:]) == ("final", *scores)

@@ -95,3 +95,23 @@ def test_what_failed_is_asked_for_again_once_the_board_is_back() -> None:
     turns.documents[failed].at = 40.0
     turns.answered(BOARD, now, POLL)
     assert turns.due(now, POLL) == [failed]
+
+
+@pytest.mark.parametrize("count", [1, 4, 8, 15])
+@pytest.mark.parametrize("connect_s", [0.0, 0.02, 0.05])
+@pytest.mark.parametrize("life_s", [0, 1, 2, 3, 4, 10])
+def test_box_scores_are_asked_for_where_that_leaves_it_at_fewer_requests_than_a_loops(
+    count: int, connect_s: float, life_s: int
+) -> None:
+    turns = Turns(connect_s=connect_s)
+    turns.begin(0.0)
+    turns.follow(games(count), Now(0.0, 0.0, 0.0), POLL)
+    headers = {"cache-control": f"max-age={life_s}", "age": "0"} if life_s else {}
+    for document in turns.documents.values():
+        document.took(0.02)
+        document.timing.observe(0.0, 0.02, headers, changed=True)
+    pays = turns.box_score_pays("0022500000", POLL)
+    assert not turns.box_score_pays("of no game", POLL)
+    loop = loops(count, 0.02, connect_s)
+    assert pays == (life_s >= 2 * (1 + count) / loop)
+    assert not pays or (1 + 2 * count) / life_s <= loop

@@ -1,7 +1,8 @@
 """``boxscore_<id>.json`` → :class:`BoxScore`: what each player and each side has done so far.
 
-Nothing of it is forecast from. It is asked for where somebody reads it
-(:class:`~nbad.feed.box_orders.BoxOrders`), and told over HTTP as it stands here.
+It is asked for where somebody reads it (:class:`~nbad.feed.box_orders.BoxOrders`), and told over
+HTTP as it stands here; where it may come before the board it is also asked for what both say of the
+game, and read no further.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from nbad.domain import Listing
 from nbad.feed.decode import (
     MOST_PERIODS,
     MOST_POINTS,
@@ -26,6 +28,7 @@ from nbad.feed.decode import (
     label,
     text,
 )
+from nbad.feed.scoreboard import parse_listing
 
 # A side has 13 to 18 players on its list; nobody played longer than 69 minutes of a game.
 _MOST_PLAYERS = 40
@@ -105,6 +108,14 @@ def parse_box_score(body: bytes) -> BoxScore:
         away=_side(field(game, "awayTeam")),
         home=_side(field(game, "homeTeam")),
     )
+
+
+def parse_box_score_head(body: bytes) -> Listing:
+    """What a box score says of the game as a whole, which is what the board says of it.
+
+    Raises :class:`~nbad.feed.decode.BadData` as :func:`~nbad.feed.scoreboard.parse_listing` does.
+    """
+    return parse_listing(document(body, "a box score", "game"))
 
 
 def _side(team: Any) -> SideBox:

@@ -51,6 +51,11 @@ class CacheTiming:
         self._odd = 0.0
         self._distrusted_until = float("-inf")
 
+    @property
+    def life_s(self) -> float | None:
+        """How long the cache keeps a copy; None where nothing is known of it."""
+        return self._copy.life_s if self._copy else None
+
     def observe(
         self, asked: float, arrived: float, headers: Mapping[str, str], *, changed: bool
     ) -> None:

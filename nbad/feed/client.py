@@ -330,7 +330,8 @@ def http_date_s(value: str | None) -> float | None:
 
 def _kept_apart(url: str) -> str:
     """What troubles are counted by: the kind of document, not each game of it."""
-    return "playbyplay" if "/playbyplay_" in url else url
+    kinds = ("playbyplay", "boxscore")
+    return next((kind for kind in kinds if f"/{kind}_" in url), url)
 
 
 def _date_offset_s(headers: Mapping[str, str], now: float) -> float:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
-from nbad.domain import Listing, Play, State, Status
+from nbad.domain import FINAL, HALFTIME, LIVE, POSTPONED, SCHEDULED, Listing, Play, State
 from nbad.feed.decode import period_s
 
 ACCEPTED_AFTER_S = 30.0
-_NOTHING = State(Status.SCHEDULED, 0, 0.0, 0, 0)
+_NOTHING = State(SCHEDULED, 0, 0.0, 0, 0)
 
 T = TypeVar("T")
 
@@ -27,7 +26,7 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class Source(Generic[T]):
     """One source, debounced: ``value`` is its last accepted report, ``state`` where that puts the
-    game. A report that goes back stays pending until it is proven, confirmed or old enough.
+    game. A report that goes back stays ``pending`` until it is proven, confirmed or old enough.
 
     ``went_back``: a report that went back was accepted, and the source has not caught up since. So
     its state is not a stale copy from a cache.
@@ -36,17 +35,12 @@ class Source(Generic[T]):
     value: T | None = None
     state: State | None = None
     _high: State | None = None
-    _pending: tuple[T, State] | None = None
+    pending: tuple[T, State] | None = None
     _pending_since: float = 0.0
 
     @property
     def went_back(self) -> bool:
         return self._high is not None
-
-    @property
-    def pending(self) -> bool:
-        """Whether a report waits to be accepted."""
-        return self._pending is not None
 
     def report(
         self, value: T, state: State, now: float, *, proven: bool = False, older: bool = False
@@ -58,31 +52,32 @@ class Source(Generic[T]):
         """
         back = self.state is not None and (older or state.goes_back_from(self.state))
         if back and not proven:
-            if self._pending is None:
+            if self.pending is None:
                 self._pending_since = now
-            self._pending = value, state
+            self.pending = value, state
             return False
-        self._accept(value, state, back=back)
+        self.accept(value, state, back=back)
         return True
 
     def settle(self, now: float, other: State | None = None) -> bool:
         """Accept the pending report if it stood long enough, or has the score of ``other``, a state
         that was itself accepted though it went back. Returns whether it was."""
-        if self._pending is None:
+        if self.pending is None:
             return False
-        value, state = self._pending
+        value, state = self.pending
         agreed = other is not None and other.score == state.score
         if not agreed and now - self._pending_since < ACCEPTED_AFTER_S:
             return False
-        self._accept(value, state, back=True)
+        self.accept(value, state, back=True)
         return True
 
-    def _accept(self, value: T, state: State, *, back: bool) -> None:
-        if back and self._high is None:
-            self._high = self.state
-        elif self._high is not None and not state.goes_back_from(self._high):
+    def accept(self, value: T, state: State, *, back: bool = False) -> None:
+        """Take ``value`` for the source's word; ``back``: it goes back from the last."""
+        if self._high is None:
+            self._high = self.state if back else None
+        elif not state.goes_back_from(self._high):
             self._high = None
-        self.value, self.state, self._pending = value, state, None
+        self.value, self.state, self.pending = value, state, None
 
 
 class Verdict(NamedTuple):
@@ -105,6 +100,8 @@ class Judge(Generic[T]):
     _told: Source[State] = field(default_factory=Source)
     _newest_edit: str = ""
     _newest_modified: float | None = None
+    _dates_lie: bool = False
+    _dated: tuple[State, float] | None = None  # what a date alone took back, and when
     _differ_since: float | None = None
     _disagreement_given: bool = False
     _postponed_at: State | None = None
@@ -118,19 +115,36 @@ class Judge(Generic[T]):
     def unsettled(self) -> bool:
         """Whether time alone may change the verdict."""
         pending = self.board.pending or self.plays.pending or self._told.pending
-        return pending or self._differ_since is not None
+        return pending is not None or self._differ_since is not None
 
     def report_board(self, listing: Listing, now: float) -> bool:
         """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
         proves it newer, only that it is over."""
         last = self.board.state
         state = state_of_listing(listing, last)
-        if state.status is not Status.POSTPONED:
+        if state.status is not POSTPONED:
             self._postponed_at = None
         elif self._postponed_at is None:
             self._postponed_at = self.plays.state
-        proven = state.status is Status.FINAL and last is not None and last.status.in_play
+        proven = state.status is FINAL and last is not None and last.status.in_play
         return self.board.report(listing, state, now, proven=proven)
+
+    def report_box(self, listing: Listing, now: float) -> bool:
+        """Take in what the game's box score says of it, as the board would; whether it is accepted.
+
+        It is one more edge of the board, for a game in play: it counts where it is further on, or
+        as far. What is over, or goes back, the board itself has to say.
+        """
+        last = self.board.state
+        state = state_of_listing(listing, last)
+        if last is None or not (last.status.in_play and state.status.in_play):
+            return False
+        if state.goes_back_from(last):
+            return False
+        if state.rank == last.rank and state.points == last.points:
+            assert self.board.value is not None
+            listing, state = self.board.value, last
+        return self.board.report(listing, state, now)
 
     def report_plays(
         self,
@@ -147,8 +161,19 @@ class Judge(Generic[T]):
         ``newest_edit`` is the latest ``edited`` of its plays, ``modified`` its Last-Modified in s:
         one that is later than any seen proves that the document is newer.
         """
-        proven = self.note_modified(modified) or newest_edit > self._newest_edit
+        edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
+        dated = self.note_modified(modified) and not edited
+        before = self.plays.state
+        if self._dated is not None and not older and not state.goes_back_from(self._dated[0]):
+            # Back so soon, it was never gone: these are two edges, each with dates of its own.
+            self._dates_lie |= now - self._dated[1] < ACCEPTED_AFTER_S
+            self._dated = None
+        back = before is not None and (older or state.goes_back_from(before))
+        if back and dated and not self._dates_lie:
+            assert before is not None
+            self._dated = before, now
+        proven = edited or (dated and not self._dates_lie)
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
@@ -164,50 +189,54 @@ class Judge(Generic[T]):
     def decide(self, now: float) -> Verdict | None:
         """What is to be told now; None before anything is known."""
         board, plays = self.board, self.plays
-        accepted = board.settle(now, plays.state if plays.went_back else None)
-        accepted = plays.settle(now, board.state if board.went_back else None) or accepted
+        accepted = False
+        if board.pending is not None:
+            accepted = board.settle(now, plays.state if plays.went_back else None)
+        if plays.pending is not None:
+            accepted |= plays.settle(now, board.state if board.went_back else None)
         if board.state is None:
             return None
         disagree = self._compare(now)
         state = self._further(now)
         told = self._told.state
+        if told is None or not state.contradicts(told):  # nearly always: nothing is to be proven
+            self._told.accept(state, state)
+            return Verdict(state, False, disagree)
         # Where neither source went back, only the change from one to the other takes something
         # back: that must be accepted too, but for the end, which is as the board says it.
-        ended = told is not None and told.status is Status.FINAL
-        called = state is board.state and not ended
-        over = state.status is Status.FINAL and (called or self._stands(now))
+        called = state is board.state and told.status is not FINAL
+        over = state.status is FINAL and (called or self._stands(now))
         guessed = not self._board_knows_score()  # what was told of it proves nothing
         proven = accepted or board.went_back or plays.went_back or over or guessed
         if not self._told.report(state, state, now, proven=proven):
             self._told.settle(now)
         assert self._told.state is not None
-        corrected = told is not None and self._told.state.contradicts(told)
-        return Verdict(self._told.state, corrected, disagree)
+        return Verdict(self._told.state, self._told.state.contradicts(told), disagree)
 
     def _further(self, now: float) -> State:
         board, plays = self.board.state, self.plays.state
         assert board is not None
         if plays is not None and plays.points > board.points and not self._board_knows_score():
             return plays
-        if board.status is Status.POSTPONED:
+        if board.status is POSTPONED:
             return self._postponed(board, plays)
         if plays is None:
             return board
-        if board.status is plays.status is Status.FINAL and board.score != plays.score:
+        if board.status is plays.status is FINAL and board.score != plays.score:
             told = self._told.state
             # Only what was told already can hold it up, and not one that was held up before.
-            ended = told is not None and told.status is Status.FINAL and told.score == plays.score
+            ended = told is not None and told.status is FINAL and told.score == plays.score
             if not ended or self.board.went_back or self._stands(now):
                 return board  # the league's own
-        if plays.status is Status.FINAL and board.status.in_play and self._is_past(plays, now):
+        if plays.status is FINAL and board.status.in_play and self._is_past(plays, now):
             return board
-        board_rank, plays_rank = board.rank, plays.rank
-        if board_rank != plays_rank:
+        if (board_rank := board.rank) != (plays_rank := plays.rank):
             return board if board_rank > plays_rank else plays
-        if board.points != plays.points:
-            return max(board, plays, key=lambda state: state.points)
-        # Plays cannot say that it is half-time; the league's own says who has the points.
-        return board if board.score != plays.score or board.status is Status.HALFTIME else plays
+        if board.score == plays.score:
+            # Plays cannot say that it is half-time.
+            return board if board.status is HALFTIME else plays
+        # Of as many points the league's own says who has them.
+        return plays if plays.points > board.points else board
 
     def _is_past(self, end: State, now: float) -> bool:
         """Whether the board, on which the game goes on, is past what the plays call its end: in an
@@ -221,23 +250,26 @@ class Judge(Generic[T]):
         """Whether the score of the board's state is one that it says now, and that can be."""
         listing = self.board.value
         assert listing is not None
-        if listing.status is Status.POSTPONED:
+        if listing.status is POSTPONED:
             return True  # of a game that is not played none is needed
         said = (listing.home_score, listing.away_score)
-        return None not in said and not (listing.status is Status.FINAL and said == (0, 0))
+        return None not in said and not (listing.status is FINAL and said == (0, 0))
 
     def _postponed(self, board: State, plays: State | None) -> State:
         """A game broken off stands where it was; plays that went on since, and are past that, say
         that it is on again."""
         if plays is None:
             return board
+        stood_at = board._replace(status=LIVE)
+        if plays.status is FINAL and not plays.goes_back_from(stood_at):
+            return plays  # it was played to its end
         if self._postponed_at is None:
             self._postponed_at = plays
-        stood = self._postponed_at, board._replace(status=Status.LIVE)
+        stood = self._postponed_at, stood_at
         if all(plays != at and not plays.goes_back_from(at) for at in stood):
             return plays
         further = plays if plays.points > board.points else board
-        return further._replace(status=Status.POSTPONED)
+        return further._replace(status=POSTPONED)
 
     def _stands(self, now: float) -> bool:
         """Whether the scores of board and plays have differed for too long to be a delay."""
@@ -263,24 +295,24 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     if home is None or away is None:  # half a score is none
         home, away = known.score
     status, period, clock = listing.status, listing.period, listing.clock_s
-    if status is Status.SCHEDULED and not home + away:
+    if status is SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
-    over = status is Status.FINAL
+    over = status is FINAL
     if not period and (over or known.period or home + away):  # it was in one, or somebody scored
         period, clock = None, None
     if period is None:
-        least = 0 if status is Status.POSTPONED else 4 if over else 1
+        least = 0 if status is POSTPONED else 4 if over else 1
         period = max(known.period, least)
-    if over or status is Status.HALFTIME:
+    if over or status is HALFTIME:
         clock = 0.0
     elif clock is None:
-        same = known.period == period and known.status is not Status.SCHEDULED
+        same = known.period == period and known.status is not SCHEDULED
         clock = known.clock_s if same else period_s(period) if period else 0.0
     if over and home == away:
         # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
-        status = Status.LIVE if home else Status.POSTPONED
-    elif status is Status.SCHEDULED:
-        status = Status.LIVE
+        status = LIVE if home else POSTPONED
+    elif status is SCHEDULED:
+        status = LIVE
     return State(status, period, clock, home, away)
 
 
@@ -293,13 +325,13 @@ def state_of_plays(plays: Sequence[Play], known: int = 0, before: State | None =
         return _NOTHING
     period, clock = (before.period, before.clock_s) if before and known else (-1, 0.0)
     # One that was recorded late carries an earlier clock; game time itself does not run back.
-    for play in islice(plays, known, None):
+    for play in plays[known:]:
         if play.period > period:
             period, clock = play.period, play.clock_s
         elif play.period == period and play.clock_s < clock:
             clock = play.clock_s
     last = plays[-1]
-    status = Status.FINAL if _are_over(plays) else Status.LIVE
+    status = FINAL if _are_over(plays) else LIVE
     return State(status, period, clock, last.home, last.away)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nbad.domain import Status
+from nbad.domain import FINAL, POSTPONED, SCHEDULED, Status
 from nbad.settings.schema import Poll
 
 # Asleep while no game is on, the poller still looks this often: games are moved and added.
@@ -69,11 +69,11 @@ def board_interval_s(
         return poll.live_interval_s
     # What should have begun, by the board or by a clock that may be wrong, can begin at any time;
     # so can what has no time, or was put off.
-    waiting = [game.start for game in games if game.status is not Status.FINAL]
+    waiting = [game.start for game in games if game.status is not FINAL]
     if any(start is None or start - now <= _BEFORE_TIP_OFF_S for start in waiting):
         soonest = min((start - now for start in waiting if start is not None), default=0.0)
         return min(poll.idle_interval_s, max(poll.live_interval_s, soonest))
-    if quiet_s < _SETTLED_S and any(game.status is Status.FINAL for game in games):
+    if quiet_s < _SETTLED_S and any(game.status is FINAL for game in games):
         return poll.idle_interval_s
     to_come = [start - now for start in (*waiting, *tip_offs) if start is not None]
     if not to_come:  # nobody knows when the next one is
@@ -90,7 +90,7 @@ def odds_interval_s(games: Iterable[TrackedGame], now: float) -> float | None:
     waits = [
         0.0 if game.start is None else game.start - now
         for game in games
-        if game.status is Status.SCHEDULED and game.listed
+        if game.status is SCHEDULED and game.listed
     ]
     soon = [wait for wait in waits if -_LATE_S < wait <= _ODDS_BEFORE_S]
     if not soon:
@@ -108,11 +108,11 @@ def plays_interval_s(game: TrackedGame, now: float, wall: float, poll: Poll) -> 
     """
     if game.status.in_play:
         return poll.live_interval_s
-    if game.status is Status.SCHEDULED and game.start is not None and game.listed:
+    if game.status is SCHEDULED and game.start is not None and game.listed:
         return poll.idle_interval_s if wall - game.start > _OVERDUE_S else None
-    if game.status is Status.POSTPONED and game.begun and game.listed:
+    if game.status is POSTPONED and game.begun and game.listed:
         return poll.idle_interval_s
-    if game.status is not Status.FINAL or not game.listed:
+    if game.status is not FINAL or not game.listed:
         return None
     late = game.final_at is not None and now - game.final_at > _END_WITHIN_S
     return poll.idle_interval_s if game.plays_over or late else poll.live_interval_s

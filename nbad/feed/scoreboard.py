@@ -6,7 +6,17 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from nbad.domain import Listing, Scoreboard, Status, Team
+from nbad.domain import (
+    FINAL,
+    HALFTIME,
+    LIVE,
+    POSTPONED,
+    SCHEDULED,
+    Listing,
+    Scoreboard,
+    Status,
+    Team,
+)
 from nbad.feed.decode import (
     MOST_PERIODS,
     MOST_POINTS,
@@ -27,7 +37,7 @@ from nbad.feed.names import find_team
 # A night of several leagues; the NBA's busiest has 15.
 MOST_GAMES = 500
 
-_STATUS = {1: Status.SCHEDULED, 2: Status.LIVE, 3: Status.FINAL}
+_STATUS = {1: SCHEDULED, 2: LIVE, 3: FINAL}
 _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
 _NOT_PLAYED = re.compile("ppd|postponed|cancel|susp|forfeit").search
@@ -123,9 +133,9 @@ def _known(team: Any) -> Team | None:
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
     if _NOT_PLAYED(words):
-        return Status.POSTPONED
+        return POSTPONED
     if code == 2 and period == 2 and not clock and words.startswith("half"):
-        return Status.HALFTIME
+        return HALFTIME
     return _STATUS[code]
 
 

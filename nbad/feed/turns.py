@@ -141,6 +141,14 @@ class Turns:
         backoff = backoff_s(first, document.failures, most)
         document.at = now.at + max(backoff * random.uniform(0.8, 1.2), retry_after_s)
 
+    def box_score_pays(self, game_id: str, poll: Poll) -> bool:
+        """Whether to ask for a game's box score too, which may show a score before board and plays
+        do: where their copies live so long that all three are asked for less often than a plain
+        loop asks for the two."""
+        target = self.documents.get(game_id)
+        life_s = target.timing.life_s if target else None
+        return life_s is not None and life_s >= 2 * self._loop_s(poll.live_interval_s)
+
     def failing(self, *, board: bool) -> bool:
         """Whether the last request of the board, or of any plays, failed."""
         return any(
@@ -176,15 +184,17 @@ class Turns:
         return now.at + interval
 
     def _next_beat(self, place: str, document: PollTarget, now: float, interval: float) -> float:
-        """An interval on, and as much more as a plain loop, which asks for one document after the
-        other, each on a new connection, would take for all: so no feed is asked more often than by
-        that, and a slow one less.
-
-        Plays half a beat after the board: a score is in both, and so seen twice as soon.
-        """
-        board = self.documents[BOARD]  # asked for alone: what one answer takes
-        each = self.connect_s + board.took_s + _LOOP_READS_S
-        beat = interval + min(each * len(self.documents), interval)
+        """A beat on: as long as a plain loop takes, so that no feed is asked more often than by
+        that, and a slow one less. Plays half a beat after the board: a score is in both, and so
+        seen twice as soon."""
+        board, beat = self.documents[BOARD], min(self._loop_s(interval), 2 * interval)
         after_board = place != BOARD and board.timing.next_at(interval) is None
         origin = board.at + beat / 2 if after_board else document.at
         return origin + math.ceil((now + beat / 4 - origin) / beat) * beat
+
+    def _loop_s(self, interval: float) -> float:
+        """How long a plain loop takes, which asks for one document after the other, each on a new
+        connection, and then sleeps for an interval."""
+        # The board is asked for alone: what one answer takes.
+        each = self.connect_s + self.documents[BOARD].took_s + _LOOP_READS_S
+        return interval + each * len(self.documents)

@@ -40,7 +40,7 @@ class RecordedSource:
         return self._at(("playbyplay", game_id), t)
 
     def box_score(self, game_id: str, t: float) -> Resource | None:
-        """A game's box score; None, as the daemon asks for none."""
+        """A game's box score; None where none was asked for."""
         return self._at(("boxscore", game_id), t)
 
     def odds(self, t: float) -> Resource | None:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from nbad.pattern.market import Line
 
 
-# The odds' place among the documents, which are by game id.
+# The odds' place among the documents, which are by game id; a box score's is its game's after BOX.
 ODDS = "odds"
+BOX = "boxscore/"
 
 
 def _nothing() -> None:
@@ -34,8 +35,8 @@ def _nothing() -> None:
 
 
 class Document(NamedTuple):
-    """An answer of the feed: the play-by-play of ``game_id``, the board where that is empty, or the
-    odds where it is :data:`ODDS`.
+    """An answer of the feed: the play-by-play of ``game_id``, the board where that is empty, the
+    odds where it is :data:`ODDS`, or the box score of the game that it names after :data:`BOX`.
 
     ``body`` is decompressed, None where it is the one accepted last (304). ``received_at`` and
     ``modified`` are in seconds since the epoch. The parser calls ``accept`` once the document was

@@ -11,7 +11,8 @@ from typing import TypeVar, TypeVarTuple
 import structlog
 
 from nbad.channels import Publisher, Receiver, Sender
-from nbad.domain import BoardEntry, Listing, Scoreboard, State, Status, Update
+from nbad.domain import FINAL, BoardEntry, Listing, Play, Scoreboard, State, Update
+from nbad.feed.boxscore import parse_box_score_head
 from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.incremental import Reading, read
 from nbad.feed.judge import Judge, state_of_plays
@@ -24,7 +25,7 @@ from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
 from nbad.pattern.clock import elapsed_s, remaining_s
 from nbad.pattern.market import Line
-from nbad.stages.envelopes import ODDS, Document, Fetched, Odds, Updates
+from nbad.stages.envelopes import BOX, ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
 
@@ -56,11 +57,13 @@ class GameProblem:
 
 @dataclass(slots=True)
 class _Game:
-    """What is known of a game. ``read`` is its newest document that could be read, accepted or
-    not. Times are on Trio's clock."""
+    """What is known of a game. ``listing`` is what the board said of it last, ``box`` what the box
+    score did, ``read`` its newest play-by-play that could be read: accepted or not. Times are on
+    Trio's clock."""
 
     listing: Listing
     since: float
+    box: Listing | None = None
     judge: Judge[Reading] = field(default_factory=Judge)
     read: Reading | None = None
     plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
@@ -92,7 +95,7 @@ class GameTracker:
             if document.game_id == ODDS:
                 odds = self._attempt(ODDS, self._read_odds, document)
                 continue
-            name = document.game_id or "scoreboard"
+            name = document.game_id.removeprefix(BOX) or "scoreboard"
             for game_id in self._attempt(name, self._read, document, fetched.at) or ():
                 touched[game_id] = document.received_at
         for game_id in fetched.failed:
@@ -140,13 +143,42 @@ class GameTracker:
 
     def _read(self, document: Document, now: float) -> list[str]:
         """Take in a document; the games of which it says something."""
+        if document.game_id.startswith(BOX):
+            return self._read_box(document, now)
         if document.game_id:
             return [document.game_id] if self._read_plays(document, now) else []
         if document.body is None:
-            return []
+            return self._say_again(now)
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
+
+    def _say_again(self, now: float) -> list[str]:
+        """The board is as it was: where a box score said more, the board still does not."""
+        behind = [
+            game
+            for game in self._games.values()
+            if game.listed and game.box is not None and game.listing != game.judge.board.value
+        ]
+        for game in behind:
+            self._attempt(game.listing.game_id, game.judge.report_board, game.listing, now)
+        return [game.listing.game_id for game in behind]
+
+    def _read_box(self, document: Document, now: float) -> list[str]:
+        """Take in a box score, where what it says of the game is no longer what it said."""
+        game_id = document.game_id.removeprefix(BOX)
+        game = self._games.get(game_id)
+        if game is None or document.body is None:
+            return []
+        said = parse_box_score_head(document.body)
+        if said.game_id != game_id:
+            raise BadData(f"gameId: expected {game_id}, was {said.game_id}")
+        if said == game.box:
+            return []
+        game.box = said
+        if game.judge.report_box(said, now) and document.modified is not None:
+            game.board_time = stamp_of(document.modified)
+        return [game_id]
 
     def _read_odds(self, document: Document) -> Odds:
         """What the market says; a 304 says that it still does."""
@@ -220,7 +252,7 @@ class GameTracker:
         accepted = game.judge.plays
         known = accepted.value.plays if accepted.value else ()
         if reading.follows and accepted.value is last:
-            judged = Comparison(len(known), corrected=False, older=False)
+            judged = Comparison(len(known), False, False)
         else:
             judged = compare(known, reading.plays)
         new = reading.plays[judged.unchanged :]
@@ -230,7 +262,7 @@ class GameTracker:
             state_of_plays(reading.plays, same, accepted.state),
             now,
             older=judged.older,
-            newest_edit=max(map(_EDITED, new), default=""),
+            newest_edit=_latest(_EDITED, new),
             modified=document.modified,
         ):
             _note_plays(game, known, judged)
@@ -252,7 +284,7 @@ class GameTracker:
             log.warning(
                 "sources_disagree", game_id=game_id, board=_shown(board), plays=_shown(plays)
             )
-        if verdict.state.status is not Status.FINAL:
+        if verdict.state.status is not FINAL:
             game.final_at = None
         elif game.final_at is None:
             game.final_at = now
@@ -277,7 +309,7 @@ class GameTracker:
     def _waits_for_plays(self, game: _Game, now: float) -> bool:
         """Whether a game that is new to us, and on or over, is still to be told with its plays."""
         listed = game.listing.status
-        on = listed.in_play or listed is Status.FINAL
+        on = listed.in_play or listed is FINAL
         return on and not game.plays_answered and now - game.since < _PLAYS_WITHIN_S
 
     def _prune(self, now: float) -> tuple[str, ...]:
@@ -316,13 +348,18 @@ def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | Non
     assert reading is not None
     plays = reading.plays
     judged = judged or compare(known, plays)  # type: ignore[arg-type]
-    newest = max(map(_ACTUAL, plays[judged.unchanged :]), default="")
+    newest = _latest(_ACTUAL, plays[judged.unchanged :])
     if judged.corrected and newest < game.source_time:  # the newest may have been taken back
         game.source_time = max(map(_ACTUAL, plays), default="")
     else:
         game.source_time = max(game.source_time, newest)
     game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
     game.corrected = game.corrected or judged.corrected
+
+
+def _latest(time: Callable[[Play], str], plays: tuple[Play, ...]) -> str:
+    """The latest of their times, empty where there are none; mostly there is one play."""
+    return time(plays[0]) if len(plays) == 1 else max(map(time, plays), default="")
 
 
 def _source_time(game: _Game, state: State) -> str:
@@ -371,7 +408,7 @@ def _tracked(game: _Game) -> TrackedGame:
         status=status,
         start=epoch_s(start) if start else None,
         listed=game.listed,
-        plays_over=plays is not None and plays.status is Status.FINAL,
+        plays_over=plays is not None and plays.status is FINAL,
         final_at=game.final_at,
         lead=abs(state.home - state.away) if state else 0,
         remaining_s=left,
@@ -396,7 +433,6 @@ async def parse(
         async for round_ in fetched:
             with stage("parse", round_.tick, len(round_.documents), fetched):
                 made, found = tracker.take(round_)
-            night.publish(tracker.tracked())
             round_.tick.errors["parse"] += len(found)
             for trouble in found:
                 troubles.note(
@@ -408,3 +444,4 @@ async def parse(
                     exc_info=trouble.error,
                 )
             await updates.send(made)
+            night.publish(tracker.tracked())  # the poller can wait, subscribers cannot

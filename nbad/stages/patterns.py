@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -121,7 +122,8 @@ class PatternTracker:
             self._rated_anew = True
             told = (*updates.games, *(game.update for game in self._games.values()))
             for start in sorted(set(map(_start, told))):
-                yield from ratings.catch_up(start)
+                with suppress(Exception):  # :meth:`fold` meets it again, in each game's own guard
+                    yield from ratings.catch_up(start)
 
     def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
         """Fold a tick's updates, and the games whose fold failed, with the fault: such a game is
@@ -139,7 +141,8 @@ class PatternTracker:
         rated_anew = self._learn(updates, failed) or anew
         fresh = {update.entry.game_id: update for update in updates.games}
         folded: list[_Folded] = []
-        for game_id in sorted(fresh.keys() | self._outdated(updates, anew, rated_anew)):
+        outdated = set(self._games) if anew else self._outdated(updates, rated_anew, failed)
+        for game_id in sorted(fresh.keys() | outdated):
             update = fresh.get(game_id) or self._games[game_id].update._replace(corrected=False)
             try:
                 folded.append(self._fold_game(update, updates, anew=anew, rated_anew=rated_anew))
@@ -222,16 +225,21 @@ class PatternTracker:
         now = fold.history.observe(entry)
         return _Folded(update, now, kept, completed, fold.start, expected.basis, line)
 
-    def _outdated(self, updates: Updates, anew: bool, rated_anew: bool) -> set[str]:
+    def _outdated(
+        self, updates: Updates, rated_anew: bool, failed: list[tuple[str, Exception]]
+    ) -> set[str]:
         """The games to be told again though nothing of them is new."""
-        if anew:
-            return set(self._games)
-        return {
-            game_id
-            for game_id, game in self._games.items()
-            if (line := self._line(game.update, updates)) != game.line
-            or (rated_anew and self._expect(game.update, line, ((), ())) != game.expected)
-        }
+        outdated = set()
+        for game_id, game in self._games.items():
+            try:
+                line = self._line(game.update, updates)
+                if line != game.line or (
+                    rated_anew and self._expect(game.update, line, ((), ())) != game.expected
+                ):
+                    outdated.add(game_id)
+            except Exception as error:  # it stays as it is
+                failed.append((game_id, error))
+        return outdated
 
     def _line(self, update: Update, updates: Updates) -> Line | None:
         """What the market said of a game before it began; nothing where it is not to be asked."""

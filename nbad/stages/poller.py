@@ -27,7 +27,7 @@ from nbad.observe.timing import Counts, Overruns, Tick, no_counts, record
 from nbad.observe.troubles import Troubles
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Poll
-from nbad.stages.envelopes import ODDS, Document, Fetched
+from nbad.stages.envelopes import BOX, ODDS, Document, Fetched
 
 log = structlog.get_logger()
 
@@ -137,6 +137,13 @@ class _State:
         self.inbox[place] = document
         self.asked_first = min(self.asked_first, asked_at)
         self.arrived_first = min(self.arrived_first, trio.current_time())
+
+    def box_came(self, game_id: str, answer: Answer) -> None:
+        """Add a box score to the next tick, and send it."""
+        place = BOX + game_id
+        document = Document(place, answer.body, self.wall_clock(), answer.last_modified)
+        self.arrive(place, document, answer.asked_at)
+        self.wake()
 
     @property
     def tick_at(self) -> float:
@@ -249,8 +256,9 @@ async def poll(
                 nursery.start_soon(_keep_odds, client, state)
                 if boxes is not None:
                     nursery.start_soon(
-                        keep_box_scores, client, boxes, state.turns, state.troubles, state.spare
-                    )
+                        keep_box_scores, client, boxes, state.turns, state.troubles, state.spare,
+                        state.box_came,
+                    )  # fmt: skip
                 nursery.start_soon(_wake_on_night, state)
                 nursery.start_soon(_wake_on_settings, state, settings.current)
                 while settings.current.config.feed == config.feed:
@@ -357,7 +365,7 @@ async def _keep_schedule(client: FeedClient, state: _State) -> None:
                 "schedule_unavailable", "schedule", kind=error.kind, error=str(error)
             )
             again_s = backoff_s(_SCHEDULE_AGAIN_S, failures, _SCHEDULE_MOST_BACKOFF_S)
-            wait_s = error.retry_after_s or again_s
+            wait_s = max(again_s, error.retry_after_s)
         else:
             state.troubles.over("schedule", what="schedule")
             wait_s, failures = _SCHEDULE_EVERY_S, 0
