@@ -154,12 +154,13 @@ class GameTracker:
         return self._read_board(board, document.modified, now)
 
     def _say_again(self, now: float) -> list[str]:
-        """The board is as it was: where a box score said more, the board still does not."""
+        """The board is as it was: what a box score alone said, and no longer says, goes back."""
         behind = [
             game
             for game in self._games.values()
-            if game.listed and game.box is not None and game.listing != game.judge.board.value
-        ]
+            if game.listed and game.box not in (None, game.judge.board.value)
+            and game.listing != game.judge.board.value
+        ]  # fmt: skip
         for game in behind:
             self._attempt(game.listing.game_id, game.judge.report_board, game.listing, now)
         return [game.listing.game_id for game in behind]
