@@ -104,8 +104,9 @@ $(VENV)/.dev: requirements/dev.txt requirements/axe.txt $(VENV)/.train
 	$(INSTALL) --no-deps -r requirements/axe.txt
 	touch $@
 
+# With the extras that packages ask of each other: pip takes a newer release for one that is not said.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+  --no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 # What nba_api asks for and the daemon never imports: half of the container's size.
 UNUSED := $(addprefix --no-emit-package ,pandas python-dateutil six tzdata requests urllib3 \
