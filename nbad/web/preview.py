@@ -1,5 +1,4 @@
-"""The picture that a link to a game, or to a night, shows where it is shared. Pure, but for what
-is kept of letters drawn before."""
+"""The picture that a link to a game, or to a night, shows where it is shared. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbad.pattern.clock import OVERTIME_S, QUARTER_S, REGULATION_S, elapsed_s
-from nbad.web.drawing import Colour, Picture, has_glyphs, text_width
+from nbad.web.drawing import Colour, Picture, drawable, text_width
 from nbad.web.words import odds, stands
 
 WIDTH, HEIGHT = 1200, 630  # what the sites that show links ask for
@@ -19,6 +18,7 @@ _GROUND: Colour = (13, 16, 23)
 _INK: Colour = (238, 241, 247)
 _SOFT: Colour = (152, 162, 182)
 _LINE: Colour = (52, 61, 82)
+_MIDDLE: Colour = (96, 104, 118)
 _LIVE: Colour = (255, 107, 116)
 _AWAY: Colour = (255, 148, 87)
 _HOME: Colour = (110, 163, 255)
@@ -66,7 +66,7 @@ def _team(picture: Picture, team: dict[str, Any], colour: Colour, baseline: floa
 
 def _fitting(text: str, size: int, room: float) -> tuple[str, int]:
     """A text and its size: smaller, and then cut after a word, where there is no room for it."""
-    text = has_glyphs(text)[:80]
+    text = drawable(text)[:80]
     least = size * 2 // 3
     while text_width(text, size) > room and (size > least or text):
         if size > least:
@@ -93,7 +93,7 @@ def _curve(picture: Picture, game: dict[str, Any]) -> None:
         x = place(mark, 0)[0]
         picture.line([(x, top), (x, bottom)], 1.5, _LINE)
         mark += QUARTER_S if mark < REGULATION_S else OVERTIME_S
-    picture.line([(_EDGE, middle), (_RIGHT, middle)], 1.5, _SOFT, 0.6)
+    picture.line([(_EDGE, middle), (_RIGHT, middle)], 1.5, _MIDDLE)
     known = (place(point[0], point[1]) for point in game["series"] if point[0] < now)
     points = [*known, place(now, game["forecast"]["home_win"])]
     picture.area(points, middle, _AWAY, 0.3, above=True)

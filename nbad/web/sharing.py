@@ -74,7 +74,7 @@ class Previews:
         """That of a game, given as /v1/games/ID has it."""
 
         def draw() -> bytes:
-            from nbad.web.preview import game_picture  # with numpy, which a relay starts without
+            from nbad.web.preview import game_picture  # with Pillow, which few ever need
 
             return game_picture(orjson.loads(whole))
 
