@@ -96,7 +96,7 @@ BATCH = wire.encode_batch("e", 1, 1, [message(0).body], TIMING)
         ({}, "fence: expected a number"),
         ({"fence": b"-1", "body": BATCH}, "fence: expected a number"),
         ({"fence": b"9" * 20, "body": BATCH}, "fence: expected a number"),
-        ({"fence": b"1"}, "Invalid JSON"),
+        ({"fence": b"1"}, "body: expected 1 to"),
         ({"fence": b"1", "body": b"[]"}, "object"),
         ({"fence": b"1", "body": b'{"type":"welcome"}'}, "'batch', 'snapshot', 'heartbeat'"),
         ({"fence": b"1", "body": BATCH.replace(b'"seq":1', b'"seq":0')}, "batch.seq"),

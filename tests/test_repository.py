@@ -28,7 +28,11 @@ def test_a_lock_pins_every_package_by_hash_and_names_no_host(lock: Path) -> None
     pinned = [entry for entry in entries if not entry.startswith("#")]
     assert pinned
     for entry in pinned:
-        assert re.match(r"^[A-Za-z0-9._-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry, re.DOTALL)
+        assert re.match(
+            r"^[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}",
+            entry,
+            re.DOTALL,
+        )
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,6 @@ class Collector:
         A night's plays are some ms to walk: that is left until no game is on. With many subscribers
         the old waits until they have left, which frees them without the collector's help.
         """
-        gc.set_threshold(*_BACKSTOP)
         young, survived, _ = gc.get_count()
         if survived and subscribers:
             gc.freeze()  # a storm: what is left of it was looked through, and is not again
@@ -47,3 +46,4 @@ class Collector:
             if not subscribers:
                 gc.freeze()
             self._kept = False
+        gc.set_threshold(*_BACKSTOP)  # last: sooner, the first tick's would be walked twice
