@@ -21,7 +21,7 @@ from nbad.net.pacing import Throttle
 from nbad.settings.current import Settings
 
 Draw = Callable[[], bytes]
-# Each takes some 30 ms of a core; those that nobody asked for again are forgotten.
+# Each takes 30 to 70 ms of a core; those that nobody asked for again are forgotten.
 _PICTURES_PER_S, _KEPT = 10.0, 32
 _WAIT_S = 5.0
 # A name or an address with its port: all else that a request may call its host is no address.
