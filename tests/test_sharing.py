@@ -178,7 +178,8 @@ def test_a_game_is_put_in_words() -> None:
     assert stands(LIVE | {"period": 6, "clock_s": 0.0}) == "End 2OT"
     assert stands(LIVE | {"status": "final", "period": 5}) == "Final/OT"
     assert stands(LIVE | {"status": "scheduled"}) == "2026-01-20 00:30 UTC"
-    assert stands(LIVE | {"status": "scheduled", "start_utc": None}) == "Scheduled"
+    for none in (None, "TBD", "9999-12-31T23:00:00-05:00"):
+        assert stands(LIVE | {"status": "scheduled", "start_utc": none}) == "Scheduled"
     assert [odds(p) for p in (0.001, 0.495, 0.999)] == [
         (">99%", "<1%"), ("50%", "50%"), ("<1%", ">99%"),
     ]  # fmt: skip
