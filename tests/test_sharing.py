@@ -132,6 +132,17 @@ async def test_a_picture_is_drawn_once_for_each_state_and_so_many_a_second(
     assert trio.current_time() - begun <= 6  # who waits too long is told so
     assert found.count(503) == 120 - found.count(200) > 0
     assert len(drawn) == len(set(map(str, drawn))) <= 70
+    # One that is there waits for none that is drawn.
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(101, 201):
+            nursery.start_soon(ask, b"%d" % number)
+        await trio.sleep(0.05)
+        found.clear()
+        await ask(str(drawn[-1]).encode())
+        assert found == [200]
+        assert trio.current_time() - begun == pytest.approx(0.05)
+        nursery.cancel_scope.cancel()
 
 
 def test_a_game_is_drawn_at_each_of_its_times() -> None:
