@@ -80,8 +80,18 @@ async def test_an_answer_is_kept_up_to_so_much_in_all(monkeypatch: pytest.Monkey
     ours, theirs = memory_stream_pair()
     connection = Connection(ours)
     for _ in range(2):  # each answer anew
-        await theirs.send_all(b"*3\r\n$999\r\n%b\r\n$2\r\nab\r\n$1\r\nc\r\n" % (b"x" * 999))
-        assert await connection.call("PING") == [b"x" * 999, b"", b"c"]
+        long = b"$900\r\n%b\r\n$101\r\n%b\r\n" % (b"x" * 900, b"y" * 101)
+        await theirs.send_all(b"*3\r\n%b$100\r\n%b\r\n" % (long, b"z" * 100))
+        assert await connection.call("PING") == [b"x" * 900, b"", b"z" * 100]
+
+
+async def test_the_ids_to_go_on_from_are_kept_where_the_values_fill_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nbad.publish.connection, "MAX_ANSWER", 1000)
+    newest = b"18446744073709551615-18446744073709551615"
+    text = b"*3\r\n$1000\r\n%b\r\n$41\r\n%b\r\n$65\r\n%b\r\n" % (b"x" * 1000, newest, b"y" * 65)
+    assert await answered(text) == [b"x" * 1000, newest, b""]
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,20 @@ def test_ctrl_c_ends_a_command_without_a_traceback(happens: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_ends_the_processes_that_read_games_without_a_traceback(tmp_path: Path) -> None:
+    for number in range(1, 80):
+        (tmp_path / f"playbyplay_{number:02}.json").write_text("{}")
+    waited_for = tmp_path / "playbyplay_00.json"
+    os.mkfifo(waited_for)
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "nbad", "evaluate", "--data", str(tmp_path)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        ) as process,
+        waited_for.open("w"),  # once a worker reads it; the other still starts, or waits
+    ):  # fmt: skip
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert process.returncode == -signal.SIGINT

@@ -55,6 +55,14 @@ def test_in_bash(line: str, offered: str, script: Path) -> None:
     assert [word for word in sorted(done.split()) if word != "--help"] == offered.split()
 
 
+@pytest.mark.parametrize("shell", ["bash"])
+def test_a_file_with_a_space_in_its_name_is_one_in_bash(script: Path) -> None:
+    (script.parent / "two parts.toml").touch()
+    asked = "COMP_WORDS=(nbad run --config two); COMP_CWORD=3; _nbad"
+    done = run("bash", f'. {script}; {asked}; printf "%s|" "${{COMPREPLY[@]}}"')
+    assert done == "two parts.toml|"
+
+
 @typed
 @pytest.mark.parametrize("shell", ["fish"])
 def test_in_fish(line: str, offered: str, script: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -46,3 +47,14 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
     for page in (ROOT / "docs").glob("*.md"):
         assert page.name == "README.md" or f"({page.name})" in index, page.name
+
+
+def test_the_extras_that_are_named_are_those_that_there_are() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"])
+    for page in set(PAGES) - {ROOT / "CHANGELOG.md"}:
+        for said in re.findall(r"nbad\[([\w,]+)\]", page.read_text()):
+            assert set(said.split(",")) <= extras, page.name
+    readme = (ROOT / "README.md").read_text()
+    listed = readme[readme.index("From a wheel") : readme.index("`uvx")]
+    assert set(re.findall(r"\[(\w+)\]", listed)) == {"watch", "train", "export", "all"} <= extras

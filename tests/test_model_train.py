@@ -224,6 +224,17 @@ def test_seen_games_are_not_forecast_by_what_has_seen_them(
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_too_few_games_to_fit_the_recipe_on_are_said(
+    recorded: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = str(min(recorded.iterdir()))
+    assert main(["evaluate", "--data", one, "--model", str(trained)]) == 64
+    assert capsys.readouterr().err == (
+        "nbad evaluate: --data: expected at least 40 games where the model has learnt from one,"
+        " was 1\n"
+    )
+
+
 def test_a_broken_game_is_named_and_left_out(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -250,6 +250,32 @@ async def test_a_broker_that_forgot_all_and_counts_anew_is_read_from_its_start(
         assert relay.at == "d0.6"
         # And it is heard: it says more than was known.
         assert not relay.reader.unready()
+        # So it is while nothing but heartbeats comes.
+        for _ in range(10):
+            night.beat()
+            await trio.sleep(2.0)
+            assert not relay.reader.unready()
+
+
+async def test_another_log_has_fences_of_its_own(relay: Relay, autojump_clock: MockClock) -> None:
+    night = Night(relay.broker, fence=9)
+    night.play(5)
+    async with relay.reading():
+        relay.broker.entries.clear()
+        other = Night(relay.broker, "d1", fence=3)  # given before that of the one left
+        other.play(2)
+        config = relay.settings.given.config
+        publish = config.publish.model_copy(update={"url": "redis://other:1/0"})
+        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        await trio.sleep(0.5)
+        assert relay.at == "d1.2"
+        # Another password is none: who lost the lease stays out.
+        publish = publish.model_copy(update={"user": "nbad"})
+        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        await trio.sleep(0.5)
+        Night(relay.broker, "d0", fence=2).play(1)
+        await trio.sleep(0.5)
+        assert relay.at == "d1.2"
 
 
 async def test_another_log_in_the_settings_is_read_from_its_start(

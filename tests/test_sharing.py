@@ -132,6 +132,17 @@ async def test_a_picture_is_drawn_once_for_each_state_and_so_many_a_second(
     assert trio.current_time() - begun <= 6  # who waits too long is told so
     assert found.count(503) == 120 - found.count(200) > 0
     assert len(drawn) == len(set(map(str, drawn))) <= 70
+    # One that is there waits for none that is drawn.
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(101, 201):
+            nursery.start_soon(ask, b"%d" % number)
+        await trio.sleep(0.05)
+        found.clear()
+        await ask(str(drawn[-1]).encode())
+        assert found == [200]
+        assert trio.current_time() - begun == pytest.approx(0.05)
+        nursery.cancel_scope.cancel()
 
 
 def test_a_game_is_drawn_at_each_of_its_times() -> None:
@@ -178,7 +189,8 @@ def test_a_game_is_put_in_words() -> None:
     assert stands(LIVE | {"period": 6, "clock_s": 0.0}) == "End 2OT"
     assert stands(LIVE | {"status": "final", "period": 5}) == "Final/OT"
     assert stands(LIVE | {"status": "scheduled"}) == "2026-01-20 00:30 UTC"
-    assert stands(LIVE | {"status": "scheduled", "start_utc": None}) == "Scheduled"
+    for none in (None, "TBD", "9999-12-31T23:00:00-05:00"):
+        assert stands(LIVE | {"status": "scheduled", "start_utc": none}) == "Scheduled"
     assert [odds(p) for p in (0.001, 0.495, 0.999)] == [
         (">99%", "<1%"), ("50%", "50%"), ("<1%", ">99%"),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ _BASH = """_nbad() {{
 {values}
     esac
     COMPREPLY=($(compgen -W "$known" -- "$word"))
+    local IFS=$'\n'  # a file's name may have spaces
     case "$word" in -*) ;; *) [ "$files" ] && COMPREPLY+=($(compgen -f -- "$word")) ;; esac
 }}
 complete -o filenames -F _nbad nbad

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     import orjson
 
     from nbad.model.forecaster import Forecaster, ModelError
-    from nbad.training.evaluate import evaluate, played_from, report
+    from nbad.training.evaluate import FEWEST, evaluate, played_from, report
 
     try:
         forecaster = Forecaster.load(args.model or configured(args).model.path)
@@ -73,9 +73,18 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(known, int):
         return known
     start = args.start or ""
-    if not played_from(start, known.games).any():
+    scored = played_from(start, known.games)
+    if not scored.any():
         return end("evaluate", USAGE, f"--from {args.start}: expected a game at or after it,"
                    f" was {len(known.games)} games before it")  # fmt: skip
+    learnt = any(
+        forecaster.trained_on(game.game_id)
+        for game, counts in zip(known.games, scored, strict=True)
+        if counts
+    )
+    if learnt and len(known.games) < FEWEST:
+        return end("evaluate", USAGE, f"--data: expected at least {FEWEST} games where the model"
+                   f" has learnt from one, was {len(known.games)}")  # fmt: skip
     made = evaluate(known, forecaster, start=start, notify=notify)
     try:
         if args.predictions:

@@ -18,8 +18,9 @@ Word = bytes | str | int
 
 MAX_VALUE = 32 * 1024 * 1024
 """Longer values of an answer are passed over: they count as empty. So are those beyond
-:data:`MAX_ANSWER` in all."""
+:data:`MAX_ANSWER` in all, but for the shortest: among them are the ids, to go on from."""
 MAX_ANSWER = 4 * MAX_VALUE
+_SHORT = 64
 
 _PORT = 6379
 _MAX_LINE = 1 << 16
@@ -98,7 +99,7 @@ class Connection:
 
     async def _value(self, size: int) -> bytes:
         data, left = self._data, size + 2
-        if size > min(MAX_VALUE, self._room):
+        if size > min(MAX_VALUE, max(self._room, _SHORT)):
             while len(data) < left:
                 left -= len(data)
                 data.clear()

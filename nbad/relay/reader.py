@@ -123,7 +123,11 @@ class Reader:
         runtime = self._settings.current
         while runtime.config.publish == publish:
             runtime = await self._settings.wait_until_other_than(runtime)
-        self._after = START  # of another log, perhaps
+        other = runtime.config.publish
+        if (other.url, other.stream) != (publish.url, publish.stream):
+            # Its fences are its own: all that it holds may be of one that is below those known.
+            self._follower.fence = 0
+        self._after = START
         scope.cancel()
 
     async def _failed(self, error: BrokerError) -> None:
@@ -142,6 +146,8 @@ class Reader:
                 log.info("log_reachable", failures=self.counts.failures)
             await self._apply(entries)
             if len(entries) < _ENTRIES:
+                if entries:  # what follows is new, also where the broker counts anew
+                    self._newest = _order(self._after)
                 self._rewind_if_needed()
                 yield
 

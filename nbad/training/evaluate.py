@@ -35,7 +35,7 @@ from nbad.training.train import Known, Mask, Rated, as_array, bundled_ratings, l
 
 Matrix = NDArray[np.float64]
 Notify = Callable[[str], None]
-# Fewer games than this before those to be scored fit no baseline.
+# Fewer games than this fit no recipe, and before those to be scored no baseline.
 FEWEST = 40
 MODEL, PRIOR = "model", "model without its trees"
 # The model's own ladder: the same game model, knowing ever more of the two sides.

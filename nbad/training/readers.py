@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import tarfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -121,16 +123,34 @@ def _fold_all(bodies: Iterable[Body], workers: int) -> Iterator[Folded]:
         return
     waiting: deque[Future[list[Folded]]] = deque()
     # Not forked: whatever else this process has open stays out of it.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _end_at_interrupt)
     try:
         for lot in _lots(chain(few, remaining)):
-            waiting.append(pool.submit(_fold_lot, lot))
+            with _interrupts_held():
+                waiting.append(pool.submit(_fold_lot, lot))
             if len(waiting) > _WAITING:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """In the block Ctrl-C waits, and in the processes that are started in it: one that is told
+    while it imports says so at length."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_at_interrupt() -> None:
+    """In a worker: from now on Ctrl-C, also one that waits, ends it without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _lots(bodies: Iterator[Body]) -> Iterator[list[Body]]:

@@ -97,12 +97,16 @@ class Previews:
             return Response(status_code=304, headers=headers)
         try:
             with trio.fail_after(_WAIT_S):
-                async with self._drawing:
-                    if tag not in self._kept:
-                        await trio.sleep(self._pace.delay(trio.current_time()))
-                        self._kept[tag] = await self._in_thread(draw)
-                    body = self._kept[tag]
+                picture = self._kept.get(tag) or await self._drawn(tag, draw)
         except trio.TooSlowError:
             body = orjson.dumps({"error": "too many pictures are asked for at once"})
             return Response(body, 503, {"retry-after": "10"}, "application/json")
-        return Response(body, headers=headers, media_type="image/png")
+        return Response(picture, headers=headers, media_type="image/png")
+
+    async def _drawn(self, tag: str, draw: Draw) -> bytes:
+        """One at a time; what was drawn meanwhile, for another who asked, is that."""
+        async with self._drawing:
+            if tag not in self._kept:
+                await trio.sleep(self._pace.delay(trio.current_time()))
+                self._kept[tag] = await self._in_thread(draw)
+            return self._kept[tag]

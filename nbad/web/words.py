@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +22,9 @@ def stands(game: dict[str, Any]) -> str:
     if status == "final":
         return "Final" if period <= 4 else f"Final/{period_name(period)}"
     if status == "scheduled" and game["start_utc"]:
-        start = datetime.fromisoformat(game["start_utc"]).astimezone(UTC)
-        return f"{start:%Y-%m-%d %H:%M} UTC"
+        with suppress(ValueError, OverflowError):  # no time, in another's log or file
+            start = datetime.fromisoformat(game["start_utc"]).astimezone(UTC)
+            return f"{start:%Y-%m-%d %H:%M} UTC"
     return str(status).capitalize()
 
 
