@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from trio.testing import memory_stream_pair
 
 import nbad.publish.connection
+from nbad.publish.broker import Broker, BrokerError
 from nbad.publish.connection import Connection, ProtocolError, RefusedError, pack
 from nbad.settings.schema import Publish
 
@@ -108,6 +109,22 @@ async def test_the_ids_to_go_on_from_are_kept_where_the_values_fill_the_answer(
 )
 async def test_what_is_no_answer_of_redis_is_said(text: bytes) -> None:
     assert isinstance(await answered(text), ProtocolError)
+
+
+@pytest.mark.parametrize(
+    "text", [b"+OK\r\n", b":1\r\n", b"*1\r\n:1\r\n", b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n$3\r\n1-0\r\n"]
+)
+async def test_an_answer_of_another_form_is_a_fault_of_the_brokers(text: bytes) -> None:
+    ours, theirs = memory_stream_pair()
+    broker = Broker(Connection(ours), Publish(), 1.0)
+    await theirs.send_all(text)
+    with pytest.raises(BrokerError, match="expected an answer of Redis, was another"):
+        await broker.read("0-0", 10, 0.0)
+    await theirs.send_all(b":1\r\n+a\r\n")
+    with pytest.raises(BrokerError, match="expected an answer of Redis, was another"):
+        await broker.acquire("me")
+    with pytest.raises(BrokerError, match="expected an answer of Redis, was another"):
+        await broker.write("me", 1, {})
 
 
 @pytest.mark.parametrize("url", ["redis://h", "redis://h:1/0", "rediss://[::1]:6380/12"])

@@ -7,7 +7,8 @@ pause, and not from the other side of a partition.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import trio
@@ -111,7 +112,8 @@ class Broker:
         """Take the lease, or renew it; None where it is another's."""
         keys = [self._lease, self._fence]
         told = await self._run(_ACQUIRE, keys, owner, self._lease_ms)
-        return None if told is None else Lease(*map(int, told))
+        with _as_redis_says():
+            return None if told is None else Lease(*map(int, told))
 
     async def release(self, owner: str) -> None:
         """Give the lease up, where it is ``owner``'s."""
@@ -131,7 +133,8 @@ class Broker:
         written = await self._run(_WRITE, keys, owner, fence, self._keep, self._lease_ms, *pairs)
         if written is None:
             raise FencedError
-        return None if written < 0 else int(written)
+        with _as_redis_says():
+            return None if written < 0 else int(written)
 
     async def read(
         self, after: str, count: int, wait_s: float
@@ -141,11 +144,12 @@ class Broker:
             wait_s, "XREAD", "COUNT", count, "BLOCK", round(wait_s * 1e3),
             "STREAMS", self._stream, after,
         )  # fmt: skip
-        entries = found[0][1] if found else ()
-        return [
-            (entry_id.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
-            for entry_id, fields in entries
-        ]
+        with _as_redis_says():
+            entries = found[0][1] if found else ()
+            return [
+                (entry_id.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
+                for entry_id, fields in entries
+            ]
 
     async def _run(self, script: _Script, keys: list[str], *words: Word) -> Any:
         given = (len(keys), *keys, *words)
@@ -167,6 +171,15 @@ class Broker:
         except FAULTS as error:
             # Behind it Redis says which of our scripts it was.
             raise BrokerError(cause(error).partition(" script: ")[0]) from error
+
+
+@contextmanager
+def _as_redis_says() -> Iterator[None]:
+    """What reads an answer: one of another form than Redis gives is a fault of the broker's."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise BrokerError(f"expected an answer of Redis, was another: {error}") from error
 
 
 async def with_broker(
