@@ -97,6 +97,8 @@ class Judge(Generic[T]):
 
     board: Source[Listing] = field(default_factory=Source)
     plays: Source[T] = field(default_factory=Source)
+    box: Listing | None = None
+    _listed: State | None = None  # where the board puts it, or the box score where that counts
     _told: Source[State] = field(default_factory=Source)
     _newest_edit: str = ""
     _newest_modified: float | None = None
@@ -129,22 +131,26 @@ class Judge(Generic[T]):
         proven = state.status is FINAL and last is not None and last.status.in_play
         return self.board.report(listing, state, now, proven=proven)
 
-    def report_box(self, listing: Listing, now: float) -> bool:
-        """Take in what the game's box score says of it, as the board would; whether it is accepted.
+    def report_box(self, listing: Listing) -> bool:
+        """Take in what the game's box score says of it, as the board would; whether it counts.
 
-        It is one more edge of the board, for a game in play: it counts where it is further on, or
-        as far. What is over, or goes back, the board itself has to say.
+        It is one more edge of the board, for a game in play: as long as it says so, it counts where
+        it is further on. What is over, or goes back, the board itself has to say.
         """
-        last = self.board.state
-        state = state_of_listing(listing, last)
-        if last is None or not (last.status.in_play and state.status.in_play):
-            return False
-        if state.goes_back_from(last):
-            return False
-        if state.rank == last.rank and state.points == last.points:
-            assert self.board.value is not None
-            listing, state = self.board.value, last
-        return self.board.report(listing, state, now)
+        self.box = listing
+        return self._boxed() is not None
+
+    def _boxed(self) -> State | None:
+        """Where the box score puts the game; None where that does not count."""
+        box, board = self.box, self.board.state
+        if box is None or board is None or not board.status.in_play:
+            return None
+        if box.home_score is None or box.away_score is None:
+            return None  # the board's score is not told with its clock
+        state = state_of_listing(box, board)
+        further = state.rank > board.rank or state.points > board.points
+        counts = further and state.status.in_play and not state.goes_back_from(board)
+        return state if counts else None
 
     def report_plays(
         self,
@@ -196,6 +202,7 @@ class Judge(Generic[T]):
             accepted |= plays.settle(now, board.state if board.went_back else None)
         if board.state is None:
             return None
+        self._listed = self._boxed() or board.state
         disagree = self._compare(now)
         state = self._further(now)
         told = self._told.state
@@ -214,7 +221,7 @@ class Judge(Generic[T]):
         return Verdict(self._told.state, self._told.state.contradicts(told), disagree)
 
     def _further(self, now: float) -> State:
-        board, plays = self.board.state, self.plays.state
+        board, plays = self._listed, self.plays.state
         assert board is not None
         if plays is not None and plays.points > board.points and not self._board_knows_score():
             return plays
@@ -241,7 +248,7 @@ class Judge(Generic[T]):
     def _is_past(self, end: State, now: float) -> bool:
         """Whether the board, on which the game goes on, is past what the plays call its end: in an
         overtime, or with points that they lack, as far as that is no delay of theirs."""
-        board = self.board.state
+        board = self._listed
         assert board is not None
         more = board.points > end.points and not self._stands(now)
         return board.period > end.period or more
@@ -250,6 +257,8 @@ class Judge(Generic[T]):
         """Whether the score of the board's state is one that it says now, and that can be."""
         listing = self.board.value
         assert listing is not None
+        if self._listed is not self.board.state:
+            return True  # it is the box score's
         if listing.status is POSTPONED:
             return True  # of a game that is not played none is needed
         said = (listing.home_score, listing.away_score)
@@ -276,7 +285,7 @@ class Judge(Generic[T]):
         return self._differ_since is not None and now - self._differ_since >= ACCEPTED_AFTER_S
 
     def _compare(self, now: float) -> tuple[State, State] | None:
-        board, plays = self.board.state, self.plays.state
+        board, plays = self._listed, self.plays.state
         if board is None or plays is None or board.score == plays.score:
             self._differ_since, self._disagreement_given = None, False
             return None
