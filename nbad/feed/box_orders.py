@@ -75,6 +75,7 @@ class BoxOrders:
         self._known, self._refused, self._probe_at = False, 0, -math.inf
         for order in self._orders.values():
             order.next_at = order.held_until = -math.inf
+            order.failures, order.timing, order.tag = 0, CacheTiming(), ""
 
     async def newest(self, game_id: str) -> bytes:
         """The box score as JSON; waits where none is known that is good now. It is kept new for
