@@ -757,6 +757,17 @@ def test_a_box_score_that_says_half_time_says_its_score_still(feed: Feed) -> Non
         assert feed.says(unchanged=True, after=20) is None
 
 
+def test_two_edges_of_a_box_score_make_no_flicker_after_a_correction_either(feed: Feed) -> None:
+    ahead, behind = live(1, "PT09M50.00S", 4, 6), live(1, "PT09M50.00S", 4, 3)
+    feed.says(board=ahead)
+    assert feed.says(board=behind) is None
+    assert told(feed.says(unchanged=True, after=30)) == ("live", 1, 4, 3, True)
+    assert told(feed.says(box=ahead)) == ("live", 1, 4, 6, False)
+    for _ in range(9):
+        assert feed.says(box=behind, after=5) is None
+        assert feed.says(box=ahead, after=5) is None
+
+
 def test_a_box_score_that_stands_still_holds_no_game_up(feed: Feed) -> None:
     """It was wrong, and is not to be had any more: the board is past it."""
     feed.says(board=live(1, "PT09M50.00S", 4, 3))

@@ -100,6 +100,7 @@ class Judge(Generic[T]):
     box: Listing | None = None
     _listed: State | None = None  # where the board puts it, or the box score where that counts
     _told: Source[State] = field(default_factory=Source)
+    _told_by_box: bool = False
     _newest_edit: str = ""
     _newest_modified: float | None = None
     _dates_lie: bool = False
@@ -202,21 +203,25 @@ class Judge(Generic[T]):
             accepted |= plays.settle(now, board.state if board.went_back else None)
         if board.state is None:
             return None
-        self._listed = self._boxed() or board.state
+        boxed = self._boxed()
+        self._listed = boxed or board.state
         disagree = self._compare(now)
         state = self._further(now)
         told = self._told.state
         if told is None or not state.contradicts(told):  # nearly always: nothing is to be proven
             self._told.accept(state, state)
+            self._told_by_box = state is boxed
             return Verdict(state, False, disagree)
         # Where neither source went back, only the change from one to the other takes something
         # back: that must be accepted too, but for the end, which is as the board says it.
         called = state is board.state and told.status is not FINAL
         over = state.status is FINAL and (called or self._stands(now))
         guessed = not self._board_knows_score()  # what was told of it proves nothing
-        proven = accepted or board.went_back or plays.went_back or over or guessed
-        if not self._told.report(state, state, now, proven=proven):
-            self._told.settle(now)
+        proven = accepted or board.went_back or plays.went_back or guessed
+        # But nothing of theirs proves that what the box score alone said is no longer so.
+        proven = over or (proven and not self._told_by_box)
+        if self._told.report(state, state, now, proven=proven) or self._told.settle(now):
+            self._told_by_box = state is boxed
         assert self._told.state is not None
         return Verdict(self._told.state, self._told.state.contradicts(told), disagree)
 
