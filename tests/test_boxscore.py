@@ -402,6 +402,20 @@ async def test_what_a_cache_keeps_for_long_is_good_as_long(autojump_clock: objec
         assert len(it.times()) <= 20
 
 
+async def test_a_cache_that_is_emptied_before_its_time_freezes_none(autojump_clock: object) -> None:
+    feed = CachedFeed(3600, entry(ONE))
+    feed.on["boxscore"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        await trio.sleep(30)
+        assert await it.read(ONE) is not None
+        feed.on["boxscore"] = answers(box_of(ONE, 4))
+        for _ in range(15):
+            told = await it.read(ONE)
+            await trio.sleep(5)
+        assert told is not None
+        assert valid(told)["period"] == 4
+
+
 async def test_who_reads_one_does_not_wait_for_those_that_nobody_reads(
     autojump_clock: object,
 ) -> None:

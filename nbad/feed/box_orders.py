@@ -149,7 +149,8 @@ class BoxOrders:
         now = trio.current_time()
         self._known, order.failures = True, 0
         known = order.timing.next_at(interval_s)
-        order.next_at = now + again_s if known is None else known
+        # One that is emptied, or says too much, freezes none for an hour.
+        order.next_at = now + again_s if known is None else min(known, now + max(again_s, WANTED_S))
         if told is not None:
             order.told = told
             # While its cache has no other, this one is as good as any.
