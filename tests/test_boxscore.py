@@ -402,6 +402,18 @@ async def test_what_a_cache_keeps_for_long_is_good_as_long(autojump_clock: objec
         assert len(it.times()) <= 20
 
 
+async def test_its_score_is_told_though_what_a_reader_wants_of_it_cannot_be_read(
+    autojump_clock: object,
+) -> None:
+    feed = CachedFeed(10, entry(ONE, score=(2, 3)))
+    ahead = entry(ONE, clock="PT05M00.00S", score=(2, 5))
+    ahead["homeTeam"] = {"teamId": 1610612738, "score": 2}  # who that is is known, for a board
+    feed.on["boxscore"] = answers(orjson.dumps({"game": ahead}))
+    async with asked(feed) as it:
+        assert await it.read(ONE, 30) is None
+        assert it.drain.score == (2, 5)
+
+
 async def test_a_cache_that_is_emptied_before_its_time_freezes_none(autojump_clock: object) -> None:
     feed = CachedFeed(3600, entry(ONE))
     feed.on["boxscore"] = answers(box_of(ONE))

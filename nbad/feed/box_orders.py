@@ -223,6 +223,8 @@ async def _bring(
         answer = await client.get(url, order.observe, retries=0)
         # Never accepted, so never conditional: what is not kept for ever cannot be "as before".
         assert answer is not None
+        if not order.tag or order.tag != tag:  # first, and whether or not all of it can be read
+            arrive(game.game_id, answer)
         read = boxes.is_read(game.game_id)
         told = _as_json(answer.body, game.game_id) if read else None
     except (FeedError, BadData) as error:
@@ -238,8 +240,6 @@ async def _bring(
         good_s = 2 * again_s + client.config.feed.timeout_s
         pays = turns.box_score_pays(game.game_id, poll)
         boxes.bring(order, told, poll.live_interval_s if pays else again_s, again_s, good_s)
-        if not order.tag or order.tag != tag:
-            arrive(game.game_id, answer)
         troubles.over(key, what="boxscore")
     finally:
         order.in_flight = False
