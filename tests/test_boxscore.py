@@ -17,7 +17,7 @@ import trio
 from feed_kit import EPOCH, ONE, TWO, FakeFeed, entry
 from jsonschema_rs import Draft202012Validator
 from nba_api.live.nba.endpoints import BoxScore as NbaBoxScore
-from stream_kit import FakeSettings, make_game
+from stream_kit import FakeSettings, make_game, runtime
 from structlog.testing import capture_logs
 
 from nbad.channels import open_latest, open_latest_value
@@ -154,6 +154,7 @@ class Asked:
     def __init__(self, feed: FakeFeed, **poll_: float) -> None:
         self.feed = feed
         self.boxes = BoxOrders()
+        self.drain = Drain()
         told = Feed(base_url="http://feed/live", schedule_url="http://feed/schedule.json")
         self.settings = FakeSettings(
             Config(feed=told, poll=Poll(**{"max_requests_per_s": 1000.0} | poll_))
@@ -177,7 +178,7 @@ async def asked(feed: FakeFeed, **poll_: float) -> AsyncIterator[Asked]:
     to_poll, night = open_latest_value(games)
     begun = trio.current_time()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(parse, fetched, Drain(), to_poll)
+        nursery.start_soon(parse, fetched, asked_.drain, to_poll)
         nursery.start_soon(
             partial(
                 poll, to_parse, night, asked_.settings, transport=feed, boxes=asked_.boxes,
@@ -190,9 +191,13 @@ async def asked(feed: FakeFeed, **poll_: float) -> AsyncIterator[Asked]:
 
 
 class Drain:
-    """The end of the parser's channel."""
+    """The end of the parser's channel, and the score that was told last."""
 
-    async def send(self, _: Any) -> None:
+    score = (0, 0)
+
+    async def send(self, updates: Any) -> None:
+        for update in updates.games:
+            self.score = update.entry.home_score, update.entry.away_score
         await trio.lowlevel.checkpoint()
 
     def close(self) -> None:
@@ -397,6 +402,32 @@ async def test_what_a_cache_keeps_for_long_is_good_as_long(autojump_clock: objec
         assert len(it.times()) <= 20
 
 
+async def test_its_score_is_told_though_what_a_reader_wants_of_it_cannot_be_read(
+    autojump_clock: object,
+) -> None:
+    feed = CachedFeed(10, entry(ONE, score=(2, 3)))
+    ahead = entry(ONE, clock="PT05M00.00S", score=(2, 5))
+    ahead["homeTeam"] = {"teamId": 1610612738, "score": 2}  # who that is is known, for a board
+    feed.on["boxscore"] = answers(orjson.dumps({"game": ahead}))
+    async with asked(feed) as it:
+        assert await it.read(ONE, 30) is None
+        assert it.drain.score == (2, 5)
+
+
+async def test_a_cache_that_is_emptied_before_its_time_freezes_none(autojump_clock: object) -> None:
+    feed = CachedFeed(3600, entry(ONE))
+    feed.on["boxscore"] = answers(box_of(ONE))
+    async with asked(feed) as it:
+        await trio.sleep(30)
+        assert await it.read(ONE) is not None
+        feed.on["boxscore"] = answers(box_of(ONE, 4))
+        for _ in range(15):
+            told = await it.read(ONE)
+            await trio.sleep(5)
+        assert told is not None
+        assert valid(told)["period"] == 4
+
+
 async def test_who_reads_one_does_not_wait_for_those_that_nobody_reads(
     autojump_clock: object,
 ) -> None:
@@ -406,6 +437,27 @@ async def test_who_reads_one_does_not_wait_for_those_that_nobody_reads(
     async with asked(feed, max_requests_per_s=0.3) as it:
         await trio.sleep(100)
         assert await it.read(TWO, 60) is not None
+
+
+async def test_another_feeds_box_score_is_told_though_its_tag_is_the_same(
+    autojump_clock: object,
+) -> None:
+    feed = CachedFeed(10, entry(ONE, score=(2, 3)))
+
+    def answer(request: httpx.Request) -> Any:
+        points = 8 if "other" in request.url.path else 5
+        ahead = entry(ONE, clock="PT05M00.00S", score=(2, points))
+        return answers(orjson.dumps({"game": ahead}))(request)
+
+    feed.on["boxscore"] = answer
+    async with asked(feed) as it:
+        await trio.sleep(100)
+        assert it.drain.score == (2, 5)
+        config = it.settings.current.config
+        other = config.feed.model_copy(update={"base_url": "http://feed/other"})
+        it.settings.replace(runtime(config.model_copy(update={"feed": other})))
+        await trio.sleep(100)
+        assert it.drain.score == (2, 8)
 
 
 @pytest.mark.parametrize("life_s", [1, 2])

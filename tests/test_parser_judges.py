@@ -726,10 +726,55 @@ def test_what_the_box_score_alone_said_stands_until_it_says_otherwise(feed: Feed
     for _ in range(9):
         assert feed.says(unchanged=True, box=ahead, after=20) is None
     # It was wrong: the board, changed or not, is the feed's word again.
-    for _ in range(3):
+    for _ in range(2):
         assert feed.says(unchanged=True, box=before, after=20) is None
     assert told(feed.says(unchanged=True, after=20)) == ("live", 1, 4, 3, True)
     assert feed.says(unchanged=True, box=before, after=40) is None
+
+
+def test_a_board_that_only_other_games_change_takes_nothing_of_the_box_score_back(
+    feed: Feed,
+) -> None:
+    before = live(1, "PT09M50.00S", 4, 3)
+    feed.says(board=before)
+    assert told(feed.says(box=live(1, "PT09M40.00S", 4, 6))) == ("live", 1, 4, 6, False)
+    for second in range(9):
+        board = board_of(before, entry(TWO, clock=f"PT11M0{second}.00S"))
+        assert feed.says(board=board, after=20) is None
+    # The box score says so no longer: it goes back as before.
+    for second in range(2):
+        board = board_of(before, entry(TWO, clock=f"PT10M0{second}.00S"))
+        assert feed.says(board=board, box=before, after=20) is None
+    assert told(feed.says(unchanged=True, after=20)) == ("live", 1, 4, 3, True)
+
+
+def test_a_box_score_that_says_half_time_says_its_score_still(feed: Feed) -> None:
+    feed.says(board=live(2, "PT00M03.00S", 50, 48))
+    box = live(2, "PT00M00.00S", 52, 48, gameStatusText="Q2 0:00")
+    assert told(feed.says(box=box)) == ("live", 2, 52, 48, False)
+    feed.says(box=live(2, "", 52, 48, gameStatusText="Halftime"))
+    for _ in range(9):
+        assert feed.says(unchanged=True, after=20) is None
+
+
+def test_two_edges_of_a_box_score_make_no_flicker_after_a_correction_either(feed: Feed) -> None:
+    ahead, behind = live(1, "PT09M50.00S", 4, 6), live(1, "PT09M50.00S", 4, 3)
+    feed.says(board=ahead)
+    assert feed.says(board=behind) is None
+    assert told(feed.says(unchanged=True, after=30)) == ("live", 1, 4, 3, True)
+    assert told(feed.says(box=ahead)) == ("live", 1, 4, 6, False)
+    for _ in range(9):
+        assert feed.says(box=behind, after=5) is None
+        assert feed.says(box=ahead, after=5) is None
+
+
+def test_a_box_score_that_stands_still_holds_no_game_up(feed: Feed) -> None:
+    """It was wrong, and is not to be had any more: the board is past it."""
+    feed.says(board=live(1, "PT09M50.00S", 4, 3))
+    assert told(feed.says(box=live(1, "PT09M40.00S", 4, 6))) == ("live", 1, 4, 6, False)
+    assert feed.says(board=live(1, "PT09M30.00S", 4, 3)) is None
+    assert feed.says(board=live(1, "PT09M20.00S", 4, 3), after=20) is None
+    assert told(feed.says(unchanged=True, after=20)) == ("live", 1, 4, 3, True)
 
 
 @pytest.mark.parametrize(
@@ -740,6 +785,8 @@ def test_what_the_box_score_alone_said_stands_until_it_says_otherwise(feed: Feed
         live(1, "PT09M57.00S", 3, 4),  # as many points, but not the same
         live(1, "PT09M50.00S", 4, 3, gameStatusText="Suspended"),
         live(1, "PT09M57.00S", 4, 3, homeTeam={"teamId": 1, "teamTricode": "BOS", "score": None}),
+        # Its clock is not told with another's score.
+        live(1, "PT09M50.00S", 4, 3, homeTeam={"teamId": 1, "teamTricode": "BOS", "score": None}),
         live(0, "", 0, 0),
         {"gameId": ONE},
         {},

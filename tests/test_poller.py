@@ -680,3 +680,21 @@ async def test_a_changed_feed_is_asked_at_once(settings: Settings, autojump_cloc
         settings.replace(Runtime(changed, settings.current.forecaster))
         await trio.sleep(1)
         assert (asked, feed.count("/other/scoreboard")) == (0, 1)
+
+
+async def test_the_changed_feeds_first_board_is_asked_for_again_where_it_cannot_be_read(
+    settings: Settings, autojump_clock: object
+) -> None:
+    """What the other feed said of the night says nothing of this one's."""
+    feed = FakeFeed(entry(ONE, 1, "", start=9 * 3600.0))
+    bad = httpx.Response(200, content=b"{}}", headers={"content-type": "x/json"})
+    feed.on["/other/scoreboard"] = lambda _: bad
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, settings, feed, 150.0)
+        await trio.sleep(50)
+        config = settings.current.config
+        other = config.feed.model_copy(update={"base_url": "http://feed/other"})
+        changed = config.model_copy(update={"feed": other})
+        settings.replace(Runtime(changed, settings.current.forecaster))
+        await trio.sleep(60)
+        assert feed.count("/other/scoreboard") > 3

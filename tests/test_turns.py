@@ -22,8 +22,9 @@ def games(count: int) -> list[TrackedGame]:
 
 def ours(count: int, answer_s: float, connect_s: float) -> dict[str, list[float]]:
     """When each document is asked for, of a feed without a cache whose answers take so long."""
-    turns = Turns(connect_s=connect_s, board_read=True)
+    turns = Turns(connect_s=connect_s)
     turns.begin(0.0)
+    turns.board_read = True
     turns.follow(games(count), Now(0.0, 0.0, 0.0), POLL)
     asked: dict[str, list[float]] = {place: [] for place in turns.documents}
     answers: list[tuple[float, str]] = []

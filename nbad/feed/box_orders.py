@@ -75,6 +75,7 @@ class BoxOrders:
         self._known, self._refused, self._probe_at = False, 0, -math.inf
         for order in self._orders.values():
             order.next_at = order.held_until = -math.inf
+            order.failures, order.timing, order.tag = 0, CacheTiming(), ""
 
     async def newest(self, game_id: str) -> bytes:
         """The box score as JSON; waits where none is known that is good now. It is kept new for
@@ -148,7 +149,8 @@ class BoxOrders:
         now = trio.current_time()
         self._known, order.failures = True, 0
         known = order.timing.next_at(interval_s)
-        order.next_at = now + again_s if known is None else known
+        # One that is emptied, or says too much, freezes none for an hour.
+        order.next_at = now + again_s if known is None else min(known, now + max(again_s, WANTED_S))
         if told is not None:
             order.told = told
             # While its cache has no other, this one is as good as any.
@@ -221,6 +223,8 @@ async def _bring(
         answer = await client.get(url, order.observe, retries=0)
         # Never accepted, so never conditional: what is not kept for ever cannot be "as before".
         assert answer is not None
+        if not order.tag or order.tag != tag:  # first, and whether or not all of it can be read
+            arrive(game.game_id, answer)
         read = boxes.is_read(game.game_id)
         told = _as_json(answer.body, game.game_id) if read else None
     except (FeedError, BadData) as error:
@@ -236,8 +240,6 @@ async def _bring(
         good_s = 2 * again_s + client.config.feed.timeout_s
         pays = turns.box_score_pays(game.game_id, poll)
         boxes.bring(order, told, poll.live_interval_s if pays else again_s, again_s, good_s)
-        if not order.tag or order.tag != tag:
-            arrive(game.game_id, answer)
         troubles.over(key, what="boxscore")
     finally:
         order.in_flight = False

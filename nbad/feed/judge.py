@@ -97,7 +97,10 @@ class Judge(Generic[T]):
 
     board: Source[Listing] = field(default_factory=Source)
     plays: Source[T] = field(default_factory=Source)
+    box: Listing | None = None
+    _listed: State | None = None  # where the board puts it, or the box score where that counts
     _told: Source[State] = field(default_factory=Source)
+    _told_by_box: bool = False
     _newest_edit: str = ""
     _newest_modified: float | None = None
     _dates_lie: bool = False
@@ -129,22 +132,26 @@ class Judge(Generic[T]):
         proven = state.status is FINAL and last is not None and last.status.in_play
         return self.board.report(listing, state, now, proven=proven)
 
-    def report_box(self, listing: Listing, now: float) -> bool:
-        """Take in what the game's box score says of it, as the board would; whether it is accepted.
+    def report_box(self, listing: Listing) -> bool:
+        """Take in what the game's box score says of it, as the board would; whether it counts.
 
-        It is one more edge of the board, for a game in play: it counts where it is further on, or
-        as far. What is over, or goes back, the board itself has to say.
+        It is one more edge of the board, for a game in play: as long as it says so, it counts where
+        it is further on. What is over, or goes back, the board itself has to say.
         """
-        last = self.board.state
-        state = state_of_listing(listing, last)
-        if last is None or not (last.status.in_play and state.status.in_play):
-            return False
-        if state.goes_back_from(last):
-            return False
-        if state.rank == last.rank and state.points == last.points:
-            assert self.board.value is not None
-            listing, state = self.board.value, last
-        return self.board.report(listing, state, now)
+        self.box = listing
+        return self._boxed() is not None
+
+    def _boxed(self) -> State | None:
+        """Where the box score puts the game; None where that does not count."""
+        box, board = self.box, self.board.state
+        if box is None or board is None or not board.status.in_play:
+            return None
+        if box.home_score is None or box.away_score is None:
+            return None  # the board's score is not told with its clock
+        state = state_of_listing(box, board)
+        further = state.rank > board.rank or state.points > board.points
+        counts = further and state.status.in_play and not state.goes_back_from(board)
+        return state if counts else None
 
     def report_plays(
         self,
@@ -196,25 +203,30 @@ class Judge(Generic[T]):
             accepted |= plays.settle(now, board.state if board.went_back else None)
         if board.state is None:
             return None
+        boxed = self._boxed()
+        self._listed = boxed or board.state
         disagree = self._compare(now)
         state = self._further(now)
         told = self._told.state
         if told is None or not state.contradicts(told):  # nearly always: nothing is to be proven
             self._told.accept(state, state)
+            self._told_by_box = state is boxed
             return Verdict(state, False, disagree)
         # Where neither source went back, only the change from one to the other takes something
         # back: that must be accepted too, but for the end, which is as the board says it.
         called = state is board.state and told.status is not FINAL
         over = state.status is FINAL and (called or self._stands(now))
         guessed = not self._board_knows_score()  # what was told of it proves nothing
-        proven = accepted or board.went_back or plays.went_back or over or guessed
-        if not self._told.report(state, state, now, proven=proven):
-            self._told.settle(now)
+        proven = accepted or board.went_back or plays.went_back or guessed
+        # But nothing of theirs proves that what the box score alone said is no longer so.
+        proven = over or (proven and not self._told_by_box)
+        if self._told.report(state, state, now, proven=proven) or self._told.settle(now):
+            self._told_by_box = state is boxed
         assert self._told.state is not None
         return Verdict(self._told.state, self._told.state.contradicts(told), disagree)
 
     def _further(self, now: float) -> State:
-        board, plays = self.board.state, self.plays.state
+        board, plays = self._listed, self.plays.state
         assert board is not None
         if plays is not None and plays.points > board.points and not self._board_knows_score():
             return plays
@@ -241,7 +253,7 @@ class Judge(Generic[T]):
     def _is_past(self, end: State, now: float) -> bool:
         """Whether the board, on which the game goes on, is past what the plays call its end: in an
         overtime, or with points that they lack, as far as that is no delay of theirs."""
-        board = self.board.state
+        board = self._listed
         assert board is not None
         more = board.points > end.points and not self._stands(now)
         return board.period > end.period or more
@@ -250,6 +262,8 @@ class Judge(Generic[T]):
         """Whether the score of the board's state is one that it says now, and that can be."""
         listing = self.board.value
         assert listing is not None
+        if self._listed is not self.board.state:
+            return True  # it is the box score's
         if listing.status is POSTPONED:
             return True  # of a game that is not played none is needed
         said = (listing.home_score, listing.away_score)
@@ -276,7 +290,7 @@ class Judge(Generic[T]):
         return self._differ_since is not None and now - self._differ_since >= ACCEPTED_AFTER_S
 
     def _compare(self, now: float) -> tuple[State, State] | None:
-        board, plays = self.board.state, self.plays.state
+        board, plays = self._listed, self.plays.state
         if board is None or plays is None or board.score == plays.score:
             self._differ_since, self._disagreement_given = None, False
             return None

@@ -71,7 +71,7 @@ class Turns:
 
     def begin(self, at: float) -> None:
         """Start over, as with another feed."""
-        self.documents = {BOARD: PollTarget(at)}
+        self.documents, self.board_read = {BOARD: PollTarget(at)}, False
 
     @property
     def live(self) -> bool:

@@ -57,13 +57,11 @@ class GameProblem:
 
 @dataclass(slots=True)
 class _Game:
-    """What is known of a game. ``listing`` is what the board said of it last, ``box`` what the box
-    score did, ``read`` its newest play-by-play that could be read: accepted or not. Times are on
-    Trio's clock."""
+    """What is known of a game. ``listing`` is what the board said of it last, ``read`` its newest
+    play-by-play that could be read: accepted or not. Times are on Trio's clock."""
 
     listing: Listing
     since: float
-    box: Listing | None = None
     judge: Judge[Reading] = field(default_factory=Judge)
     read: Reading | None = None
     plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
@@ -144,28 +142,16 @@ class GameTracker:
     def _read(self, document: Document, now: float) -> list[str]:
         """Take in a document; the games of which it says something."""
         if document.game_id.startswith(BOX):
-            return self._read_box(document, now)
+            return self._read_box(document)
         if document.game_id:
             return [document.game_id] if self._read_plays(document, now) else []
         if document.body is None:
-            return self._say_again(now)
+            return []
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
 
-    def _say_again(self, now: float) -> list[str]:
-        """The board is as it was: what a box score alone said, and no longer says, goes back."""
-        behind = [
-            game
-            for game in self._games.values()
-            if game.listed and game.box not in (None, game.judge.board.value)
-            and game.listing != game.judge.board.value
-        ]  # fmt: skip
-        for game in behind:
-            self._attempt(game.listing.game_id, game.judge.report_board, game.listing, now)
-        return [game.listing.game_id for game in behind]
-
-    def _read_box(self, document: Document, now: float) -> list[str]:
+    def _read_box(self, document: Document) -> list[str]:
         """Take in a box score, where what it says of the game is no longer what it said."""
         game_id = document.game_id.removeprefix(BOX)
         game = self._games.get(game_id)
@@ -174,10 +160,9 @@ class GameTracker:
         said = parse_box_score_head(document.body)
         if said.game_id != game_id:
             raise BadData(f"gameId: expected {game_id}, was {said.game_id}")
-        if said == game.box:
+        if said == game.judge.box:
             return []
-        game.box = said
-        if game.judge.report_box(said, now) and document.modified is not None:
+        if game.judge.report_box(said) and document.modified is not None:
             game.board_time = stamp_of(document.modified)
         return [game_id]
 
