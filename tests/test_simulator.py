@@ -216,7 +216,7 @@ def test_overtime_is_told_as_the_feed_tells_it() -> None:
     assert texts <= {"Final/OT", "Final/OT2", "Final/OT3"}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_games_are_like_real_ones_on_average() -> None:
     clubs = make_league(Random("league"))
     rng = Random("pairs")
