@@ -28,7 +28,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -257,34 +258,59 @@ def pids(processes: dict[str, subprocess.Popen[bytes]]) -> dict[str, int]:
 
 def expect(pipe: Connection) -> tuple[float, float]:
     """When the first and the last of a process's subscribers had it."""
+    first, last = answer_of(pipe, "a batch did not reach everybody")
+    return float(first), float(last)
+
+
+def answer_of(pipe: Connection, silence: str = "a subscribers' process says nothing") -> Any:
+    """What a subscribers' process says. Raises ``TimeoutError`` of ``silence`` where there is none,
+    ``RuntimeError`` of what went wrong there."""
     if not pipe.poll(PATIENCE_S):
-        raise TimeoutError("a batch did not reach everybody")
+        raise TimeoutError(silence)
     answer = pipe.recv()
     if isinstance(answer, str):
         raise RuntimeError(answer)  # noqa: TRY004 - what went wrong there
-    first, last = answer
-    return float(first), float(last)
+    return answer
 
 
 def subscribe(port: int, count: int, parent: Connection) -> None:
     """Open ``count`` WebSockets and tell, batch by batch, when the first and the last had it."""
-    try:
+    with telling_faults(parent):
         _subscribe(port, count, parent)
+
+
+@contextmanager
+def telling_faults(parent: Connection) -> Iterator[None]:
+    """Tell the parent, if it is still there, what goes wrong."""
+    try:
+        yield
     except (OSError, AssertionError) as error:
-        parent.send(f"{type(error).__name__}: {error}")
+        with suppress(OSError):
+            parent.send(f"{type(error).__name__}: {error}")
+
+
+def begin_subscriber(port: int, number: int) -> socket.socket:
+    """A connection that asks for the stream, the ``number``-th of its process."""
+    # An address of its own for each 5,000: there are some 28,000 ports to call from.
+    source = f"127.0.0.{2 + number // 5_000}"
+    sock = socket.create_connection((HOST, port), source_address=(source, 0))
+    sock.sendall((REQUEST % "" + "\r\n").encode())
+    return sock
+
+
+def most_descriptors() -> None:
+    """Have as many open files as the system lets a process have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _subscribe(port: int, count: int, parent: Connection) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    most_descriptors()
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
     buffers: dict[int, bytes] = {}
     for number in range(count):
-        # An address of its own for each 5,000: there are some 28,000 ports to call from.
-        source = f"127.0.0.{2 + number // 5_000}"
-        sock = socket.create_connection((HOST, port), source_address=(source, 0))
-        sock.sendall((REQUEST % "" + "\r\n").encode())
+        sock = begin_subscriber(port, number)
         sockets[sock.fileno()] = sock
         buffers[sock.fileno()] = b""
         poll.register(sock, select.EPOLLIN)

@@ -17,7 +17,6 @@ import json
 import multiprocessing
 import os
 import re
-import resource
 import select
 import socket
 import subprocess
@@ -25,23 +24,26 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from statistics import mean
 from typing import Any, TextIO
 
-from fanout import REQUEST, cpu_ns, rss_kb
+from fanout import cpu_ns, rss_kb
 from relay import (
     HOST,
-    PATIENCE_S,
     SUBSCRIBER_PROCESSES,
+    answer_of,
+    begin_subscriber,
     cuts,
     frame_end,
     free_port,
     listening,
+    most_descriptors,
     pids,
     redis_command,
+    telling_faults,
     wait_for_redis,
 )
 
@@ -119,7 +121,7 @@ def measure(arguments: argparse.Namespace, out: TextIO, stack: ExitStack) -> Non
         stack.callback(client.kill)
         pipes[here] = name
     began = time.monotonic()
-    joined = [seq for pipe in pipes for seq in receive(pipe)]
+    joined = [seq for pipe in pipes for seq in answer_of(pipe)]
     first_seq = max(joined) + 1
     watched = pids(processes)
     tell(joined_s=round(time.monotonic() - began, 1), first_seq=first_seq, pids=watched)
@@ -150,7 +152,7 @@ def measure(arguments: argparse.Namespace, out: TextIO, stack: ExitStack) -> Non
     while time.monotonic() < began + arguments.seconds:
         for ready in wait(list(pipes), timeout=1.0):
             assert isinstance(ready, Connection)
-            seq, first, last, jumps = receive(ready)
+            seq, first, last, jumps = answer_of(ready)
             newest_at = time.monotonic()
             if seq < first_seq:
                 continue
@@ -211,27 +213,14 @@ def entries(port: int) -> int:
         return int(line.recv(64)[1:])
 
 
-def receive(pipe: Connection) -> Any:
-    if not pipe.poll(PATIENCE_S):
-        raise TimeoutError("a subscribers' process says nothing")
-    answer = pipe.recv()
-    if isinstance(answer, str):
-        raise RuntimeError(answer)  # noqa: TRY004 - what went wrong there
-    return answer
-
-
 def subscribe(port: int, count: int, parent: Connection) -> None:
     """Open ``count`` WebSockets; tell each batch that all have: seq, first, last, conflations."""
-    try:
+    with telling_faults(parent):
         _subscribe(port, count, parent)
-    except (OSError, AssertionError) as error:
-        with suppress(OSError):
-            parent.send(f"{type(error).__name__}: {error}")
 
 
 def _subscribe(port: int, count: int, parent: Connection) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    most_descriptors()
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
     buffers: dict[int, bytes] = {}
@@ -297,10 +286,7 @@ def _subscribe(port: int, count: int, parent: Connection) -> None:
         buffers[number] = data
 
     for number in range(count):
-        # An address of its own for each 5,000: there are some 28,000 ports to call from.
-        source = f"127.0.0.{2 + number // 5_000}"
-        sock = socket.create_connection((HOST, port), source_address=(source, 0))
-        sock.sendall((REQUEST % "" + "\r\n").encode())
+        sock = begin_subscriber(port, number)
         sockets[sock.fileno()] = sock
         buffers[sock.fileno()] = b""
         poll.register(sock, select.EPOLLIN)
