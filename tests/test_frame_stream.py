@@ -34,9 +34,11 @@ async def fill(stream: FrameStream, frame: bytes) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def read_to_end(stream: trio.SocketStream) -> None:
-    while await stream.receive_some():
-        pass
+async def read_to_end(stream: trio.SocketStream) -> bytes:
+    received = b""
+    while data := await stream.receive_some():
+        received += data
+    return received
 
 
 async def test_control_frames_go_in_the_order_in_which_they_came(
@@ -127,9 +129,7 @@ async def test_one_that_is_closed_while_its_upgrade_is_answered_stays_closed() -
         assert not stream.push(b"\x82\x01p")
         await stream.send_all(b"\x8a\x00")
         await ours.send_eof()
-        received = b""
-        while data := await theirs.receive_some():
-            received += data
+        received = await read_to_end(theirs)
         stream.release()
     assert received == b"\x88\x02\x03\xe9"
 
@@ -145,9 +145,7 @@ async def test_a_peer_that_said_goodbye_is_told_one_goodbye() -> None:
         stream.close(1001, "")
         stream.close(1001, "", drain=True)
         await ours.send_eof()
-        received = b""
-        while data := await theirs.receive_some():
-            received += data
+        received = await read_to_end(theirs)
         stream.release()
     assert received == answer
 
@@ -165,8 +163,6 @@ async def test_nothing_follows_the_close_that_ends_a_drain(autojump_clock: MockC
         stream.kick()
         await stream.send_all(b"\x8a\x00")  # the library may still answer a ping
         await ours.send_eof()
-        received = b""
-        while data := await theirs.receive_some():
-            received += data
+        received = await read_to_end(theirs)
         stream.release()
     assert received == b"\x82\x01a\x82\x01b\x88\x02\x03\xe9"

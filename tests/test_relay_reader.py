@@ -81,6 +81,12 @@ class Relay:
         self.reader.on_read = self.ticks.append
         self.broker = broker
 
+    def reload(self, **publish: str) -> None:
+        """Have ``[publish]`` say otherwise."""
+        config = self.settings.given.config
+        told = config.publish.model_copy(update=publish)
+        self.settings.replace(runtime(config.model_copy(update={"publish": told})))
+
     @property
     def at(self) -> str:
         return f"{self.hub.journal.epoch}.{self.hub.journal.seq}"
@@ -264,14 +270,11 @@ async def test_another_log_has_fences_of_its_own(relay: Relay, autojump_clock: M
         relay.broker.entries.clear()
         other = Night(relay.broker, "d1", fence=3)  # given before that of the one left
         other.play(2)
-        config = relay.settings.given.config
-        publish = config.publish.model_copy(update={"url": "redis://other:1/0"})
-        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        relay.reload(url="redis://other:1/0")
         await trio.sleep(0.5)
         assert relay.at == "d1.2"
         # Another password is none: who lost the lease stays out.
-        publish = publish.model_copy(update={"user": "nbad"})
-        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        relay.reload(user="nbad")
         await trio.sleep(0.5)
         Night(relay.broker, "d0", fence=2).play(1)
         await trio.sleep(0.5)
@@ -288,9 +291,7 @@ async def test_another_log_in_the_settings_is_read_from_its_start(
         relay.broker.written = 0
         other = Night(relay.broker, "d1", 2)
         other.play(2)
-        config = relay.settings.given.config
-        publish = config.publish.model_copy(update={"stream": "other"})
-        relay.settings.replace(runtime(config.model_copy(update={"publish": publish})))
+        relay.reload(stream="other")
         await trio.sleep(0.5)
         assert relay.at == "d1.2"
 

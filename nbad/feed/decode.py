@@ -150,9 +150,10 @@ def text(mapping: Any, name: str) -> str:
 def game_id(mapping: Any, name: str = "gameId") -> str:
     """Ten digits, the leading zeros put back where a number lost them."""
     value = field(mapping, name)
-    if type(value) is str and len(value) == 10 and value.isascii() and value.isdigit():
-        return value  # as nearly always
-    digits = str(value).rjust(10, "0") if isinstance(value, str | int) else ""
+    if type(value) is str and len(value) == 10:  # nearly always
+        digits = value
+    else:
+        digits = str(value).rjust(10, "0") if isinstance(value, str | int) else ""
     if len(digits) != 10 or not digits.isascii() or not digits.isdigit():
         raise BadData(f"{name}: expected ten digits, was {_shown(value)}")
     return digits

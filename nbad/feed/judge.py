@@ -171,16 +171,15 @@ class Judge(Generic[T]):
         edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
         dated = self.note_modified(modified) and not edited
-        before = self.plays.state
         if self._dated is not None and not older and not state.goes_back_from(self._dated[0]):
             # Back so soon, it was never gone: these are two edges, each with dates of its own.
             self._dates_lie |= now - self._dated[1] < ACCEPTED_AFTER_S
             self._dated = None
-        back = before is not None and (older or state.goes_back_from(before))
-        if back and dated and not self._dates_lie:
-            assert before is not None
+        dated = dated and not self._dates_lie
+        before = self.plays.state
+        if dated and before is not None and (older or state.goes_back_from(before)):
             self._dated = before, now
-        proven = edited or (dated and not self._dates_lie)
+        proven = edited or dated
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:

@@ -61,7 +61,11 @@ class Prior:
         overtime under way, each of shape (rows,). ``remaining`` is :func:`effective_remaining`."""
         differential, ball = matrix[:, INDEX["differential"]], matrix[:, INDEX["possession"]]
         overtime = (matrix[:, INDEX["overtime"]] > 0) | (matrix[:, INDEX["remaining_s"]] <= 0)
-        return self._margin(matrix, differential, ball, remaining, overtime)
+        expected, lost, bend, shot, spread = between_knots(self._curves, remaining).T
+        size = np.minimum(np.abs(differential), LARGE_LEAD) / LARGE_LEAD
+        kept = differential * (1.0 - lost + bend * size)
+        mean = kept + expected * matrix[:, INDEX["expected_margin"]] + shot * ball
+        return mean, self._scale(matrix, expected, spread, np.where(overtime, self.overtime, 1.0))
 
     def outcome(self, matrix: Matrix, mean: Column, scale: Column) -> Outcome:
         """What becomes of a margin of this ``mean`` and ``scale``, as :meth:`margin` has them.
@@ -85,29 +89,21 @@ class Prior:
             np.where(ahead, scale, np.sqrt(scale**2 + tie * over_scale**2)),
         )
 
-    def _margin(
-        self,
-        matrix: Matrix,
-        differential: Column,
-        ball: Column,
-        remaining: Column,
-        overtime: NDArray[np.bool_],
-    ) -> tuple[Column, Column]:
-        expected, lost, bend, shot, spread = between_knots(self._curves, remaining).T
-        size = np.minimum(np.abs(differential), LARGE_LEAD) / LARGE_LEAD
-        kept = differential * (1.0 - lost + bend * size)
-        mean = kept + expected * matrix[:, INDEX["expected_margin"]] + shot * ball
-        # What is not known of the two sides acts over the time left, like the drift itself.
-        unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
-        spread = spread * level(matrix) ** self.level * np.where(overtime, self.overtime, 1.0)
-        return mean, np.sqrt(spread**2 + unknown**2)
-
     def _overtime_margin(self, matrix: Matrix) -> tuple[Column, Column]:
-        """As :meth:`_margin`, of a whole overtime at a tie, the ball with nobody."""
+        """As :meth:`margin`, of a whole overtime at a tie, the ball with nobody."""
         expected, _, _, _, spread = self._at_overtime
+        mean = expected * matrix[:, INDEX["expected_margin"]]
+        return mean, self._scale(matrix, expected, spread, self.overtime)
+
+    def _scale(
+        self, matrix: Matrix, expected: Column, spread: Column, wilder: Column | float
+    ) -> Column:
+        """The standard deviation: what is not known of the two sides acts over the time left, like
+        the drift itself."""
         unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
-        spread = spread * level(matrix) ** self.level * self.overtime
-        return expected * matrix[:, INDEX["expected_margin"]], np.sqrt(spread**2 + unknown**2)
+        spread = spread * level(matrix) ** self.level * wilder
+        scale: Column = np.sqrt(spread**2 + unknown**2)
+        return scale
 
     @cached_property
     def _at_overtime(self) -> Column:

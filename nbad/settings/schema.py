@@ -59,11 +59,13 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
 
 
 def _broker_url(value: str) -> str:
-    good = not value or bool(re.fullmatch(r"rediss?://[^\s/@?#]+(/\d{1,5})?", value))
+    if not value:
+        return value
     try:
         parts = urlsplit(value)
-        good = good and (not value or bool(parts.hostname)) and parts.port != 0
-        (parts.hostname or "").encode("idna")
+        host = (parts.hostname or "").encode("idna")
+        form = re.fullmatch(r"rediss?://[^\s/@?#]+(/\d{1,5})?", value)
+        good = form is not None and host and parts.port != 0
     except ValueError:  # of the port, the brackets, or a name that is none
         good = False
     if not good:
