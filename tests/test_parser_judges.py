@@ -610,7 +610,7 @@ def test_a_fault_of_ours_costs_one_game(
     def fail(*_: object) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("nbad.stages.parser.read", fail)
+    monkeypatch.setattr("nbad.feed.followed.read", fail)
     both = board_of(TIP, entry(TWO, 1, ""))
     assert score(feed.says([P1], both)) == (0, 0)  # told from the board
     assert [(trouble.event, trouble.game_id) for trouble in feed.trouble] == [("game_failed", ONE)]

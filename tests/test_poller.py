@@ -403,7 +403,7 @@ async def test_a_final_that_leaves_the_board_for_one_poll_keeps_its_plays(
 async def test_a_game_broken_off_is_not_followed_for_good(
     settings: Settings, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbad.stages.parser._FORGET_LIVE_AFTER_S", 300.0)
+    monkeypatch.setattr("nbad.feed.followed._FORGET_LIVE_AFTER_S", 300.0)
     feed = FakeFeed(entry(ONE))
     begun = ends_off_the_board(feed, 3, 9e9)
     told = await run(settings, feed, 400.0)
