@@ -90,6 +90,8 @@ class Keeper:
         self._looked_at: tuple[Runtime, int] | None = None
         self._news = trio.Event()
         self._troubles = Troubles()
+        # One thread at a time, also where one was left behind: all write the same new file.
+        self._thread = trio.CapacityLimiter(1)
         folder = state_folder(settings.current.config.state, environ)
         if folder is not None and (folder / FILE).exists():
             self._kept = folder, knowledge.version
@@ -120,7 +122,9 @@ class Keeper:
         version = self._knowledge.version
         games, quotes = self._knowledge.ratings.games, self._knowledge.quotes.used
         try:
-            await trio.to_thread.run_sync(write, folder, games, quotes, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(
+                write, folder, games, quotes, abandon_on_cancel=True, limiter=self._thread
+            )
         except OSError as error:
             self._looked_at = None  # the next tick tries again
             self._troubles.note("state_unwritable", "state", path=str(folder), error=str(error))
