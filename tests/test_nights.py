@@ -206,6 +206,52 @@ async def test_the_keeper_keeps_each_end_and_its_correction(
     assert len(nights.games(tmp_path)) == 2
 
 
+async def test_who_is_cut_while_it_makes_a_game_ready_still_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    known = settings(tmp_path)
+    keeper, journal = NightKeeper(known), open_hub(known).journal
+    games = (ended(1, 100, 90), ended(2, 99, 98))
+    journal.apply(1, games, journal.encode(games), {})
+    keeper.note(journal)
+    async with trio.open_nursery() as nursery:
+
+        def cut(game: Game) -> nights.WholeGame:
+            nursery.cancel_scope.cancel()
+            return nights.whole_game(game)
+
+        monkeypatch.setattr("nbad.recording.keeper.whole_game", cut)
+        nursery.start_soon(keeper.run)
+    async with keeper.thread:  # the clock jumped over what it still waited
+        pass
+    assert len(nights.games(tmp_path)) == 2
+
+
+async def test_a_fault_of_ours_with_one_game_costs_that_game_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    known = settings(tmp_path)
+    keeper, journal = NightKeeper(known), open_hub(known).journal
+    games = (ended(1, 100, 90), ended(2, 99, 98))
+    journal.apply(1, games, journal.encode(games), {})
+    keeper.note(journal)
+
+    def fail(game: Game) -> nights.WholeGame:
+        if game is games[0]:
+            raise RuntimeError("a bug")
+        return nights.whole_game(game)
+
+    monkeypatch.setattr("nbad.recording.keeper.whole_game", fail)
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keeper.run)
+            await written(keeper)
+            nursery.cancel_scope.cancel()
+    assert [(event["event"], event["game_id"]) for event in logs] == [
+        ("game_failed", "0022500001"), ("game_kept", "0022500002"),
+    ]  # fmt: skip
+
+
 async def test_a_disk_that_fails_is_told_once_and_tried_again(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
