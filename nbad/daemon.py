@@ -106,7 +106,7 @@ async def _run(
         nursery.start_soon(keeper.run)
         served = _on_tick_served(notifier, live, collector, publisher, keeper, nights)
         recorder = Recorder(settings)
-        recording = await nursery.start(recorder.run)
+        nursery.start_soon(recorder.run)
         serve = partial(
             serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
         )
@@ -115,8 +115,7 @@ async def _run(
         )
         await keeper.keep()
         await publisher.finish()
-        recording.set()
-        await recorder.ended.wait()
+        await recorder.finish()
         nursery.cancel_scope.cancel()
     log.info("stopped")
 

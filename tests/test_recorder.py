@@ -42,7 +42,7 @@ async def test_what_waits_is_written_when_a_stage_fails(tmp_path: Path, wait_s: 
 
     async def fail(wait_s: float) -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             for arrival in arrivals(5):
                 recorder.put(arrival)
             await trio.sleep(wait_s)  # with 0.25 s the thread is right at it
@@ -59,7 +59,7 @@ async def test_a_payload_is_on_the_disk_within_half_a_second(
 ) -> None:
     recorder = make_recorder(tmp_path)
     async with trio.open_nursery() as nursery:
-        end = await nursery.start(recorder.run)
+        nursery.start_soon(recorder.run)
         for number, arrival in enumerate(arrivals(4), 1):
             recorder.put(arrival)
             await trio.sleep(0.4)
@@ -67,7 +67,7 @@ async def test_a_payload_is_on_the_disk_within_half_a_second(
             async with recorder._thread:
                 pass  # the thread's own time is real
             assert len(Recording(tmp_path).entries) == number
-        end.set()
+        nursery.cancel_scope.cancel()
 
 
 async def test_any_fault_of_writing_costs_payloads_and_no_more(
@@ -79,7 +79,7 @@ async def test_any_fault_of_writing_costs_payloads_and_no_more(
     recorder = make_recorder(tmp_path)
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            end = await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             with monkeypatch.context() as patch:
                 patch.setattr(recording, "_append", fail)
                 recorder.put(arrivals(1)[0])
@@ -87,7 +87,7 @@ async def test_any_fault_of_writing_costs_payloads_and_no_more(
                 recorder.put(arrivals(1)[0])
                 await recorder._write_all()
             recorder.put(arrivals(1)[0])
-            end.set()
+            nursery.cancel_scope.cancel()
     told = [log["event"] for log in logs]
     assert told == ["record_failed", "record_lost"]
     assert logs[1]["payloads"] == 2
@@ -132,7 +132,7 @@ async def test_memory_is_bounded_in_all_also_while_a_disk_hangs(
     recorder = make_recorder(tmp_path)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             for arrival in arrivals(1000):
                 recorder.put(arrival)
             nursery.start_soon(recorder._write_all)  # these are in memory as long as it hangs
@@ -191,9 +191,9 @@ async def test_the_recorder_says_what_it_deletes(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path, keep_days=30.0)
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            end = await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             recorder.put(arrivals(1)[0])
-            end.set()
+            nursery.cancel_scope.cancel()
     told = [log for log in logs if log["event"] == "record_deleted"]
     assert [(log["file"], log["bytes"]) for log in told] == [(str(tmp_path / "0.rec"), 1000)]
     assert len(left(tmp_path)) == 2
