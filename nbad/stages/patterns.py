@@ -86,6 +86,19 @@ class _Followed:
     with_starters: Expectation | None
     fold: Checkpoints
 
+    def goes_on(
+        self, starters: Starters, expected: Expectation, with_starters: Expectation | None
+    ) -> bool:
+        """Whether the fold so far holds where this is expected: from now on, where it shows only
+        now who starts."""
+        if expected != self.expected:
+            return False
+        if (starters.shown_by, with_starters) == (self.starters.shown_by, self.with_starters):
+            return True
+        if self.with_starters is not None or with_starters is None:
+            return False
+        return self.fold.turn(starters.shown_by, with_starters)
+
 
 class _Folded(NamedTuple):
     """A game's update, folded: where it stands now, how many moments of its series still hold, and
@@ -107,23 +120,24 @@ class PatternTracker:
     def __init__(self, knowledge: Knowledge | None = None) -> None:
         self._games: dict[str, _Followed] = {}
         self._knowledge = knowledge or Knowledge()
-        self._window_s: float | None = None
-        self._model = ""
+        # The model's name and the window, in game seconds.
+        self._folded_with: tuple[str, float] | None = None
         self._rated_anew = False
 
     def learn(self, updates: Updates) -> Iterator[None]:
         """Take in the results of a schedule, a season of them at first, a millisecond's work at
-        each step: :meth:`fold` then finds the ratings made. Optional, as it would make them."""
+        each step. :meth:`fold` does so itself, at once, where it was not done before."""
         ratings = self._knowledge.ratings
         news = ratings.start_from(updates.tick.runtime.forecaster.ratings)
         if updates.schedule is not None:
             news |= ratings.hear(updates.schedule.results)
-        if news:
-            self._rated_anew = True
-            told = (*updates.games, *(game.update for game in self._games.values()))
-            for start in sorted(set(map(_start, told))):
-                with suppress(Exception):  # :meth:`fold` meets it again, in each game's own guard
-                    yield from ratings.catch_up(start)
+        if not news:
+            return
+        self._rated_anew = True
+        told = (*updates.games, *(game.update for game in self._games.values()))
+        for start in sorted(set(map(_start, told))):
+            with suppress(Exception):  # :meth:`fold` meets it again, in each game's own guard
+                yield from ratings.catch_up(start)
 
     def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
         """Fold a tick's updates, and the games whose fold failed, with the fault: such a game is
@@ -132,11 +146,9 @@ class PatternTracker:
             self._games.pop(game_id, None)
         runtime = updates.tick.runtime
         self._knowledge.quotes.forget(updates.dropped)
-        anew = (runtime.forecaster.name, runtime.config.pattern.window_s) != (
-            self._model,
-            self._window_s,
-        )
-        self._model, self._window_s = runtime.forecaster.name, runtime.config.pattern.window_s
+        before = self._folded_with
+        self._folded_with = runtime.forecaster.name, runtime.config.pattern.window_s
+        anew = self._folded_with != before
         failed: list[tuple[str, Exception]] = []
         rated_anew = self._learn(updates, failed) or anew
         fresh = {update.entry.game_id: update for update in updates.games}
@@ -168,10 +180,9 @@ class PatternTracker:
         """Take in what the tick says of finished games and of the market; whether any rating may
         be another than before."""
         ratings, quotes = self._knowledge.ratings, self._knowledge.quotes
+        for _ in self.learn(updates):
+            pass
         rated_anew, self._rated_anew = self._rated_anew, False
-        rated_anew |= ratings.start_from(updates.tick.runtime.forecaster.ratings)
-        if updates.schedule is not None:
-            rated_anew |= ratings.hear(updates.schedule.results)
         for update in updates.games:
             try:
                 rated_anew |= _learn_final(ratings, update)
@@ -196,26 +207,18 @@ class PatternTracker:
         else:
             starters = find_starters(update.plays, home, away)
         line = self._line(update, updates)
-        fold = None if known is None or anew else known.fold
-        same = known is not None and line == known.line and starters == known.starters
+        same = known is not None and (line, starters) == (known.line, known.starters)
         if known is not None and same and not rated_anew:
             expected, with_starters = known.expected, known.with_starters
         else:
             expected = self._expect(update, line, ((), ()))
             shown = starters.shown_by > 0
             with_starters = self._expect(update, line, starters.fives) if shown else None
-            if known is None or fold is None or expected != known.expected:
-                fold = None
-            elif with_starters is not None and known.with_starters is None:
-                if not fold.turn(starters.shown_by, with_starters):
-                    fold = None
-            elif (
-                starters.shown_by != known.starters.shown_by or with_starters != known.with_starters
-            ):
-                fold = None
-        if fold is None:
-            assert self._window_s is not None
-            fold = Checkpoints(GameHistory(home, away, expected, self._window_s))
+        if known is not None and not anew and known.goes_on(starters, expected, with_starters):
+            fold = known.fold
+        else:
+            window_s = updates.tick.runtime.config.pattern.window_s
+            fold = Checkpoints(GameHistory(home, away, expected, window_s))
             if with_starters is not None:
                 fold.turn(starters.shown_by, with_starters)
         self._games[entry.game_id] = _Followed(
