@@ -120,8 +120,10 @@ class FollowedGame:
         told, accepted = self.told, self._judge.plays.value
         entry = _entry(self._listing, verdict.state)
         plays = accepted.plays if accepted else ()
+        to_target_score = accepted is not None and accepted.to_target_score
         corrected = told is not None and (verdict.corrected or self._corrected)
-        if told is not None and not corrected and entry == told.entry and plays == told.plays:
+        now_told = entry, plays, to_target_score
+        if not corrected and told and now_told == (told.entry, told.plays, told.to_target_score):
             return None
         # By place, in the order of its fields: by name takes three times as long.
         update = self.told = Update(
@@ -132,7 +134,7 @@ class FollowedGame:
             self._happened(verdict.state),
             received_at,
             names.player(plays[-1]) if plays else "",
-            accepted is not None and accepted.to_target_score,
+            to_target_score,
         )
         self._unchanged_plays, self._corrected = len(plays), False
         return update
