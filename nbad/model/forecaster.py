@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import repeat
@@ -14,20 +15,19 @@ import orjson
 from numpy.typing import NDArray
 
 from nbad.domain import Forecast, Quantiles
-from nbad.model.normal import logit, normal_quantile, sigmoid, within
+from nbad.model.normal import Z90, Matrix, logit, normal_quantile, sigmoid, within
 from nbad.model.prior import Prior, effective_remaining, prior_of
 from nbad.model.proof import UnprovedError, check_whole, read, try_in_child
 from nbad.model.table import Scores, scores_of
 from nbad.model.totals import Totals
 from nbad.pattern.features import FEATURES, INDEX
+from nbad.pattern.game_ids import read_runs
 from nbad.pattern.rating import Ratings
 
 BUNDLED = Path(__file__).parent / "bundled"
 FACTS, TREES, RATINGS = "model.json", "home_win.txt", "ratings.json"
 # As near to certain as a game that goes on can be.
 _SURE = 0.00001
-_Z90 = 1.2815515655446004
-Matrix = NDArray[np.float64]
 # In half the time of making it by its name.
 _quantiles = partial(tuple.__new__, Quantiles)
 
@@ -88,12 +88,20 @@ def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
 class Forecaster:
     """The prior, a booster that corrects its log-odds, and the totals."""
 
-    def __init__(self, name: str, prior: Prior, totals: Totals, scores: Scores | None) -> None:
-        """``scores`` are the booster's, None for the prior alone."""
+    def __init__(
+        self,
+        name: str,
+        prior: Prior,
+        totals: Totals,
+        scores: Scores | None,
+        ratings: Ratings | None = None,
+        trained_on: Sequence[range] = (),
+    ) -> None:
+        """``scores`` are the booster's, None for the prior alone; ``ratings`` the strengths of all
+        teams at the end of what it learnt from, ``trained_on`` (see :func:`read_runs`)."""
         self.name = name
-        # The strengths of all teams at the end of what it learnt from. Never learns: others do.
-        self.ratings = Ratings()
-        self._trained_on: list[tuple[int, int]] = []
+        self.ratings = ratings or Ratings()  # it never learns: others do
+        self._trained_on = trained_on
         self._prior = prior
         self._totals = totals
         self.scores = scores
@@ -141,11 +149,9 @@ class Forecaster:
                 prior_of(facts["prior"]),
                 Totals(**facts["totals"]),
                 scores,
+                Ratings.from_json(orjson.loads(ratings)),
+                read_runs(facts["trained_on"]),
             )
-            forecaster.ratings = Ratings.from_json(orjson.loads(ratings))
-            for run in facts["trained_on"].split():
-                first, last = run.split("-")
-                forecaster._trained_on.append((int(first), int(last)))
             forecaster.try_out()
         except UnprovedError as error:
             raise ModelError(str(error)) from None
@@ -157,7 +163,7 @@ class Forecaster:
 
     def trained_on(self, game_id: str) -> bool:
         """Whether it learnt from this game."""
-        return any(first <= int(game_id) <= last for first, last in self._trained_on)
+        return any(int(game_id) in run for run in self._trained_on)
 
     def facts(self) -> dict[str, Any]:
         """What :meth:`load` needs beside the trees."""
@@ -220,7 +226,7 @@ class Forecaster:
             return []
         made = self.distribution(matrix)
         home_win = as_told(made.home_win, matrix[:, INDEX["over"]] == 0)
-        margin_band, total_band = made.margin_sd * _Z90, made.total_sd * _Z90
+        margin_band, total_band = made.margin_sd * Z90, made.total_sd * Z90
         points = np.array(
             [
                 [made.margin - margin_band, made.margin, made.margin + margin_band],

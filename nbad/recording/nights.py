@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from nbad.domain import Game
+from nbad.pattern.game_ids import season_name, season_of
 from nbad.stream import wire
 
 FILE = "nights.sqlite"
@@ -216,11 +217,9 @@ def _unpacked(blob: bytes) -> bytes:
 def _season(game_id: str, night: str) -> str:
     """The season, as its game ids say it; of another kind of id, by the date: from August on."""
     if len(game_id) == 10 and game_id.isdecimal() and game_id.startswith("00"):
-        first = 1900 + int(game_id[3:5]) + (100 if int(game_id[3:5]) < 46 else 0)
-    else:
-        year, month = int(night[:4]), int(night[5:7])
-        first = year if month >= 8 else year - 1
-    return f"{first}-{(first + 1) % 100:02d}"
+        return season_name(season_of(game_id))
+    year, month = int(night[:4]), int(night[5:7])
+    return season_name((year if month >= 8 else year - 1) % 100)
 
 
 def _moment(start_utc: str) -> float:

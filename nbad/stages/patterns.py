@@ -12,15 +12,15 @@ import trio
 
 from nbad.channels import Receiver, Sender
 from nbad.domain import Play, Result, Status, Update
-from nbad.feed.schedule import COUNTS
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles, note_failed
 from nbad.pattern.features import FEATURES
+from nbad.pattern.game_ids import counts, is_playoff
 from nbad.pattern.history import GameHistory, Row
 from nbad.pattern.knowledge import Knowledge
 from nbad.pattern.market import Line, blend
 from nbad.pattern.players import Five, Starters, find_starters, game_lines
-from nbad.pattern.rating import Expectation, is_playoff
+from nbad.pattern.rating import Expectation
 from nbad.pattern.tracker import PlayedGame, RatingsTracker
 from nbad.stages.envelopes import Pattern, Patterns, Updates
 
@@ -280,7 +280,7 @@ def _learn_final(ratings: RatingsTracker, update: Update) -> bool:
         return ratings.forget(entry.game_id)
     home, away = entry.home, entry.away
     scores = entry.home_score, entry.away_score
-    if not entry.game_id.startswith(COUNTS) or 0 in scores or scores[0] == scores[1]:
+    if not counts(entry.game_id) or 0 in scores or scores[0] == scores[1]:
         return False
     result = Result(entry.game_id, _start(update), home.team_id, away.team_id, *scores)
     plays = update.plays
