@@ -14,8 +14,8 @@ from nbad.channels import Publisher, Receiver, Sender
 from nbad.domain import FINAL, BoardEntry, Listing, Play, Scoreboard, State, Update
 from nbad.feed.boxscore import parse_box_score_head
 from nbad.feed.decode import BadData, epoch_s, stamp_of
-from nbad.feed.incremental import Reading, read
-from nbad.feed.judge import Judge, state_of_plays
+from nbad.feed.incremental import MOST_PLAYS, Reading, read
+from nbad.feed.judge import Judge, is_further, state_of_plays
 from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
 from nbad.feed.playbyplay import Comparison, compare
@@ -57,13 +57,15 @@ class GameProblem:
 
 @dataclass(slots=True)
 class _Game:
-    """What is known of a game. ``listing`` is what the board said of it last, ``read`` its newest
-    play-by-play that could be read: accepted or not. Times are on Trio's clock."""
+    """What is known of a game. ``listing`` is what the board says of it, as far as its judge
+    accepted that, ``read`` its newest play-by-play that could be read: accepted or not. Times are
+    on Trio's clock."""
 
     listing: Listing
     since: float
     judge: Judge[Reading] = field(default_factory=Judge)
     read: Reading | None = None
+    taken_back: frozenset[Play] = frozenset()  # those plays that it said, but says no longer
     plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
     told: Update | None = None
     listed: bool = True
@@ -97,9 +99,13 @@ class GameTracker:
             for game_id in self._attempt(name, self._read, document, fetched.at) or ():
                 touched[game_id] = document.received_at
         for game_id in fetched.failed:
-            if (game := self._games.get(game_id)) is not None and not game.plays_answered:
-                game.plays_answered = True
-                touched.setdefault(game_id, fetched.received_at)
+            if (game := self._games.get(game_id)) is not None:
+                game.judge.plays.silent = True
+                if not game.plays_answered:
+                    game.plays_answered = True
+                    touched.setdefault(game_id, fetched.received_at)
+            elif not game_id:
+                self._board_answers(silent=True)
         # First who leaves, then what is told: of a game that left nothing may come after it.
         dropped = self._prune(fetched.at)
         for game_id, game in self._games.items():
@@ -145,11 +151,16 @@ class GameTracker:
             return self._read_box(document)
         if document.game_id:
             return [document.game_id] if self._read_plays(document, now) else []
+        self._board_answers(silent=False)
         if document.body is None:
             return []
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
+
+    def _board_answers(self, *, silent: bool) -> None:
+        for game in self._games.values():
+            game.judge.board.silent = silent
 
     def _read_box(self, document: Document) -> list[str]:
         """Take in a box score, where what it says of the game is no longer what it said."""
@@ -177,29 +188,28 @@ class GameTracker:
         changed = "" if modified is None else stamp_of(modified)
         for name, reason in board.skipped:
             self._skip("game_skipped", name, reason)
-        there = {name for name, _ in board.skipped}
+        listed: dict[str, Listing] = {}
         for listing in board.games:
-            game = self._games.get(listing.game_id)
+            twin = listed.get(listing.game_id)
+            if twin is None or is_further(listing, twin):
+                listed[listing.game_id] = listing
+        for game_id, listing in listed.items():
+            game = self._games.get(game_id)
             if game is None:
-                game = self._games[listing.game_id] = _Game(listing, now)
+                game = self._games[game_id] = _Game(listing, now)
             game.listed = True
-            again = listing.game_id in there
-            self._attempt(listing.game_id, self._judge_listing, game, listing, changed, now, again)
-            there.add(listing.game_id)
+            self._attempt(game_id, self._judge_listing, game, listing, changed, now)
+        there = listed.keys() | {name for name, _ in board.skipped}
         for game_id, game in self._games.items():
             if game.listed and game_id not in there:
                 game.listed, game.unlisted_at = False, now
-        return [listing.game_id for listing in board.games]
+        return list(listed)
 
-    def _judge_listing(
-        self, game: _Game, listing: Listing, changed: str, now: float, again: bool
-    ) -> None:
-        """Report the board's entry of the game to its judge; ``again``: it is listed twice."""
-        accepted = game.judge.report_board(listing, now)
-        if accepted:
-            game.board_time = changed
-        if accepted or not again:  # no older entry
-            game.listing = self._names.named(listing)
+    def _judge_listing(self, game: _Game, listing: Listing, changed: str, now: float) -> None:
+        """Report the board's entry of the game to its judge."""
+        listing = self._names.named(listing)
+        if game.judge.report_board(listing, now):
+            game.listing, game.board_time = listing, changed
 
     def _read_plays(self, document: Document, now: float) -> bool:
         """Take in a play-by-play; whether anything may be told otherwise for it."""
@@ -207,6 +217,7 @@ class GameTracker:
         if game is None:
             return False  # it left the night meanwhile
         first, game.plays_answered = not game.plays_answered, True
+        game.judge.plays.silent = False
         if document.body is None:
             return first
         if game.read is not None and document.body == game.read.body:
@@ -248,6 +259,7 @@ class GameTracker:
             state_of_plays(reading.plays, same, accepted.state),
             now,
             older=judged.older,
+            again=bool(game.taken_back) and not game.taken_back.isdisjoint(new),
             newest_edit=_latest(_EDITED, new),
             modified=document.modified,
         ):
@@ -259,6 +271,7 @@ class GameTracker:
             return None
         before = game.judge.plays.value
         verdict = game.judge.decide(now)
+        game.listing = game.judge.board.value or game.listing  # what was pending may be accepted
         reading = game.judge.plays.value
         if reading is not before:  # what was pending is accepted by now
             assert reading is not None
@@ -328,12 +341,16 @@ class GameTracker:
         return gone
 
 
-def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | None) -> None:
+def _note_plays(game: _Game, known: tuple[Play, ...], judged: Comparison | None) -> None:
     """Keep of newly accepted plays what the next update has to say of them."""
     reading = game.judge.plays.value
     assert reading is not None
     plays = reading.plays
-    judged = judged or compare(known, plays)  # type: ignore[arg-type]
+    judged = judged or compare(known, plays)
+    if judged.corrected:
+        gone = frozenset(known[judged.unchanged :])
+        bound = game.taken_back if len(game.taken_back) < MOST_PLAYS else frozenset()
+        game.taken_back = (bound | gone).difference(plays)
     newest = _latest(_ACTUAL, plays[judged.unchanged :])
     if judged.corrected and newest < game.source_time:  # the newest may have been taken back
         game.source_time = max(map(_ACTUAL, plays), default="")

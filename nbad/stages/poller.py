@@ -68,7 +68,6 @@ class _State:
     errors: Counts = field(default_factory=no_counts)
     asked_first: float = math.inf
     arrived_first: float = math.inf
-    board_failed: bool = False
     unread_since: float | None = None  # when the board was asked for that the parser has not read
     schedule: Schedule | None = None
     schedule_tried: bool = False
@@ -148,7 +147,7 @@ class _State:
     @property
     def tick_at(self) -> float:
         """When the next tick is sent: at once, unless answers to the same requests are pending."""
-        if not (self.inbox or self.failed or self.schedule or self.board_failed):
+        if not (self.inbox or self.failed or self.schedule):
             down_at = self.health.down_at()
             beat = self.sent_at + _BEAT_S
             return min(beat, down_at) if self.sent_at < down_at else beat
@@ -162,7 +161,7 @@ class _State:
     @property
     def _whole(self) -> bool:
         """Whether all that a first tick is made of was asked for, and came or did not."""
-        return self.schedule_tried and (BOARD in self.inbox or self.board_failed)
+        return self.schedule_tried and (BOARD in self.inbox or BOARD in self.failed)
 
     def tick(self, runtime: Runtime) -> Fetched:
         """All that came since the last one, as a tick."""
@@ -187,7 +186,6 @@ class _State:
             tick, now, self.wall_clock(), documents, self.schedule, tuple(sorted(self.failed))
         )
         self.inbox, self.failed, self.errors, self.schedule = {}, set(), no_counts(), None
-        self.board_failed = False
         self.asked_first = self.arrived_first = math.inf
         self.sent_at = now
         if documents:
@@ -309,10 +307,8 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
         rate_limited, wait_s = error.kind == "status_429", error.retry_after_s
         state.turns.refused(place, state.now, client.config.poll, wait_s, rate_limited=rate_limited)
         state.arrived_first = min(state.arrived_first, trio.current_time())
-        if place:
-            state.failed.add(place)
-        else:
-            state.board_failed = True
+        state.failed.add(place)
+        if not place:
             state.health.failed(asked)
     else:
         target.took(trio.current_time() - asked)
@@ -326,9 +322,11 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
                 place, answer.body, state.wall_clock(), answer.last_modified, accept
             )
             state.arrive(place, document, answer.asked_at)
-        elif not place:  # the night is as it was; of plays that are, nothing is to be told
-            state.health.answered(trio.current_time(), changed=False)
-            state.arrive(place, Document(place, None, state.wall_clock()), asked)
+        else:
+            if not place:
+                state.health.answered(trio.current_time(), changed=False)
+            if not place or target.failures:  # of plays that are as they were, nothing is told
+                state.arrive(place, Document(place, None, state.wall_clock()), asked)
         state.turns.answered(place, state.now, client.config.poll)
         if not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
