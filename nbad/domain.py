@@ -72,11 +72,11 @@ class State(NamedTuple):
         return self.home, self.away
 
     def goes_back_from(self, told: State) -> bool:
-        """Whether it takes back something of ``told``: game time, a status or points."""
-        # As ``rank`` and ``points`` have it, in a third of the time: this is asked all the time.
+        """Whether it takes back something of ``told``: game time, a status or a side's points."""
+        # As ``rank`` has it, in a third of the time: this is asked all the time.
         status, period, clock_s, home, away = self
         status_told, period_told, clock_s_told, home_told, away_told = told
-        if home + away < home_told + away_told:
+        if home < home_told or away < away_told:
             return True
         if status is status_told:
             return clock_s > clock_s_told if period == period_told else period < period_told

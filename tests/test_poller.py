@@ -481,6 +481,23 @@ async def test_a_schedule_that_failed_is_asked_for_again_soon_then_ever_less_oft
     assert max(pauses) < 310
 
 
+async def test_an_outage_confirms_no_copy_from_before_but_what_follows_it_does(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed, begun = FakeFeed(entry(ONE)), trio.current_time()
+    whole = [action(1, 2, 0), action(2, 4, 0)]
+
+    def refuse(_: httpx.Request) -> httpx.Response | None:
+        at = trio.current_time() - begun
+        feed.plays[ONE] = whole if at < 5 else whole[:1]
+        return httpx.Response(403) if 7 < at < 60 else None
+
+    feed.on[ONE] = refuse
+    told = await run(settings, feed, 100.0)
+    [back] = [tick.tick.started - begun for tick in told for game in tick.games if game.corrected]
+    assert 60 < back < 80
+
+
 def test_two_ticks_become_one_with_the_newest_of_each_document(settings: Settings) -> None:
     old, new = Tick(1, 1.0, settings.current), Tick(2, 2.0, settings.current)
     old.errors["poll"], old.feed_errors["timeout"] = 2, 2

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from nbad.domain import FINAL, BoardEntry, Listing, Play, State, Update
 from nbad.feed.decode import BadData, epoch_s, stamp_of
-from nbad.feed.incremental import Reading, read
+from nbad.feed.incremental import MOST_PLAYS, Reading, read
 from nbad.feed.judge import Judge, Verdict, state_of_plays
 from nbad.feed.names import Names
 from nbad.feed.playbyplay import Comparison, compare
@@ -31,15 +31,16 @@ _FORGET_LIVE_AFTER_S = 6 * 3600.0
 @dataclass(slots=True)
 class FollowedGame:
     """What is known of a game. ``told`` is its last update, ``reading`` its newest play-by-play
-    that could be read, accepted or not; ``plays_answered``: a request for its plays was answered,
-    or failed. ``unlisted_at`` is when it left the board, None while it is listed."""
+    that could be read, accepted or not; ``unlisted_at`` is when it left the board, None while it is
+    listed."""
 
     _listing: Listing
     _since: float
     told: Update | None = None
     reading: Reading | None = None
-    plays_answered: bool = False
     unlisted_at: float | None = None
+    _plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
+    _taken_back: frozenset[Play] = frozenset()  # the plays that it said, but says no longer
     _judge: Judge[Reading] = field(default_factory=Judge)
     _final_at: float | None = None
     _board_time: str = ""  # when the board last changed, as far as it says
@@ -53,16 +54,20 @@ class FollowedGame:
         """Whether there may be something to tell though no document came."""
         return self.told is None or self._judge.unsettled
 
-    def take_listing(
-        self, listing: Listing, changed: str, names: Names, now: float, again: bool
-    ) -> None:
-        """Take in the board's entry, ``changed`` then as far as it says; ``again``: the board lists
-        the game twice."""
-        accepted = self._judge.report_board(listing, now)
-        if accepted:
-            self._board_time = changed
-        if accepted or not again:  # no older entry
-            self._listing = names.named(listing)
+    def board_answers(self, *, silent: bool) -> None:
+        """The board came, or, ``silent``, could not be had."""
+        self._judge.board.silent = silent
+
+    def plays_failed(self) -> bool:
+        """The plays could not be had; whether it is the first that is heard of them."""
+        self._judge.plays.silent = True
+        first, self._plays_answered = not self._plays_answered, True
+        return first
+
+    def take_listing(self, listing: Listing, changed: str, now: float) -> None:
+        """Take in the board's entry, ``changed`` then as far as it says."""
+        if self._judge.report_board(listing, now):
+            self._listing, self._board_time = listing, changed
 
     def take_box(self, said: Listing, modified: float | None) -> bool:
         """Take in what the box score, last ``modified`` then (s since the epoch), says of the game
@@ -80,7 +85,8 @@ class FollowedGame:
         ``modified`` is its Last-Modified in s since the epoch. Raises
         :class:`~nbad.feed.decode.BadData` where it cannot be read or is another game's.
         """
-        first, self.plays_answered = not self.plays_answered, True
+        first, self._plays_answered = not self._plays_answered, True
+        self._judge.plays.silent = False
         if body is None:
             return first
         last = self.reading
@@ -103,6 +109,7 @@ class FollowedGame:
             return None
         before = self._judge.plays.value
         verdict = self._judge.decide(now)
+        self._listing = self._judge.board.value or self._listing  # one that was pending
         accepted = self._judge.plays.value
         if accepted is not None and accepted is not before:  # it was pending
             known = before.plays if before else ()
@@ -183,6 +190,7 @@ class FollowedGame:
             state_of_plays(reading.plays, same, accepted.state),
             now,
             older=compared.older,
+            again=bool(self._taken_back) and not self._taken_back.isdisjoint(new),
             newest_edit=_latest(_EDITED, new),
             modified=modified,
         ):
@@ -192,6 +200,10 @@ class FollowedGame:
         self, reading: Reading, known: tuple[Play, ...], compared: Comparison
     ) -> None:
         """Keep of newly accepted plays what the next update has to say of them."""
+        if compared.corrected:
+            bound = self._taken_back if len(self._taken_back) < MOST_PLAYS else frozenset()
+            gone = bound.union(known[compared.unchanged :])
+            self._taken_back = gone.difference(reading.plays)
         newest = _latest(_ACTUAL, reading.plays[compared.unchanged :])
         if compared.corrected and newest < self._source_time:  # the newest may be taken back
             self._source_time = max(map(_ACTUAL, reading.plays), default="")
@@ -203,7 +215,7 @@ class FollowedGame:
     def _waits_for_plays(self, now: float) -> bool:
         """Whether a game that is new to us, and on or over, is still to be told with its plays."""
         on = self._listing.status.in_play or self._listing.status is FINAL
-        return on and not self.plays_answered and now - self._since < _PLAYS_WITHIN_S
+        return on and not self._plays_answered and now - self._since < _PLAYS_WITHIN_S
 
     def _happened(self, state: State) -> str:
         """When ``state`` came about: the newest play, or where the board is ahead of the plays, its

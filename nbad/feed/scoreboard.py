@@ -40,7 +40,7 @@ MOST_GAMES = 500
 _STATUS = {1: SCHEDULED, 2: LIVE, 3: FINAL}
 _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
-_NOT_PLAYED = re.compile("ppd|postponed|cancel|susp|forfeit").search
+_NOT_PLAYED = re.compile("ppd|postp|canc|susp|forfeit|abandon").search
 
 
 def parse_scoreboard(body: bytes) -> Scoreboard:
@@ -117,18 +117,16 @@ def _team(team: Any) -> Team:
     try:
         tricode, identity = text(team, "teamTricode")[:8], integer(team, "teamId")
     except BadData:
-        known = _known(team)
-        if known is None:
+        if not isinstance(team, dict):
             raise
-        identity, tricode, _ = known
+        number = integer_or_none(team, "teamId")
+        known = find_team(number, label(team, "teamTricode"))
+        if known is None and not number:
+            raise
+        # One that is not listed, as a guest of the preseason, is named by its number.
+        identity, tricode = known[:2] if known else (number or 0, str(number))
     name = f"{label(team, 'teamCity')} {label(team, 'teamName')}".strip()
     return Team(identity, tricode, name or tricode)
-
-
-def _known(team: Any) -> Team | None:
-    if not isinstance(team, dict):
-        return None
-    return find_team(integer_or_none(team, "teamId"), label(team, "teamTricode"))
 
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:

@@ -55,7 +55,8 @@ class Fetched:
     """What the poller brought together in one tick.
 
     ``at`` is on Trio's clock, ``received_at`` in seconds since the epoch. ``documents`` hold at
-    most one of each address; ``failed`` are the games whose plays could not be had.
+    most one of each address; ``failed`` are the games whose plays could not be had, and the board
+    by an empty name.
     """
 
     tick: Tick

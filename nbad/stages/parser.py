@@ -10,11 +10,12 @@ from typing import TypeVar, TypeVarTuple
 import structlog
 
 from nbad.channels import Publisher, Receiver, Sender
-from nbad.domain import Scoreboard, State, Update
+from nbad.domain import Listing, Scoreboard, State, Update
 from nbad.feed.boxscore import parse_box_score_head
 from nbad.feed.decode import BadData, epoch_s, stamp_of
 from nbad.feed.followed import FollowedGame
 from nbad.feed.incremental import Reading
+from nbad.feed.judge import is_further
 from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
 from nbad.feed.poll_plan import TrackedGame
@@ -64,10 +65,11 @@ class GameTracker:
             name = document.place.removeprefix(BOX) or "scoreboard"
             for game_id in self._attempt(name, self._read, document, fetched.at) or ():
                 touched[game_id] = document.received_at
-        for game_id in fetched.failed:
-            if (game := self._games.get(game_id)) is not None and not game.plays_answered:
-                game.plays_answered = True
-                touched.setdefault(game_id, fetched.received_at)
+        for place in fetched.failed:
+            if not place:
+                self._board_answers(silent=True)
+            elif (game := self._games.get(place)) is not None and game.plays_failed():
+                touched.setdefault(place, fetched.received_at)
         # First who leaves, then what is told: of a game that left nothing may come after it.
         dropped = self._prune(fetched.at)
         for game_id, game in self._games.items():
@@ -113,31 +115,40 @@ class GameTracker:
             return self._read_box(document)
         if document.place:
             return [document.place] if self._read_plays(document, now) else []
+        self._board_answers(silent=False)
         if document.body is None:
             return []
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
 
+    def _board_answers(self, *, silent: bool) -> None:
+        for game in self._games.values():
+            game.board_answers(silent=silent)
+
     def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
         changed = "" if modified is None else stamp_of(modified)
         for name, reason in board.skipped:
             self._skip("game_skipped", name, reason)
-        there = {name for name, _ in board.skipped}
+        listed: dict[str, Listing] = {}
         for listing in board.games:
-            game_id = listing.game_id
+            twin = listed.get(listing.game_id)
+            if twin is None or is_further(listing, twin):
+                listed[listing.game_id] = listing
+        for game_id, listing in listed.items():
             game = self._games.get(game_id)
             if game is None:
                 game = self._games[game_id] = FollowedGame(listing, now)
             game.unlisted_at = None
-            self._attempt(
-                game_id, game.take_listing, listing, changed, self._names, now, game_id in there
-            )
-            there.add(game_id)
+            self._attempt(game_id, self._take_listing, game, listing, changed, now)
+        there = listed.keys() | {name for name, _ in board.skipped}
         for game_id, game in self._games.items():
             if game.unlisted_at is None and game_id not in there:
                 game.unlisted_at = now
-        return [listing.game_id for listing in board.games]
+        return list(listed)
+
+    def _take_listing(self, game: FollowedGame, listing: Listing, changed: str, now: float) -> None:
+        game.take_listing(self._names.named(listing), changed, now)
 
     def _read_box(self, document: Document) -> list[str]:
         game_id = document.place.removeprefix(BOX)

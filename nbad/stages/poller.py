@@ -42,8 +42,8 @@ _ODDS_STALE_S = 86_400.0
 
 @dataclass(slots=True)
 class _News:
-    """What came since the last tick: the newest document of each place, the schedule, the games
-    whose plays could not be had and whether the board could not, and how many errors of each kind.
+    """What came since the last tick: the newest document of each place, the schedule, the places
+    of plays and board that could not be had, and how many errors of each kind.
 
     ``asked_first`` is when the first of it was asked for, ``arrived_first`` when the first came.
     """
@@ -51,7 +51,6 @@ class _News:
     documents: dict[str, Document] = field(default_factory=dict)
     schedule: Schedule | None = None
     failed: set[str] = field(default_factory=set)
-    board_failed: bool = False
     errors: Counts = field(default_factory=no_counts)
     asked_first: float = math.inf
     arrived_first: float = math.inf
@@ -59,12 +58,12 @@ class _News:
     @property
     def any(self) -> bool:
         """Whether there is something to tell."""
-        return bool(self.documents or self.schedule or self.failed or self.board_failed)
+        return bool(self.documents or self.schedule or self.failed)
 
     @property
     def board(self) -> bool:
         """Whether the board came, or could not be had."""
-        return BOARD in self.documents or self.board_failed
+        return BOARD in self.documents or BOARD in self.failed
 
 
 @dataclass(slots=True)
@@ -360,10 +359,8 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
         rate_limited, wait_s = error.kind == "status_429", error.retry_after_s
         state.turns.refused(place, state.now, client.config.poll, wait_s, rate_limited=rate_limited)
         state.ended()
-        if place:
-            state.news.failed.add(place)
-        else:
-            state.news.board_failed = True
+        state.news.failed.add(place)
+        if not place:
             state.health.failed(asked)
     else:
         target.took(trio.current_time() - asked)
@@ -377,9 +374,11 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
                 place, answer.body, state.wall_clock(), answer.last_modified, accept
             )
             state.arrive(place, document, answer.asked_at)
-        elif not place:  # the night is as it was; of plays that are, nothing is to be told
-            state.health.answered(trio.current_time(), changed=False)
-            state.arrive(place, Document(place, None, state.wall_clock()), asked)
+        else:
+            if not place:
+                state.health.answered(trio.current_time(), changed=False)
+            if not place or target.failures:  # of plays that are as they were, nothing is told
+                state.arrive(place, Document(place, None, state.wall_clock()), asked)
         state.turns.answered(place, state.now, client.config.poll)
         if not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
