@@ -116,7 +116,7 @@ def _unwritable(error: OSError) -> int:
 
 def write_predictions(path: Path, made: Evaluation) -> None:
     """Every forecast as a row of CSV, as the daemon tells it; the columns are :data:`COLUMNS`."""
-    from nbad.model.forecaster import as_told
+    from nbad.model.forecaster import as_told, low_total
 
     d = made.made
     home_win = as_told(d.home_win, made.rows.matrix[:, INDEX["over"]] == 0)
@@ -125,6 +125,7 @@ def write_predictions(path: Path, made: Evaluation) -> None:
         for middle, sd in ((d.margin, d.margin_sd), (d.total, d.total_sd))
         for z in (-_Z90, 0.0, _Z90)
     ]
+    quantiles[3] = low_total(made.rows.matrix, d)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
