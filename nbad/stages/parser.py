@@ -279,11 +279,17 @@ class GameTracker:
         told = game.told
         corrected = verdict.corrected or game.corrected
         corrected = told is not None and corrected
-        if told is not None and not corrected and entry == told.entry and told_plays == told.plays:
+        to_target_score = reading is not None and reading.to_target_score
+        if (
+            told is not None
+            and not corrected
+            and entry == told.entry
+            and told_plays == told.plays
+            and to_target_score is told.to_target_score
+        ):
             return None
         source_time = _source_time(game, verdict.state)
         player = self._names.player(told_plays[-1]) if told_plays else ""
-        to_target_score = reading is not None and reading.to_target_score
         # By place, in the order of its fields: by name takes three times as long.
         update = game.told = Update(
             entry, told_plays, game.unchanged_plays, corrected, source_time, received_at, player,
