@@ -49,6 +49,18 @@ def ended(number: int, home: int, away: int, win: float = 0.6, start: str = "") 
     return game._replace(update=game.update._replace(entry=entry), forecast=told, series=series)
 
 
+@pytest.mark.parametrize(
+    ("start", "night"),
+    [
+        ("2023-10-05T16:00:00Z", "2023-10-05"),  # noon in the East in summer time
+        ("2023-09-30T10:00:00Z", "2023-09-30"),  # in Japan
+        ("2026-01-20T03:30:00Z", "2026-01-19"),
+    ],
+)
+def test_a_night_is_the_leagues_date(start: str, night: str) -> None:
+    assert nights.whole_game(ended(1, 101, 99, start=start)).kept.night == night
+
+
 def settings(folder: Path | None) -> FakeSettings:
     return FakeSettings(Config(record=Record(path=folder)))
 

@@ -591,6 +591,18 @@ def test_a_game_to_a_target_score_says_so(forecaster: Forecaster) -> None:
     update = feed.says([P1 | {"isTargetScoreLastPeriod": True}], TIP)
     assert update is not None
     assert update.to_target_score
+    # The feed takes it back, and says nothing else.
+    update = feed.says([P1 | {"isTargetScoreLastPeriod": False}], TIP)
+    assert update is not None
+    assert not update.to_target_score
+
+
+def test_a_target_score_that_is_taken_back_beside_a_play_is_gone(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([P1, P2 | {"isTargetScoreLastPeriod": True}], TIP)
+    update = feed.says([P1, P2, P3], TIP)
+    assert update is not None
+    assert not update.to_target_score
 
 
 # -- two edges of the board, of as much game time and points ---------------------------

@@ -96,6 +96,17 @@ async def test_plays_taken_back_take_their_points_along() -> None:
     assert [at for at, _, _ in series(after[0])] == [0, 30, 60]
 
 
+async def test_a_target_score_that_was_none_leaves_no_gap() -> None:
+    aimed = update(PLAYS[:9], 6)._replace(to_target_score=True)
+    before, meanwhile, after = await told(
+        ("a", update(PLAYS[:6])), ("a", aimed), ("a", update(PLAYS, 9))
+    )
+    [at_once] = await told(("a", update(PLAYS)))
+    assert (meanwhile[0].forecast, meanwhile[0].series) == (None, ())
+    assert series(before[0])
+    assert series(after[0]) == series(at_once[0])
+
+
 async def test_another_model_forecasts_every_point_anew_and_corrects_nothing() -> None:
     """All of a series is by one model: a reload in the fourth quarter mixes no two."""
     _, first, second, third = await told(

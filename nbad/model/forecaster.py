@@ -69,6 +69,13 @@ def as_told(home_win: Matrix, on: NDArray[np.bool_]) -> Matrix:
     return np.where(on, within(told, _SURE, 1 - _SURE), told)
 
 
+def low_total(matrix: Matrix, made: Distribution) -> Matrix:
+    """The 10th percentile of the final total of each row of ``matrix``, shape (rows,): what was
+    scored stays scored, of which a normal distribution knows nothing."""
+    low: Matrix = np.maximum(made.total - Z90 * made.total_sd, matrix[:, INDEX["points"]])
+    return low
+
+
 def _correction(scores: Scores, inputs: Matrix) -> Matrix:
     return within(scores(inputs), -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
@@ -230,7 +237,7 @@ class Forecaster:
         points = np.array(
             [
                 [made.margin - margin_band, made.margin, made.margin + margin_band],
-                [made.total - total_band, made.total, made.total + total_band],
+                [low_total(matrix, made), made.total, made.total + total_band],
             ]
         )
         margins, totals = np.round(points, 2).transpose(0, 2, 1).tolist()

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import orjson
 
 from nbad.domain import Game
 from nbad.pattern.game_ids import season_name, season_of
+from nbad.pattern.rating import game_day
 from nbad.stream import wire
 
 FILE = "nights.sqlite"
@@ -33,7 +34,7 @@ _MOST_OF_A_NIGHT = 64
 _MOST_BYTES = 4 << 20
 _LOCKED_S = 2.0
 
-# A night ends at 17:00 UTC: noon in New York, when no game is on anywhere.
+# What is recorded of a night ends at 17:00 UTC: noon in New York, where the board turns.
 _NIGHT_ENDS = timedelta(hours=17)
 
 _SCHEMA = """
@@ -91,7 +92,9 @@ def whole_game(game: Game) -> WholeGame:
     body = wire.with_scoring(body, wire.encode_scoring(game.update.plays))
     rows = wire.play_rows(entry, game.swings())
     start = entry.start_utc or wire.rfc3339(game.update.received_at)
-    night = night_of(_moment(start))
+    day = game_day(start)
+    assert day is not None
+    night = date.fromordinal(day).isoformat()
     kept = KeptGame(
         entry.game_id, night, _season(entry.game_id, night), start, entry.home.tricode,
         entry.away.tricode, entry.home_score, entry.away_score,
@@ -220,9 +223,3 @@ def _season(game_id: str, night: str) -> str:
         return season_name(season_of(game_id))
     year, month = int(night[:4]), int(night[5:7])
     return season_name((year if month >= 8 else year - 1) % 100)
-
-
-def _moment(start_utc: str) -> float:
-    """Seconds since the epoch of a time in RFC 3339."""
-    moment = datetime.fromisoformat(start_utc)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -123,6 +123,7 @@ class PatternTracker:
         # The model's name and the window, in game seconds.
         self._folded_with: tuple[str, float] | None = None
         self._rated_anew = False
+        self._shows = False
 
     def learn(self, updates: Updates) -> Iterator[None]:
         """Take in the results of a schedule, a season of them at first, a millisecond's work at
@@ -154,6 +155,10 @@ class PatternTracker:
         fresh = {update.entry.game_id: update for update in updates.games}
         folded: list[_Folded] = []
         outdated = set(self._games) if anew else self._outdated(updates, rated_anew, failed)
+        show = runtime.config.odds.show
+        if show is not self._shows:  # what the market said is told from now on, or no longer
+            outdated |= {game_id for game_id, game in self._games.items() if game.line}
+            self._shows = show
         for game_id in sorted(fresh.keys() | outdated):
             update = fresh.get(game_id) or self._games[game_id].update._replace(corrected=False)
             try:
@@ -163,7 +168,6 @@ class PatternTracker:
                 failed.append((game_id, error))
         rows = [game.now.current() for game in folded]
         games = []
-        show = runtime.config.odds.show
         for row, game in enumerate(folded):
             moments = tuple(at for at, _ in game.completed)
             pattern = Pattern(
