@@ -22,13 +22,14 @@ from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.summary import StageSummary
 from nbad.observe.timing import Tick
+from nbad.observe.troubles import FeedTurns
 from nbad.publish.publisher import Publisher
 from nbad.recording.keeper import NightKeeper
 from nbad.recording.recorder import Recorder
 from nbad.reloading import Reloads
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError
-from nbad.settings.runtime import read
+from nbad.settings.runtime import read_runtime
 from nbad.signals import Signals
 from nbad.stages.server import open_hub, serve_stream
 from nbad.state.keeper import Keeper, read_knowledge, state_folder
@@ -68,7 +69,7 @@ async def _main(
     """Start, and run. Signals are heard from the beginning: what is read may hang."""
     notifier = Notifier()
     source = trio.CancelScope()
-    reloads = Reloads(path, read, notifier, output, metrics.reloaded)
+    reloads = Reloads(path, read_runtime, notifier, output, metrics.reloaded)
     reloads.obey(signals, "daemon", source.cancel)
     runtime = await reloads.start()
     if runtime is not None:
@@ -131,11 +132,10 @@ def _on_tick_served(
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
-    feed: FeedState | None = None
-    summary = StageSummary()
+    turns, summary = FeedTurns(), StageSummary()
 
     def served(tick: Tick) -> None:
-        nonlocal ready, feed
+        nonlocal ready
         now = trio.current_time()
         live.served(tick)
         live.metrics.published(
@@ -150,13 +150,7 @@ def _on_tick_served(
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if tick.feed is not FeedState.OK:
             status += f", feed {tick.feed} for {tick.feed_age_s:.0f} s"
-        if tick.feed is not (feed or FeedState.OK):
-            turn = {"state": tick.feed, "was": feed, "age_s": round(tick.feed_age_s, 1)}
-            if tick.feed is FeedState.OK:
-                log.info("feed_state", **turn)
-            else:
-                log.warning("feed_state", **turn)
-            feed = tick.feed
+        turns.note(tick)
         if ready:
             notifier.status(status)
         elif tick.whole:
