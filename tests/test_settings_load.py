@@ -8,7 +8,7 @@ import pytest
 
 from nbad.settings.files import try_folder
 from nbad.settings.load import ConfigError, differences, known_keys, load
-from nbad.settings.runtime import read
+from nbad.settings.runtime import read_runtime
 from nbad.settings.schema import Config
 
 # Each file says in its head what is to be said of it.
@@ -80,7 +80,7 @@ def test_all_that_is_wrong_is_told_at_once_and_where_it_was_set(
     monkeypatch.setenv("NBAD_MODEL__PATH", str(gone))
     monkeypatch.setenv("NBAD_HTTP__PORT", "many")
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_runtime(path)
     assert [problem.rpartition(": expected")[0] for problem in error.value.problems] == [
         f"{path}: server.port",
         "NBAD_HTTP__PORT: http.port",
@@ -94,7 +94,7 @@ def test_all_that_is_wrong_is_told_at_once_and_where_it_was_set(
     ]
     path.write_text("[server\n")  # no TOML at all: the environment is read all the same
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_runtime(path)
     assert len(error.value.problems) == 4
 
 

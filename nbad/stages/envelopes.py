@@ -95,9 +95,9 @@ class Pattern(NamedTuple):
     row in the tick's matrix. Of the forecast series the first ``kept_points`` points still hold:
     all, but after a correction, and none with another model or other ratings. ``points`` are the
     moments that follow (elapsed game seconds); their rows are in the matrix from
-    ``first_point_row`` on. ``start`` is the game before its first play, for whoever
-    folds it anew; it is not to be changed. ``basis`` says what the game
-    was expected from; ``market`` is what the market said, None where that is not to be shown.
+    ``first_point_row`` on. ``start`` is the game before its first play, for whoever folds it anew;
+    it is not to be changed. ``basis`` says what the game was expected from; ``market`` is what the
+    market said, None where that is not to be shown.
     """
 
     update: Update
