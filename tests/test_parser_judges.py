@@ -663,6 +663,15 @@ def test_a_copy_from_before_is_not_believed_for_what_another_document_took_back_
     assert feed.says([p1, p2]) is None  # as the board, which lags
 
 
+def test_points_taken_back_are_told_once_both_say_so_of_later(feed: Feed) -> None:
+    """The plays never had the basket, so that nothing of theirs goes back."""
+    feed.says(board=live(1, "PT09M50.00S", 6, 3))
+    assert feed.says(board=live(1, "PT09M40.00S", 4, 3)) is None
+    assert score(feed.says([P1, P2, P3, action(4, 4, 3, clock=590)])) == (6, 3)
+    update = feed.says([P1, P2, P3, action(5, 4, 3, clock=580, kind="rebound")])
+    assert told(update) == ("live", 1, 4, 3, True)
+
+
 def test_plays_with_the_sides_swapped_are_never_told_and_end_no_game(
     forecaster: Forecaster,
 ) -> None:

@@ -44,11 +44,13 @@ class Source(Generic[T]):
     def went_back(self) -> bool:
         return self._high is not None
 
-    def went_back_as(self, before: State | None, state: State) -> bool:
-        """Whether it too went back from the score of ``before``, and is at that of ``state``."""
-        if self._high is None or self.state is None or before is None:
+    def confirms(self, state: State, before: State | None) -> bool:
+        """Whether it is at the score of ``state`` too, and went back as that does from ``before``,
+        or is past it as well: copies from before are not."""
+        if self.state is None or before is None or self.state.score != state.score:
             return False
-        return (self._high.score, self.state.score) == (before.score, state.score)
+        went_back = self._high is not None and self._high.score == before.score
+        return went_back or min(self.state.rank, state.rank) > before.rank
 
     def is_new(self, state: State) -> bool:
         """Whether it never was at ``state``, nor past that: with fewer points, or as many and less
@@ -74,12 +76,12 @@ class Source(Generic[T]):
         return True
 
     def settle(self, now: float, other: Source[Any] | None = None) -> bool:
-        """Accept the pending report if it stood long enough, or ``other`` has gone back from the
-        same score to the same, and was accepted. Returns whether it was."""
+        """Accept the pending report if it stood long enough, or ``other`` confirms it. Returns
+        whether it was."""
         if self.pending is None:
             return False
         value, state = self.pending
-        agreed = other is not None and other.went_back_as(self.state, state)
+        agreed = other is not None and other.confirms(state, self.state)
         if not agreed and (self.silent or now - self._pending_since < ACCEPTED_AFTER_S):
             return False
         self.accept(value, state, back=True)
@@ -374,8 +376,8 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     elif not clock and period and period >= known.period:
         # It may be that of the period before still, or of nothing: so few points take no such time.
         left = known.clock_s if period == known.period else period_s(period)
-        least = left / 60 if left > 60 else 0
-        clock = left if home + away - known.points < least else clock
+        fewest = left / 60 if left > 60 else 0.0
+        clock = left if home + away - known.points < fewest else clock
     if over and (home == away or said is None):
         # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played. Who won is
         # not known either where the score is not said.
