@@ -450,10 +450,16 @@ def test_a_final_without_points_does_not_unmake_what_the_plays_saw(forecaster: F
     assert told(Feed(forecaster).says([END], final(0, 0)))[:4] == ("final", 4, 100, 98)
 
 
-@pytest.mark.parametrize("clock", ["", None, "PT00M00.0S"])
-def test_half_time_is_known_without_a_clock(forecaster: Forecaster, clock: str | None) -> None:
+@pytest.mark.parametrize(
+    ("period", "clock"),
+    [(2, ""), (2, None), (2, "PT00M00.0S"), (2, "PT09M00.00S"), (0, ""), (None, None),
+     (3, "PT12M00.00S"), (3, "PT00M00.00S")],
+)  # fmt: skip
+def test_half_time_is_known_by_its_name(
+    forecaster: Forecaster, period: int, clock: str | None
+) -> None:
     end = action(200, 50, 48, period=2, clock=0, kind="period", subkind="end")
-    half = live(2, "", 50, 48, gameStatusText="Half", gameClock=clock)
+    half = live(period, "", 50, 48, gameStatusText="Half", gameClock=clock)
     update = Feed(forecaster).says([end], half)
     assert told(update) == ("halftime", 2, 50, 48, False)
     assert update is not None
