@@ -84,7 +84,7 @@ class NightKeeper:
             games.append(whole_game(game))
             await trio.lowlevel.checkpoint()
         try:
-            await trio.to_thread.run_sync(
+            written = await trio.to_thread.run_sync(
                 keep, folder, games, abandon_on_cancel=True, limiter=self.thread
             )
         except NightsError as error:
@@ -95,5 +95,5 @@ class NightKeeper:
             self._waiting = dict(list(left.items())[-_MOST_WAITING:])
         else:
             self._failed = False
-            for each in games:
+            for each in written:
                 log.info("game_kept", game_id=each.kept.game_id, night=each.kept.night)
