@@ -7,6 +7,7 @@ snapshots bridge what was trimmed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,6 +188,11 @@ class Reader:
         change = follower.take(entry)
         if change is Change.STALE:
             self.counts.stale += 1
+            if new and self.silent_s > SILENT_S:
+                # Who had the higher fence is gone, and the broker knows nothing of it any more: it
+                # was begun anew, or failed over, where the clock is behind. Read what it has.
+                follower.fence = 0
+                self._rewound_at = -math.inf
             return change
         if change is not Change.NOTHING or new:
             # What is read again is no sign of life.
