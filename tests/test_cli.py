@@ -213,3 +213,15 @@ def test_ctrl_c_ends_the_processes_that_read_games_without_a_traceback(tmp_path:
         os.killpg(process.pid, signal.SIGINT)
         assert process.communicate() == ("", "")
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_the_terminal_has_no_letter_for_is_no_traceback(tmp_path: Path, encoding: str) -> None:
+    config = tmp_path / os.fsdecode(b"Don\xc4\x8di\xc4\x87\xff.toml")
+    config.write_text("[server]\nport = 0\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "nbad", "check", "--config", str(config)],
+        capture_output=True, check=False, timeout=60,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")

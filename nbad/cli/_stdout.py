@@ -69,7 +69,7 @@ def _replace_stdout() -> None:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=old.encoding,
-        errors=old.errors,
+        errors="backslashreplace",  # a player's name is worth no traceback
         line_buffering=old.isatty(),
     )
 

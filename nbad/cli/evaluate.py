@@ -125,7 +125,7 @@ def write_predictions(path: Path, made: Evaluation) -> None:
         for middle, sd in ((d.margin, d.margin_sd), (d.total, d.total_sd))
         for z in (-_Z90, 0.0, _Z90)
     ]
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, (game, at, win) in enumerate(
