@@ -360,3 +360,8 @@ def test_a_real_night_is_kept_and_told_after_it_is_over(tmp_path: Path) -> None:
     assert daemon.end() == 0
     with closing(sqlite3.connect(tmp_path / "kept" / nights.FILE)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_folder_that_is_closed_to_us_is_told_as_one() -> None:
+    with pytest.raises(nights.NightsError, match="name too long"):
+        nights.games(Path("/" + "x" * 300))  # the system's answer, also to root

@@ -219,10 +219,10 @@ _COLUMNS = ("game_id", "night", "season", "start_utc", "home", "away", "home_sco
 @contextmanager
 def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
     path = folder / FILE
-    if not path.is_file():
-        yield None
-        return
     try:
+        if not path.is_file():  # raises where the folder is closed to us
+            yield None
+            return
         address = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_S)) as file:
             yield file
