@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from nbad.settings.current import Settings
-from nbad.stream import wire
+from nbad.stream import frames, wire
 from nbad.stream.cursor import Cursor, Since
 from nbad.stream.handshake import interest_of, since_of
 from nbad.stream.journal import Interest
@@ -81,7 +81,7 @@ class Events:
             elif journal.seq > cursor.seq:
                 cursor.request_replay(cursor.seq)
             while (frame := cursor.pull(1)) is not None:
-                await _write(send, _event(wire.payload(frame), f"{journal.epoch}.{cursor.seq}"))
+                await _write(send, _event(frames.payload(frame), f"{journal.epoch}.{cursor.seq}"))
                 quiet_since = trio.current_time()
             with trio.move_on_at(quiet_since + hub.server.heartbeat_s) as patience:
                 await news.wait()
