@@ -129,12 +129,12 @@ class Relaying(RuleBasedStateMachine):
 
     def tick(self, daemon: Daemon, changed: dict[int, int], gone: int | None = None) -> None:
         """A tick of ``daemon``, told to the client where it is there: what the hub does."""
-        removals = daemon.journal.removals
+        removals, seq = daemon.journal.removals, daemon.journal.seq
         daemon.tick(changed, gone)
         if self.cursor and self.at is daemon.journal:
             if daemon.journal.removals != removals:
                 self.cursor.request_snapshot()
-            else:
+            elif daemon.journal.seq != seq:  # where nothing changed there is no batch
                 self.cursor.wait(daemon.journal.seq)
             self.flush()
 
