@@ -61,6 +61,7 @@ class _State:
     overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
     wakeup: trio.Event = field(default_factory=trio.Event)
+    rest: trio.CancelScope = field(default_factory=trio.CancelScope)  # the poller's, while it waits
     turned: trio.Event = field(default_factory=trio.Event)  # as `wakeup`, but for no answer
     turns: Turns = field(default_factory=Turns)
     inbox: dict[str, Document] = field(default_factory=dict)
@@ -82,9 +83,19 @@ class _State:
     sent_at: float = 0.0
 
     def wake(self) -> None:
-        """Wake the poller: an answer came, or the night or the settings changed."""
+        """Wake the poller: something is to be done now, or the night or the settings changed."""
         wakeup, self.wakeup = self.wakeup, trio.Event()
         wakeup.set()
+
+    def came(self, next_at: float) -> None:
+        """Plays came, which are asked for again at ``next_at``: wake the poller where they were
+        the last that a tick waits for, else when it has something to do. Fifteen answers need not
+        wake it fifteen times."""
+        due_at = min(next_at, self.tick_at)
+        if due_at <= trio.current_time():
+            self.wake()
+        else:
+            self.rest.deadline = min(self.rest.deadline, due_at)
 
     def turn(self) -> None:
         """Wake all: the night or the settings changed."""
@@ -286,7 +297,8 @@ async def _go_on(
         await fetched.send(state.tick(runtime))
         return
     next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
-    with trio.move_on_at(min(next_at, state.tick_at)):
+    state.rest = trio.CancelScope(deadline=min(next_at, state.tick_at))
+    with state.rest:
         await wakeup.wait()
 
 
@@ -330,11 +342,14 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
             state.health.answered(trio.current_time(), changed=False)
             state.arrive(place, Document(place, None, state.wall_clock()), asked)
         state.turns.answered(place, state.now, client.config.poll)
-        if not state.turns.failing(board=not place):
+        if state.troubles.noted and not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
     finally:
         target.in_flight = False
-        state.wake()
+        if place:
+            state.came(target.at)
+        else:
+            state.wake()  # whether plays are asked for depends on it
 
 
 async def _wake_on_night(state: _State) -> None:
