@@ -78,6 +78,7 @@ class _State:
     troubles: Troubles = field(default_factory=Troubles)
     overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
+    rest: trio.CancelScope = field(default_factory=trio.CancelScope)  # the poller's, while it waits
     turns: Turns = field(default_factory=Turns)
     news: _News = field(default_factory=_News)
     answered: trio.Event = field(default_factory=trio.Event)  # set by what follows too
@@ -95,9 +96,19 @@ class _State:
     sent_at: float = 0.0
 
     def wake(self) -> None:
-        """Wake the poller: an answer came, or none will."""
+        """Wake the poller: something is to be done now."""
         answered, self.answered = self.answered, trio.Event()
         answered.set()
+
+    def came(self, next_at: float) -> None:
+        """Plays came, which are asked for again at ``next_at``: wake the poller where they were
+        the last that a tick waits for, else when it has something to do. Fifteen answers need not
+        wake it fifteen times."""
+        due_at = min(next_at, self.tick_at)
+        if due_at <= trio.current_time():
+            self.wake()
+        else:
+            self.rest.deadline = min(self.rest.deadline, due_at)
 
     def turn(self) -> None:
         """Wake all: the night or the settings changed."""
@@ -336,7 +347,8 @@ async def _go_on(
         await fetched.send(state.tick(runtime))
         return
     next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
-    with trio.move_on_at(min(next_at, state.tick_at)):
+    state.rest = trio.CancelScope(deadline=min(next_at, state.tick_at))
+    with state.rest:
         await answered.wait()
 
 
@@ -380,11 +392,14 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
             if not place or target.failures:  # of plays that are as they were, nothing is told
                 state.arrive(place, Document(place, None, state.wall_clock()), asked)
         state.turns.answered(place, state.now, client.config.poll)
-        if not state.turns.failing(board=not place):
+        if state.troubles.noted and not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
     finally:
         target.in_flight = False
-        state.wake()
+        if place:
+            state.came(target.at)
+        else:
+            state.wake()  # whether plays are asked for depends on it
 
 
 async def _wake_on_night(state: _State) -> None:
