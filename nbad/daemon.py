@@ -16,6 +16,7 @@ from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
 from nbad.feed.box_orders import BoxOrders
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
+from nbad.observe.feed_state import FeedStateLog
 from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
@@ -132,11 +133,11 @@ def _on_tick_served(
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
-    feed: FeedState | None = None
+    feed = FeedStateLog()
     summary = StageSummary()
 
     def served(tick: Tick) -> None:
-        nonlocal ready, feed
+        nonlocal ready
         now = trio.current_time()
         live.served(tick)
         live.metrics.published(
@@ -151,13 +152,7 @@ def _on_tick_served(
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if tick.feed is not FeedState.OK:
             status += f", feed {tick.feed} for {tick.feed_age_s:.0f} s"
-        if tick.feed is not (feed or FeedState.OK):
-            turn = {"state": tick.feed, "was": feed, "age_s": round(tick.feed_age_s, 1)}
-            if tick.feed is FeedState.OK:
-                log.info("feed_state", **turn)
-            else:
-                log.warning("feed_state", **turn)
-            feed = tick.feed
+        feed.note(tick)
         if ready:
             notifier.status(status)
         elif tick.whole:

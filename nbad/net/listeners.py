@@ -7,7 +7,7 @@ import resource
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 import trio
@@ -148,24 +148,33 @@ async def open_beside(
         for family, kind, protocol, _, address in await trio.socket.getaddrinfo(
             server.host, server.port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
         ):
-            sock = trio.socket.socket(family, kind, protocol)
-            try:
-                sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, True)
-                sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, True)
-                if family == trio.socket.AF_INET6:
-                    sock.setsockopt(trio.socket.IPPROTO_IPV6, trio.socket.IPV6_V6ONLY, True)
-                await sock.bind(address)
-                sock.listen(_BACKLOG)
-            except BaseException:
-                sock.close()
-                raise
-            opened.append(trio.SocketListener(sock))
+            sock = listening_socket(family, kind, protocol, address, share=True)
+            opened.append(trio.SocketListener(trio.socket.from_stdlib_socket(sock)))
     except BaseException:
         close(opened)
         raise
     finally:
         _share_port([*old, *opened], False)
     return opened
+
+
+def listening_socket(
+    family: int, kind: int, protocol: int, address: Any, *, share: bool
+) -> socket.socket:
+    """A socket that listens at ``address``, all as getaddrinfo has them; ``share`` allows others to
+    listen there too. Raises OSError."""
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, share)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def close(listeners: list[trio.SocketListener]) -> None:

@@ -13,10 +13,10 @@ import structlog
 import trio
 
 from nbad import __version__
-from nbad.domain import FeedState
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
+from nbad.observe.feed_state import FeedStateLog
 from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
@@ -157,19 +157,12 @@ def _status(live: Live) -> str:
 def _on_read(
     notifier: Notifier, live: Live, collector: Collector, reader: Reader
 ) -> Callable[[Tick], None]:
-    feed: FeedState | None = None
+    feed = FeedStateLog()
 
     def served(tick: Tick) -> None:
-        nonlocal feed
         live.served(tick)
         live.metrics.relayed(reader.counts.entries, reader.counts.gaps, reader.silent_s)
-        if tick.feed is not (feed or FeedState.OK):
-            turn = {"state": tick.feed, "was": feed, "age_s": round(tick.feed_age_s, 1)}
-            if tick.feed is FeedState.OK:
-                log.info("feed_state", **turn)
-            else:
-                log.warning("feed_state", **turn)
-            feed = tick.feed
+        feed.note(tick)
         notifier.status(_status(live))
         notifier.watchdog()
         collector.rest(idle=tick.idle, subscribers=live.hub.count)

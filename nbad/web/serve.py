@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import trio
 
+from nbad.net.asgi import asgi
 from nbad.net.door import Door, Share, Visit
-from nbad.net.http import Exchange, Waiting, asgi, serve_connection
+from nbad.net.http import Exchange, Waiting, serve_connection
 from nbad.net.listeners import share_descriptors
 from nbad.net.pacing import Paces
 from nbad.net.serving import Address, Listening
