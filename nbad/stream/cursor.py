@@ -1,4 +1,4 @@
-"""Where one subscriber stands in the night, and what it is to be sent next.
+"""Where one subscriber stands in the stream, and what it is to be sent next.
 
 Pure: the socket asks :meth:`Cursor.pull` when it can take a frame. So frames for a subscriber that
 lags are built only when they can be sent, and all that waits for it is a few numbers.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
+from nbad.stream.batch import EVERYTHING, Interest
+from nbad.stream.journal import StreamJournal
 
 
 class Mode(Enum):
@@ -107,20 +108,20 @@ class Cursor:
         return frame if frame is None or not self.deflate else self.journal.deflated.of(frame)
 
     def _next(self, queue: int) -> bytes | None:
-        night = self.journal
+        journal = self.journal
         if self.mode is Mode.SNAPSHOT:
-            return self._snapshot() if night.ready else None
+            return self._snapshot() if journal.ready else None
         if self.mode is Mode.PAUSED or (self.mode is Mode.LIVE and not self.waiting):
             return None
-        if not night.holds(self.seq):
+        if not journal.holds(self.seq):
             return self._snapshot()
         if self.mode is Mode.LIVE and self.waiting > queue:
             return self._conflate()
-        for batch in night.after(self.seq, self.interest):
+        for batch in journal.after(self.seq, self.interest):
             self.seq = batch.seq
             if self.mode is Mode.LIVE:
                 self.waiting -= 1
-            return night.frame(batch, self.interest)
+            return journal.frame(batch, self.interest)
         self._mark_current()
         return None
 

@@ -18,9 +18,9 @@ import trio
 
 from nbad.net.http import why
 from nbad.settings.access import OPEN, AccessPolicy, brought
+from nbad.stream.batch import Interest
 from nbad.stream.cursor import Since
 from nbad.stream.deflate import accept_offer
-from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, narrow, parse_since
 from nbad.stream.wire import PROTOCOL
 

@@ -19,9 +19,10 @@ from nbad.observe.timing import Tick
 from nbad.observe.troubles import Troubles
 from nbad.settings.access import AccessPolicy
 from nbad.stream import frames, wire
+from nbad.stream.batch import EVERYTHING, Batch, Interest
 from nbad.stream.cursor import Mode, Since
 from nbad.stream.frame_stream import STALL_S
-from nbad.stream.journal import EVERYTHING, Batch, Interest, StreamJournal
+from nbad.stream.journal import StreamJournal
 from nbad.stream.requests import BadRequestError
 from nbad.stream.subscriber import Subscriber
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from nbad.stream.batch import EVERYTHING, Interest
 from nbad.stream.cursor import Since
-from nbad.stream.journal import EVERYTHING, Interest
 
 MAX_BYTES = 4096
 """The longest message a client may send."""

@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from nbad.settings.current import Settings
 from nbad.stream import frames, wire
+from nbad.stream.batch import Interest
 from nbad.stream.cursor import Cursor, Since
 from nbad.stream.handshake import interest_of, since_of
-from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, parse_since
 from nbad.web.answers import refusal
 from nbad.web.status import Live
