@@ -53,17 +53,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs=2,
         type=Path,
         metavar=("PBP.json", "BOX.json"),
-        help="a recorded game in place of simulated ones",
+        help="replay a recorded game instead of simulated ones",
     )
     parser.add_argument(
         "--recording", type=Path, metavar="DIR",
-        help="what `nbad record` kept, in place of simulated games",
+        help="replay a folder that `nbad record` wrote",
     )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to end. Exit codes: 0, 64 wrong arguments, 69 no such port to be had."""
+    """Serve until told to end. Exit codes: 0, 64 wrong arguments, 69 the port is unavailable."""
     if not 0 <= args.port <= 65_535:
         return end("feed", USAGE, f"--port: expected 0 to 65535, was {args.port}")
     try:
@@ -85,12 +85,12 @@ def _night(args: argparse.Namespace) -> FeedSource:
 
 
 async def _serve(night: FeedSource, clock: FeedClock, faults: Faults, host: str, port: int) -> int:
-    # Before anybody can know the address, the signals that end it well are heard.
+    # Before the address is printed: whoever read it may signal at once.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         try:
             listeners = await listen(host, port)
         except OSError as error:
-            hint = "name another --port, or 0 for a free one"
+            hint = "choose another --port, or 0 for a free one"
             return end("feed", UNAVAILABLE, f"{host}:{port}: {error.strerror}; {hint}")
         async with trio.open_nursery() as nursery:
             serve = partial(

@@ -1,9 +1,9 @@
 """Several relays on one port, watched by one process that serves nobody itself.
 
-Each worker has a listening socket of its own on the common port (SO_REUSEPORT: the kernel deals the
-newcomers out), and one for HTTP. The watcher opens them and keeps them open: whoever comes while a
-worker is restarted waits in its queue. A worker speaks to the watcher as a service does to systemd:
-it says that it is ready, how it is, and that it moves.
+Each worker has its own listening socket on the common port (SO_REUSEPORT: the kernel distributes
+new connections), and one for HTTP. The watcher opens them and keeps them open: clients that connect
+while a worker is restarted wait in its queue. A worker notifies the watcher as a service notifies
+systemd: readiness, status, watchdog.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _STUCK_S = 30.0
 # From its start to its first word: the imports, and the log read once.
 _START_S = 60.0
 _RESTART_S = (0.2, 10.0)
-# What does not mend by itself ends all of them.
+# Errors that a restart does not cure end all of them.
 _LASTING = (USAGE, CONFIG)
 
 
@@ -244,7 +244,7 @@ async def _run_once(
 async def _listen_to(
     words: trio.socket.SocketType, worker: _Worker, workers: list[_Worker], notifier: Notifier
 ) -> None:
-    """Hear what a worker says, and end one that says nothing."""
+    """Take in a worker's notifications, and kill it when they stop."""
     patience = _START_S
     while True:
         told = b""

@@ -54,7 +54,7 @@ class Cursor:
 
     @property
     def group(self) -> tuple[Interest, bool]:
-        """Who is sent the same frames: all of one interest that take them compressed, or not."""
+        """Subscribers of one group are sent the same frames."""
         return self.interest, self.deflate
 
     def subscribe(self, interest: Interest, since: Since | None) -> None:
@@ -68,7 +68,7 @@ class Cursor:
             self.mode = Mode.REPLAY
             self.seq = since.seq
         elif journal.follows and since.seq > journal.seq:
-            # Told elsewhere what the log is about to bring: a snapshot would go back in time.
+            # It saw elsewhere what the log is about to bring: a snapshot would go back in time.
             self.mode = Mode.LIVE
             self.seq = since.seq
         else:
@@ -84,7 +84,7 @@ class Cursor:
         """Send the batches after ``offered``, the last that was offered to everyone."""
         if self.mode is Mode.LIVE:
             if not self.waiting:
-                # Those before it that hold no game of ours passed by uncounted.
+                # Those before it without a game of this interest passed by uncounted.
                 self.seq = max(self.seq, offered)
             self.mode = Mode.REPLAY
             self.waiting = 0
@@ -97,7 +97,7 @@ class Cursor:
     def wait(self, seq: int) -> int:
         """The batch ``seq`` could not be sent at once: how many wait now, it included."""
         if not self.waiting:
-            # Batches without a game of ours passed by uncounted; none of them is owed.
+            # Batches without a game of this interest passed by uncounted; none is owed.
             self.seq = seq - 1
         self.waiting += 1
         return self.waiting
