@@ -8,10 +8,10 @@ snapshots bridge what was trimmed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from random import uniform
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
@@ -137,7 +137,7 @@ class Reader:
         self.trouble = str(error)
         self._tell({})
 
-    async def _reads(self, broker: Broker) -> Any:
+    async def _reads(self, broker: Broker) -> AsyncGenerator[None, None]:
         """Read and apply; yields whenever the log's end was reached."""
         while True:
             entries = await broker.read(self._after, _ENTRIES, _WAIT_S)
