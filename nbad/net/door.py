@@ -79,7 +79,8 @@ class Door:
 
     At most ``most`` are open, waiting ones included; past it the kernel's queue holds the rest.
     Each address has its ``share``. ``make_room`` is called where all room is taken, and may end a
-    connection that does nothing.
+    connection that does nothing. ``half_closing`` clients may close their side and still wait for
+    an answer. ``service`` names it in the log.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Door:
         most: int,
         share: Callable[[], Share],
         make_room: Callable[[], None] = lambda: None,
+        half_closing: bool = False,
     ) -> None:
         self._service = service
+        self._half_closing = half_closing
         self._attend = attend
         self._share = share
         self._make_room = make_room
@@ -233,8 +236,7 @@ class Door:
         patience: by then all are at their next try, queued behind what is left of the last one.
         """
         queue = self._waiting[address]
-        # HTTP clients may close one way and still wait for an answer.
-        while self._service == "stream" and queue and _hung_up(queue[0]):
+        while not self._half_closing and queue and _hung_up(queue[0]):
             self._drop(queue.popleft())
         if not queue:
             del self._waiting[address], self._ready[address]

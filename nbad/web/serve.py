@@ -59,6 +59,7 @@ async def serve_http(
         most=share_descriptors(settings.current.config).http,
         share=share,
         make_room=waiting.end_oldest,
+        half_closing=True,
     )
     async with trio.open_nursery() as nursery:
         address = await nursery.start(listening.accept_into, door)
