@@ -16,20 +16,20 @@ from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
 from nbad.feed.box_orders import BoxOrders
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
-from nbad.observe.feed_state import FeedStateLog
 from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.summary import StageSummary
 from nbad.observe.timing import Tick
+from nbad.observe.troubles import FeedTurns
 from nbad.publish.publisher import Publisher
 from nbad.recording.keeper import NightKeeper
 from nbad.recording.recorder import Recorder
 from nbad.reloading import Reloads
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError
-from nbad.settings.runtime import read
+from nbad.settings.runtime import read_runtime
 from nbad.signals import Signals
 from nbad.stages.server import open_hub, serve_stream
 from nbad.state.keeper import Keeper, read_knowledge, state_folder
@@ -69,7 +69,7 @@ async def _main(
     """Start, and run. Signals are heard from the beginning: what is read may hang."""
     notifier = Notifier()
     source = trio.CancelScope()
-    reloads = Reloads(path, read, notifier, output, metrics.reloaded)
+    reloads = Reloads(path, read_runtime, notifier, output, metrics.reloaded)
     reloads.obey(signals, "daemon", source.cancel)
     runtime = await reloads.start()
     if runtime is not None:
@@ -107,7 +107,7 @@ async def _run(
         nursery.start_soon(keeper.run)
         served = _on_tick_served(notifier, live, collector, publisher, keeper, nights)
         recorder = Recorder(settings)
-        recording = await nursery.start(recorder.run)
+        nursery.start_soon(recorder.run)
         serve = partial(
             serve_stream, settings=settings, served=served, hub=hub, inherited=inherited.stream
         )
@@ -116,8 +116,7 @@ async def _run(
         )
         await keeper.keep()
         await publisher.finish()
-        recording.set()
-        await recorder.ended.wait()
+        await recorder.finish()
         nursery.cancel_scope.cancel()
     log.info("stopped")
 
@@ -133,8 +132,7 @@ def _on_tick_served(
     """What is told of a served tick: readiness with the first, then status and watchdog. So a
     pipeline that is stuck feeds no watchdog. And what its stages took, and how the feed turns."""
     ready = False
-    feed = FeedStateLog()
-    summary = StageSummary()
+    turns, summary = FeedTurns(), StageSummary()
 
     def served(tick: Tick) -> None:
         nonlocal ready
@@ -152,7 +150,7 @@ def _on_tick_served(
         status = f"{hub.journal.games} games, {hub.count} subscribers, last tick {total:.1f} ms"
         if tick.feed is not FeedState.OK:
             status += f", feed {tick.feed} for {tick.feed_age_s:.0f} s"
-        feed.note(tick)
+        turns.note(tick)
         if ready:
             notifier.status(status)
         elif tick.whole:

@@ -72,19 +72,16 @@ class State(NamedTuple):
         return self.home, self.away
 
     def goes_back_from(self, told: State) -> bool:
-        """Whether it takes back something of ``told``: game time, a status or points."""
-        # As ``rank`` and ``points`` have it, in a third of the time: this is asked all the time.
+        """Whether it takes back something of ``told``: game time, a status or a side's points."""
+        # As ``rank`` has it, in a third of the time: this is asked all the time.
         status, period, clock_s, home, away = self
         status_told, period_told, clock_s_told, home_told, away_told = told
-        if home + away < home_told + away_told:
+        if home < home_told or away < away_told:
             return True
         if status is status_told:
             return clock_s > clock_s_told if period == period_told else period < period_told
-        at, at_told = (
-            (_ORDER[status], period, -clock_s),
-            (_ORDER[status_told], period_told, -clock_s_told),
-        )
-        return at < at_told
+        at = _ORDER[status], period, -clock_s
+        return at < (_ORDER[status_told], period_told, -clock_s_told)
 
     def contradicts(self, told: State) -> bool:
         """Whether ``told`` must be corrected for it: it goes back, or is another final score."""
@@ -196,9 +193,8 @@ class Update(NamedTuple):
     holds. ``corrected``: the feed took back or changed what had been sent before.
     ``source_time`` is when the newest play happened, or where the board is ahead of them, when that
     changed (RFC 3339, empty where nobody says); ``player`` is the full name of who made the last
-    play;
-    ``received_at`` is in seconds since the epoch. ``to_target_score``: the game is played to a
-    target score, so nothing can be forecast from its clock.
+    play; ``received_at`` is in seconds since the epoch. ``to_target_score``: the game is played to
+    a target score, so nothing can be forecast from its clock.
     """
 
     entry: BoardEntry
@@ -262,10 +258,10 @@ class Game(NamedTuple):
     """A game of the night as its subscribers see it.
 
     ``forecast`` is None where there is nothing to forecast: a postponed game, and one that is
-    played to a target score. ``series`` is the
-    whole forecast series so far, a pure function of the plays, the ratings and the model.
-    ``swings`` works out the forecast after every play, when it is asked for; ``market`` is what the
-    market said before it began, None where it said nothing or is not to be shown.
+    played to a target score. ``series`` is the whole forecast series so far, a pure function of the
+    plays, the ratings and the model. ``swings`` works out the forecast after every play, when it is
+    asked for; ``market`` is what the market said before it began, None where it said nothing or is
+    not to be shown.
     """
 
     update: Update

@@ -18,7 +18,7 @@ from nbad.channels import Receiver
 from nbad.client.messages import Game
 from nbad.settings.current import Settings
 from nbad.settings.load import Loaded, find, read_values
-from nbad.settings.runtime import judge
+from nbad.settings.runtime import make_runtime
 from nbad.settings.schema import Config
 from nbad.stages.envelopes import Forecasts
 from nbad.stream import wire
@@ -60,10 +60,10 @@ async def pipeline(
     within the block comes in an :class:`ExceptionGroup`, as from any nursery.
     """
     if isinstance(config, Config):
-        runtime = judge(Loaded(config, source="config"))
+        runtime = make_runtime(Loaded(config, source="config"))
     else:
         path = find(Path(config) if config is not None else None)
-        runtime = judge(*read_values(path, os.environ))
+        runtime = make_runtime(*read_values(path, os.environ))
     settings = Settings(runtime)
     if not structlog.is_configured():
         structlog.configure(

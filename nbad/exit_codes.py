@@ -1,4 +1,4 @@
-"""How a command ends."""
+"""How a command ends: its exit code (sysexits.h), and a line on standard error that says why."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
@@ -62,6 +63,16 @@ def action(
 def plays_of(game_id: str, actions: list[Any]) -> bytes:
     """A play-by-play."""
     return orjson.dumps({"game": {"gameId": game_id, "actions": actions}})
+
+
+@dataclass
+class ManualClock:
+    """Feed time that stands where it is put."""
+
+    now: float
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class FakeFeed(httpx.AsyncBaseTransport):

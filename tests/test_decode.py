@@ -43,7 +43,8 @@ def test_an_absurd_score_of_a_play_is_unknown(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("clock", "seconds"), [("PT12M", 720), ("PT5M", 300), ("PT720S", 720), ("PT4.5S", 4.5)]
+    ("clock", "seconds"),
+    [("PT12M", 720), ("PT5M", 300), ("PT720S", 720), ("PT4.5S", 4.5), (" PT5M00.00S  ", 300)],
 )
 def test_a_clock_without_minutes_or_seconds_is_read(clock: str, seconds: float) -> None:
     assert parse_play(ACTION | {"clock": clock}).clock_s == seconds
@@ -107,7 +108,7 @@ def test_an_absurd_game_of_the_board_is_skipped_and_the_others_are_not() -> None
         "gameId": "0022500001", "gameStatus": 2, "period": 1, "gameClock": "PT10M00.00S",
         "gameTimeUTC": "2026-01-15T02:00:00Z", "homeTeam": side, "awayTeam": side,
     }  # fmt: skip
-    bad = [game | {"gameStatus": 9}, game | {"homeTeam": side | {"teamTricode": None}}, 7]
+    bad = [game | {"gameStatus": 9}, game | {"homeTeam": {"teamId": 0}}, 7]
     odd = [
         game | {"gameId": 22500002, "period": "9" * 5000, "gameTimeUTC": "0001-01-01T00:00:00Z"},
         game | {"gameId": "0022500003", "homeTeam": side | {"score": 40_000}, "gameClock": [1]},

@@ -49,6 +49,13 @@ def test_what_was_kept_as_csv(kept: Path, tmp_path: Path, capsys: Any) -> None:
     assert "forecasts.csv: 288 rows" in capsys.readouterr().out
 
 
+def test_no_table_has_a_column_twice_or_what_nobody_said() -> None:
+    for table, columns in COLUMNS.items():
+        assert len(set(columns)) == len(columns), table
+    assert COLUMNS["features"][:3] == ("game_id", "differential", "elapsed_s")
+    assert not any("expected" in name for name in COLUMNS["features"])
+
+
 def test_nothing_to_export_is_told(tmp_path: Path, capsys: Any) -> None:
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "out")]) == 64
     assert "expected past nights" in capsys.readouterr().err

@@ -18,6 +18,7 @@ import orjson
 import pytest
 import requests
 import trio
+from feed_kit import ManualClock
 from nba_api.live.nba.endpoints import boxscore, playbyplay, scoreboard
 from nba_api.live.nba.library.http import NBALiveHTTP
 from process_kit import start
@@ -25,7 +26,7 @@ from process_kit import start
 from nbad.simulator import GamesNight, simulate_night
 from nbad.simulator.answer import SCHEDULE, SCOREBOARD, Gzip, answer
 from nbad.simulator.faults import Faults
-from nbad.simulator.server import FeedAddress, FeedClock, ManualClock, serve_feed
+from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
 
 LIVE_GAME = 3  # the place of a game that is live when the night opens
 

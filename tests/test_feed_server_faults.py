@@ -11,11 +11,12 @@ import httpx
 import orjson
 import pytest
 import trio
+from feed_kit import ManualClock
 
 from nbad.simulator import GamesNight, simulate_night
 from nbad.simulator.answer import SCOREBOARD
 from nbad.simulator.faults import Faults, parse_fault, parse_faults
-from nbad.simulator.server import FeedAddress, ManualClock, serve_feed
+from nbad.simulator.server import FeedAddress, serve_feed
 
 pytestmark = pytest.mark.xdist_group("feed_server_faults")  # one worker makes the night they share
 

@@ -33,7 +33,7 @@ from nbad.training.readers import read_cdn, read_games
 from nbad.training.recorded import RecordedGame
 from nbad.training.replay import WINDOW_S, Expected, Rows, fold_game, rate, with_market
 from nbad.training.replay import replay as replay_folded
-from nbad.training.results import PlayedGame
+from nbad.training.results import DatedResult
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = DATA / "live" / "playbyplay_0022000001.json"
@@ -196,7 +196,7 @@ def test_a_game_without_a_date_sees_nothing_of_its_season_and_shows_it_nothing()
     undated = [*games[:8], replace(games[8], day=None)]
     folded = [fold_game(game) for game in undated]
     # Of the season before it is another game's result, so dates count.
-    before = PlayedGame(Result("0022400001", "", games[0].home_id, games[0].away_id, 150, 90), 1)
+    before = DatedResult(Result("0022400001", "", games[0].home_id, games[0].away_id, 150, 90), 1)
     other = [*folded[:8], fold_game(replace(ended(games[8], 200, 50), day=None))]
     same, changed = (
         rate(each, {"0022400001": before}, Forecaster.load().ratings).expected.then
@@ -213,7 +213,7 @@ def test_results_that_the_model_is_made_of_count_once() -> None:
     games = [fold_game(replace(game, day=739_200 + number)) for number, game in enumerate(season())]
     base = Forecaster.load().ratings
     old = {
-        f"00{year:03}{number:05}": PlayedGame(
+        f"00{year:03}{number:05}": DatedResult(
             Result(f"00{year:03}{number:05}", "", games[0].home_id, games[0].away_id, 150, 90),
             700_000 + 365 * year + number,
         )

@@ -45,6 +45,8 @@ def test_only_a_name_that_is_missing_is_filled_in() -> None:
         ({"teamId": None, "teamTricode": "BOS"}, Team(BOSTON, "BOS", "BOS")),
         ({"teamId": BOSTON, "teamTricode": 7, "teamCity": "Boston"}, Team(BOSTON, "BOS", "Boston")),
         ({"teamId": 0, "teamTricode": "TBD", "teamName": "TBD"}, Team(0, "TBD", "TBD")),
+        ({"teamId": 15018, "teamTricode": ""}, Team(15018, "15018", "15018")),
+        ({"teamId": 15018, "teamName": "Flamengo"}, Team(15018, "15018", "Flamengo")),
     ],
 )
 def test_half_of_its_name_names_a_team(said: dict[str, object], read: Team) -> None:
@@ -52,7 +54,7 @@ def test_half_of_its_name_names_a_team(said: dict[str, object], read: Team) -> N
 
 
 @pytest.mark.parametrize(
-    "said", [{"teamId": 0}, {"teamId": 7, "teamTricode": ""}, {}, [], "BOS",
+    "said", [{"teamId": 0}, {"teamId": "", "teamTricode": ""}, {}, [], "BOS",
              {"teamTricode": "("}, {"teamTricode": "."}, {"teamTricode": "B.S"}],
 )  # fmt: skip
 def test_a_team_that_nobody_names_is_none(said: object) -> None:

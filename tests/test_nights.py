@@ -22,7 +22,7 @@ from jsonschema_rs import Draft202012Validator
 from stream_kit import FakeSettings, make_game
 from structlog.testing import capture_logs
 
-from nbad.domain import Game, Point, Quantiles, Status
+from nbad.domain import Game, Play, Point, Quantiles, Status, Swing
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.recording import nights
@@ -47,6 +47,18 @@ def ended(number: int, home: int, away: int, win: float = 0.6, start: str = "") 
     if start:
         entry = entry._replace(start_utc=start)
     return game._replace(update=game.update._replace(entry=entry), forecast=told, series=series)
+
+
+@pytest.mark.parametrize(
+    ("start", "night"),
+    [
+        ("2023-10-05T16:00:00Z", "2023-10-05"),  # noon in the East in summer time
+        ("2023-09-30T10:00:00Z", "2023-09-30"),  # in Japan
+        ("2026-01-20T03:30:00Z", "2026-01-19"),
+    ],
+)
+def test_a_night_is_the_leagues_date(start: str, night: str) -> None:
+    assert nights.whole_game(ended(1, 101, 99, start=start)).kept.night == night
 
 
 def settings(folder: Path | None) -> FakeSettings:
@@ -136,6 +148,24 @@ async def test_a_name_of_the_feed_is_no_markup_of_the_page(tmp_path: Path) -> No
     assert 'content="Away at &lt;script&gt;&quot;&amp;"' in page
 
 
+def test_what_was_said_of_a_game_stands_until_the_game_is_another(tmp_path: Path) -> None:
+    def keep(home: int, win: float, number: int = 7) -> float:
+        play = Play(number, 1, 4, 0.0, home, 99, "game", "end", 0, 0, "", "", "")
+        game = ended(1, home, 99, win)
+        swing = Swing(play, 2880.0, 0.5, game.forecast)  # type: ignore[arg-type]
+        update = game.update._replace(plays=(play,))
+        whole = nights.whole_game(game._replace(update=update, swings=lambda: (swing,)))
+        written = nights.keep(tmp_path, [whole])
+        [kept] = nights.games(tmp_path)
+        assert bool(written) == (kept.said[0][1] == win)
+        return kept.said[0][1]
+
+    assert keep(101, 0.6) == 0.6
+    assert keep(101, 0.7) == 0.6  # a daemon that started with another model
+    assert keep(101, 0.7, number=8) == 0.7
+    assert keep(102, 0.8, number=8) == 0.8
+
+
 async def test_nothing_is_kept_where_no_folder_is_named() -> None:
     known = settings(None)
     async with client(open_hub(known), known) as http:
@@ -204,6 +234,52 @@ async def test_the_keeper_keeps_each_end_and_its_correction(
     async with keeper.thread:  # the clock jumped over what it still waited
         pass
     assert len(nights.games(tmp_path)) == 2
+
+
+async def test_who_is_cut_while_it_makes_a_game_ready_still_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    known = settings(tmp_path)
+    keeper, journal = NightKeeper(known), open_hub(known).journal
+    games = (ended(1, 100, 90), ended(2, 99, 98))
+    journal.apply(1, games, journal.encode(games), {})
+    keeper.note(journal)
+    async with trio.open_nursery() as nursery:
+
+        def cut(game: Game) -> nights.WholeGame:
+            nursery.cancel_scope.cancel()
+            return nights.whole_game(game)
+
+        monkeypatch.setattr("nbad.recording.keeper.whole_game", cut)
+        nursery.start_soon(keeper.run)
+    async with keeper.thread:  # the clock jumped over what it still waited
+        pass
+    assert len(nights.games(tmp_path)) == 2
+
+
+async def test_a_fault_of_ours_with_one_game_costs_that_game_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    known = settings(tmp_path)
+    keeper, journal = NightKeeper(known), open_hub(known).journal
+    games = (ended(1, 100, 90), ended(2, 99, 98))
+    journal.apply(1, games, journal.encode(games), {})
+    keeper.note(journal)
+
+    def fail(game: Game) -> nights.WholeGame:
+        if game is games[0]:
+            raise RuntimeError("a bug")
+        return nights.whole_game(game)
+
+    monkeypatch.setattr("nbad.recording.keeper.whole_game", fail)
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keeper.run)
+            await written(keeper)
+            nursery.cancel_scope.cancel()
+    assert [(event["event"], event["game_id"]) for event in logs] == [
+        ("game_failed", "0022500001"), ("game_kept", "0022500002"),
+    ]  # fmt: skip
 
 
 async def test_a_disk_that_fails_is_told_once_and_tried_again(
@@ -284,3 +360,8 @@ def test_a_real_night_is_kept_and_told_after_it_is_over(tmp_path: Path) -> None:
     assert daemon.end() == 0
     with closing(sqlite3.connect(tmp_path / "kept" / nights.FILE)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_folder_that_is_closed_to_us_is_told_as_one() -> None:
+    with pytest.raises(nights.NightsError, match="name too long"):
+        nights.games(Path("/" + "x" * 300))  # the system's answer, also to root

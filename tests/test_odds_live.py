@@ -22,15 +22,20 @@ from nba_api.live.nba.endpoints import Odds as NbaOdds
 from test_odds import book, odds
 
 import nbad
-from nbad.domain import Status
+from nbad.domain import BoardEntry, Status, Team, Update
 from nbad.feed.odds import parse_odds
 from nbad.feed.poll_plan import TrackedGame, odds_interval_s
+from nbad.model.forecaster import Forecaster
+from nbad.observe.timing import Tick
 from nbad.pattern.market import Line, blend
 from nbad.pattern.quotes import Quotes
 from nbad.pattern.rating import Expectation, Ratings
+from nbad.settings.current import Runtime
 from nbad.settings.schema import Config, Feed, Poll
 from nbad.settings.schema import Odds as OddsSection
 from nbad.simulator import rates, simulate_night
+from nbad.stages.envelopes import Odds, Updates
+from nbad.stages.patterns import PatternTracker
 from nbad.state.keeper import read_knowledge
 
 FAVOURITE = [book("1.9", "1.9", "-12.5")]
@@ -215,6 +220,22 @@ async def test_the_basis_is_right_before_and_after_the_odds_vanish(
     assert unknowing[0]["forecast"]["basis"] == "rating"
     assert unknowing[0]["forecast"]["home_win"] < 0.7
     assert unknowing[0]["market"] is None
+
+
+def test_what_the_market_said_is_shown_and_hidden_at_once() -> None:
+    # Also of a game of which nothing else is to be told.
+    tracker, line = PatternTracker(), Line(4.0)
+    home, away = Team(1, "BOS", "Boston"), Team(2, "DEN", "Denver")
+    to_come = BoardEntry(ONE, Status.SCHEDULED, 0, 0.0, None, home, away, 0, 0)
+    updates: tuple[Update, ...] = (Update(to_come, (), 0, False, "", 0.0),)
+    told = []
+    for show in (False, True, True, False):
+        runtime = Runtime(config(show=show), Forecaster.load())
+        odds_ = Odds({ONE: line}, 0.0) if updates else None
+        made, _ = tracker.fold(Updates(Tick(1, 0.0, runtime), updates, odds=odds_))
+        told.append([game.market for game in made.games])
+        updates = ()
+    assert told == [[None], [line], [], [None]]
 
 
 async def test_nothing_is_asked_once_games_are_under_way_nor_where_it_is_not_wanted(

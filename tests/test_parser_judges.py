@@ -231,6 +231,20 @@ def test_a_deleted_basket_takes_the_board_with_it(feed: Feed) -> None:
     assert told(update)[2:] == (2, 3, True)
 
 
+def test_two_edges_of_the_plays_make_no_flicker_whatever_the_one_took_back(feed: Feed) -> None:
+    """Of a play within that was taken back, or changed with the same date, nothing goes back."""
+    foul, p4 = action(3, 4, 3, kind="foul"), action(4, 4, 3, kind="turnover")
+    feed.says([P1, P2, foul, p4])
+    for newer in ([P1, P2, p4], [P1, P2 | {"description": "3PT"}, p4]):
+        before = [P1, P2, foul, p4]
+        assert feed.says(newer) is not None
+        for _ in range(9):
+            assert feed.says(before, after=5) is None
+            assert feed.says(newer, after=5) is None
+        feed.says(before)
+        assert feed.says(after=30) is not None  # it is said again for long
+
+
 def test_no_play_at_all_is_no_tip_off_again(feed: Feed) -> None:
     assert feed.says([]) is None
     update = feed.says(after=30)
@@ -436,10 +450,16 @@ def test_a_final_without_points_does_not_unmake_what_the_plays_saw(forecaster: F
     assert told(Feed(forecaster).says([END], final(0, 0)))[:4] == ("final", 4, 100, 98)
 
 
-@pytest.mark.parametrize("clock", ["", None, "PT00M00.0S"])
-def test_half_time_is_known_without_a_clock(forecaster: Forecaster, clock: str | None) -> None:
+@pytest.mark.parametrize(
+    ("period", "clock"),
+    [(2, ""), (2, None), (2, "PT00M00.0S"), (2, "PT09M00.00S"), (0, ""), (None, None),
+     (3, "PT12M00.00S"), (3, "PT00M00.00S")],
+)  # fmt: skip
+def test_half_time_is_known_by_its_name(
+    forecaster: Forecaster, period: int, clock: str | None
+) -> None:
     end = action(200, 50, 48, period=2, clock=0, kind="period", subkind="end")
-    half = live(2, "", 50, 48, gameStatusText="Half", gameClock=clock)
+    half = live(period, "", 50, 48, gameStatusText="Half", gameClock=clock)
     update = Feed(forecaster).says([end], half)
     assert told(update) == ("halftime", 2, 50, 48, False)
     assert update is not None
@@ -552,7 +572,15 @@ def test_at_one_moment_of_the_clock_the_more_points_are_told(feed: Feed) -> None
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(1, "PPD"), (3, "Postponed"), (1, "Game Suspended"), (3, "Canceled"), (2, "Forfeit")],
+    [
+        (1, "PPD"),
+        (3, "Postponed"),
+        (1, "Game Suspended"),
+        (3, "Canceled"),
+        (2, "Forfeit"),
+        (1, "Postp."),
+        (3, "Canc"),
+    ],
 )
 def test_a_game_that_is_not_played_is_postponed(
     forecaster: Forecaster, code: int, words: str
@@ -569,6 +597,167 @@ def test_a_game_to_a_target_score_says_so(forecaster: Forecaster) -> None:
     update = feed.says([P1 | {"isTargetScoreLastPeriod": True}], TIP)
     assert update is not None
     assert update.to_target_score
+    # The feed takes it back, and says nothing else.
+    update = feed.says([P1 | {"isTargetScoreLastPeriod": False}], TIP)
+    assert update is not None
+    assert not update.to_target_score
+
+
+def test_a_target_score_that_is_taken_back_beside_a_play_is_gone(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([P1, P2 | {"isTargetScoreLastPeriod": True}], TIP)
+    update = feed.says([P1, P2, P3], TIP)
+    assert update is not None
+    assert not update.to_target_score
+
+
+# -- two edges of the board, of as much game time and points ---------------------------
+
+
+def swapped(listed: Any) -> Any:
+    return listed | {"homeTeam": listed["awayTeam"], "awayTeam": listed["homeTeam"]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (live(2, "PT00M00.00S", 50, 48), live(2, "", 50, 48, gameStatusText="Half")),
+        (entry(ONE, 1, ""), entry(ONE, 1, "") | {"gameStatusText": "PPD"}),
+        (entry(ONE, 1, ""), entry(ONE, 1, "", start=1800)),
+        (entry(ONE, 1, ""), swapped(entry(ONE, 1, ""))),
+        (live(1, "PT09M00.00S", 4, 3), live(1, "PT09M00.00S", 3, 4)),
+        (live(1, "PT09M00.00S", 4, 3), swapped(live(1, "PT09M00.00S", 4, 3))),
+    ],
+)
+def test_two_edges_of_the_board_that_differ_in_anything_make_no_flicker(
+    forecaster: Forecaster, old: Any, new: Any
+) -> None:
+    feed = Feed(forecaster)
+    feed.says([], old)
+    told_ = [feed.says(board=new if second % 2 else old) for second in range(1, 60)]
+    assert len([update for update in told_ if update is not None]) <= 1
+    # The one that stays is the feed's word.
+    feed.says(board=new)
+    feed.says(after=31)
+    fresh = Feed(forecaster)
+    assert fresh.says([], new) is not None
+    assert feed.tracker.tracked() == fresh.tracker.tracked()
+
+
+def test_sides_that_are_swapped_are_told_with_their_own_points(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([], live(1, "PT09M00.00S", 4, 3))
+    assert feed.says(board=swapped(live(1, "PT09M00.00S", 4, 3))) is None
+    update = feed.says(after=30)
+    assert told(update) == ("live", 1, 3, 4, True)
+    assert update is not None
+    assert update.entry.home.tricode == "DEN"
+
+
+def test_a_side_that_has_fewer_points_is_told_corrected(forecaster: Forecaster) -> None:
+    """A basket was taken back at the one end, and a three made at the other."""
+    feed = Feed(forecaster)
+    feed.says([], live(1, "PT05M00.00S", 14, 13))
+    assert told(feed.says(board=live(1, "PT04M50.00S", 12, 16))) == ("live", 1, 12, 16, True)
+
+
+def test_a_clock_that_is_put_back_holds_up_no_points(forecaster: Forecaster) -> None:
+    feed = Feed(forecaster)
+    feed.says([], live(4, "PT00M05.00S", 100, 98))
+    assert feed.says(board=live(4, "PT00M06.20S", 100, 98)) is None
+    update = feed.says(board=live(4, "PT00M06.20S", 101, 98))
+    assert told(update) == ("live", 4, 101, 98, True)
+    assert feed.says(board=live(4, "PT00M07.00S", 100, 98)) is None  # but not as many
+
+
+def test_a_copy_from_before_is_not_believed_for_what_another_document_took_back_earlier(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    p1, p2, p3 = (action(at, points, 0) for at, points in ((1, 2), (2, 4), (3, 6)))
+    feed.says([p1], live(1, "PT09M58.00S", 2, 1))
+    assert told(feed.says(board=live(1, "PT09M57.00S", 4, 0))) == ("live", 1, 4, 0, True)
+    feed.says([p1, p2, p3])
+    assert feed.says([p1, p2]) is None  # as the board, which lags
+
+
+def test_points_taken_back_are_told_once_both_say_so_of_later(feed: Feed) -> None:
+    """The plays never had the basket, so that nothing of theirs goes back."""
+    feed.says(board=live(1, "PT09M50.00S", 6, 3))
+    assert feed.says(board=live(1, "PT09M40.00S", 4, 3)) is None
+    assert score(feed.says([P1, P2, P3, action(4, 4, 3, clock=590)])) == (6, 3)
+    update = feed.says([P1, P2, P3, action(5, 4, 3, clock=580, kind="rebound")])
+    assert told(update) == ("live", 1, 4, 3, True)
+
+
+def test_plays_with_the_sides_swapped_are_never_told_and_end_no_game(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    first, second = action(1, 7, 2, clock=590), action(2, 9, 2, clock=580)
+    feed.says([first], live(1, "PT09M50.00S", 2, 7))
+    assert score(feed.says([first, second])) == (2, 7)
+    assert score(feed.says(board=live(1, "PT09M40.00S", 2, 9))) == (2, 9)
+    feed.says(board=live(4, "PT00M02.00S", 95, 100), after=60)
+    for _ in range(9):
+        update = feed.says([first, second, END], after=20)
+        assert update is None or told(update)[:4] == ("live", 4, 95, 100)
+    assert told(feed.says(board=final(98, 100))) == ("final", 4, 98, 100, False)
+
+
+# -- what cannot be --------------------------------------------------------------------
+
+
+def test_a_period_that_begins_at_0_00_has_not_ended(feed: Feed) -> None:
+    """Between two periods the clock still is at the end of the last one."""
+    feed.says(board=live(1, "PT00M02.00S", 4, 3))
+    update = feed.says(board=live(2, "PT00M00.00S", 6, 3))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
+    assert feed.says(board=live(2, "PT00M00.00S", 6, 3)) is None
+    on = action(4, 8, 3, period=2, clock=700)
+    assert told(feed.says([P1, P2, P3, on])) == ("live", 2, 8, 3, False)
+    assert told(feed.says(board=live(2, "PT11M20.00S", 8, 5))) == ("live", 2, 8, 5, False)
+    assert feed.says(board=live(2, "PT00M00.00S", 8, 5)) is None  # of nothing
+    update = feed.says(board=live(2, "PT00M00.00S", 48, 45))
+    assert update is not None
+    assert update.entry.clock_s == 0
+
+
+@pytest.mark.parametrize("over", [final(0, 0), final(0, 0) | {"homeTeam": {"teamId": 1}}])
+def test_nobody_has_won_before_the_score_is_said(forecaster: Forecaster, over: Any) -> None:
+    feed = Feed(forecaster)
+    last = action(490, 100, 98, period=4, clock=2)
+    feed.says([last], live(4, "PT00M02.00S", 100, 98))
+    assert told(feed.says(board=over)) == ("live", 4, 100, 98, False)
+    assert feed.says(after=60) is None
+    assert told(feed.says(board=final(100, 101))) == ("final", 4, 100, 101, False)
+
+
+def test_a_game_broken_off_keeps_the_points_that_the_board_forgets(feed: Feed) -> None:
+    feed.says(board=live(1, "PT09M50.00S", 4, 3))
+    feed.says(board=live(0, "", 0, 0, gameStatusText="PPD"))
+    update = feed.says(after=30)
+    assert told(update) == ("postponed", 1, 4, 3, True)
+    assert update is not None
+    assert update.entry.clock_s == 590
+    # And that it is to come does not say that it is on.
+    for said in (entry(ONE, 1, "", start=80_000), entry(ONE, 1, "", score=(4, 3))):
+        assert told(feed.says(board=said))[:4] == ("postponed", 1, 4, 3)
+        assert feed.says(after=31) is None
+    on = live(1, "PT09M40.00S", 6, 3)
+    assert told(feed.says(board=on))[:4] == ("live", 1, 6, 3)
+
+
+def test_what_comes_no_more_is_no_word_that_was_kept(feed: Feed) -> None:
+    """A copy from before, and then an outage: it is not believed for the silence after it."""
+    feed.says(board=live(1, "PT09M50.00S", 4, 3))
+    feed.says([P1, P2], live(1, "PT09M58.00S", 2, 0))
+    for _ in range(9):
+        assert feed.says(failed=("", ONE), after=10) is None
+    feed.says(unchanged=True)  # it does come: that was its word all the time
+    feed.says([P1, P2])
+    assert feed.tracker.tracked()[0].lead == 1
 
 
 # -- half readable ---------------------------------------------------------------------
@@ -610,7 +799,7 @@ def test_a_fault_of_ours_costs_one_game(
     def fail(*_: object) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("nbad.stages.parser.read", fail)
+    monkeypatch.setattr("nbad.feed.followed.read", fail)
     both = board_of(TIP, entry(TWO, 1, ""))
     assert score(feed.says([P1], both)) == (0, 0)  # told from the board
     assert [(trouble.event, trouble.game_id) for trouble in feed.trouble] == [("game_failed", ONE)]

@@ -82,6 +82,47 @@ def test_a_final_that_is_taken_back_is_in_play_again() -> None:
     assert game.current()[INDEX["remaining_s"]] == 0.5
 
 
+def play(number: int, period: int, clock_s: float, home: int, away: int) -> Play:
+    return Play(number, number, period, clock_s, home, away, "2pt", "", 1, 0, "", "", "")
+
+
+END = Play(90, 90, 4, 0.0, 101, 100, "game", "end", 0, 0, "", "", "")
+
+
+def told(plays: list[Play]) -> dict[str, float]:
+    folded = history()
+    folded.fold(plays)
+    return dict(zip(FEATURES, folded.current(), strict=True))
+
+
+@pytest.mark.parametrize(("period", "begins"), [(5, 2880.0), (6, 3180.0)])
+def test_a_technical_before_an_overtime_decides_nothing(period: int, begins: float) -> None:
+    # As in 0022100761 and 0022200749: a free throw at 5:00, on a clock where the last period ended.
+    before = [play(1, period - 1, 0.0, 100, 100)]
+    for late in ([], [play(3, period - 1, 0.0, 101, 100)]):
+        now = told([*before, play(2, period, 300.0, 101, 100), *late])
+        assert (now["elapsed_s"], now["remaining_s"], now["overtime"]) == (begins, 300.0, True)
+    listed = BoardEntry(
+        "0022500001", Status.LIVE, period, 300.0, None,
+        Team(1, "BOS", "Boston"), Team(2, "LAL", "Los Angeles"), 101, 100,
+    )  # fmt: skip
+    observed = history()
+    observed.fold(before)
+    assert observed.observe(listed).current()[INDEX["remaining_s"]] == 300.0
+    assert told([*before, play(2, period - 1, 0.0, 101, 100)])["remaining_s"] == 0.0
+
+
+def test_a_game_that_went_on_after_its_end_is_on() -> None:
+    before = [play(1, 4, 1.0, 101, 100), END]
+    assert told(before)["over"]
+    assert not told([*before, play(91, 4, 0.0, 101, 101)])["over"]  # a tie is not over
+    folded = history()
+    points = folded.fold([*before, play(91, 5, 200.0, 101, 103), play(92, 5, 100.0, 103, 103)])
+    assert len(points) == 103
+    assert not any(row[INDEX["over"]] for _, row in points)
+    assert not folded.current()[INDEX["over"]]
+
+
 def test_the_grid_is_the_differential_of_the_last_twelve_minutes() -> None:
     folded = history()
     for play in plays():
@@ -196,6 +237,24 @@ def test_quantiles_are_in_order_and_agree_with_the_probability(forecaster: Forec
         for quantiles in (forecast.margin, forecast.total):
             assert quantiles.p10 <= quantiles.p50 <= quantiles.p90
         assert (forecast.home_win > 0.5) == (forecast.margin.p50 > 0)
+
+
+def test_the_margin_of_a_side_that_leads_at_the_end_is_its_lead(forecaster: Forecaster) -> None:
+    clocks = [10.0, 9.9, 1.1, 1.0, 0.5, 0.1]
+    rows = [told([play(1, 4, left, 100, 99)]) for left in clocks]
+    made = forecaster.forecast(np.array([list(row.values()) for row in rows]))
+    for forecast in made[-2:]:
+        assert abs(forecast.margin.p50 - 1) < 0.2
+        assert forecast.margin.p90 < 2
+    # It comes there without a step.
+    for before, after in (made[:2], made[2:4]):
+        assert abs(before.margin.p10 - after.margin.p10) < 0.2
+
+
+def test_no_total_is_below_what_was_scored(forecaster: Forecaster) -> None:
+    rows = [told([play(1, 4, left, 100, 98)]) for left in (60.0, 24.0, 5.0, 0.5, 0.0)]
+    for forecast in forecaster.forecast(np.array([list(row.values()) for row in rows])):
+        assert 198 <= forecast.total.p10 <= forecast.total.p50 <= forecast.total.p90
 
 
 def rated(results: list[Result]) -> RatingsTracker:

@@ -403,7 +403,7 @@ async def test_a_final_that_leaves_the_board_for_one_poll_keeps_its_plays(
 async def test_a_game_broken_off_is_not_followed_for_good(
     settings: Settings, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbad.stages.parser._FORGET_LIVE_AFTER_S", 300.0)
+    monkeypatch.setattr("nbad.feed.followed._FORGET_LIVE_AFTER_S", 300.0)
     feed = FakeFeed(entry(ONE))
     begun = ends_off_the_board(feed, 3, 9e9)
     told = await run(settings, feed, 400.0)
@@ -479,6 +479,23 @@ async def test_a_schedule_that_failed_is_asked_for_again_soon_then_ever_less_oft
     pauses = [wait for wait in waits if wait > 4]
     assert pauses[:5] == pytest.approx([5, 10, 20, 40, 80], abs=2.0)
     assert max(pauses) < 310
+
+
+async def test_an_outage_confirms_no_copy_from_before_but_what_follows_it_does(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed, begun = FakeFeed(entry(ONE)), trio.current_time()
+    whole = [action(1, 2, 0), action(2, 4, 0)]
+
+    def refuse(_: httpx.Request) -> httpx.Response | None:
+        at = trio.current_time() - begun
+        feed.plays[ONE] = whole if at < 5 else whole[:1]
+        return httpx.Response(403) if 7 < at < 60 else None
+
+    feed.on[ONE] = refuse
+    told = await run(settings, feed, 100.0)
+    [back] = [tick.tick.started - begun for tick in told for game in tick.games if game.corrected]
+    assert 60 < back < 80
 
 
 def test_two_ticks_become_one_with_the_newest_of_each_document(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -42,7 +43,7 @@ async def test_what_waits_is_written_when_a_stage_fails(tmp_path: Path, wait_s: 
 
     async def fail(wait_s: float) -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             for arrival in arrivals(5):
                 recorder.put(arrival)
             await trio.sleep(wait_s)  # with 0.25 s the thread is right at it
@@ -59,7 +60,7 @@ async def test_a_payload_is_on_the_disk_within_half_a_second(
 ) -> None:
     recorder = make_recorder(tmp_path)
     async with trio.open_nursery() as nursery:
-        end = await nursery.start(recorder.run)
+        nursery.start_soon(recorder.run)
         for number, arrival in enumerate(arrivals(4), 1):
             recorder.put(arrival)
             await trio.sleep(0.4)
@@ -67,7 +68,7 @@ async def test_a_payload_is_on_the_disk_within_half_a_second(
             async with recorder._thread:
                 pass  # the thread's own time is real
             assert len(Recording(tmp_path).entries) == number
-        end.set()
+        nursery.cancel_scope.cancel()
 
 
 async def test_any_fault_of_writing_costs_payloads_and_no_more(
@@ -79,7 +80,7 @@ async def test_any_fault_of_writing_costs_payloads_and_no_more(
     recorder = make_recorder(tmp_path)
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            end = await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             with monkeypatch.context() as patch:
                 patch.setattr(recording, "_append", fail)
                 recorder.put(arrivals(1)[0])
@@ -87,11 +88,19 @@ async def test_any_fault_of_writing_costs_payloads_and_no_more(
                 recorder.put(arrivals(1)[0])
                 await recorder._write_all()
             recorder.put(arrivals(1)[0])
-            end.set()
+            nursery.cancel_scope.cancel()
     told = [log["event"] for log in logs]
     assert told == ["record_failed", "record_lost"]
     assert logs[1]["payloads"] == 2
     assert len(Recording(tmp_path).entries) == 1
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    writer = recording.Writer(tmp_path / "feed")
+    writer.write(arrivals(2))
+    shutil.rmtree(tmp_path / "feed")
+    writer.write(arrivals(1))
+    assert len(Recording(tmp_path / "feed").entries) == 1
 
 
 def test_a_full_disk_leaves_neither_empty_files_nor_torn_members(
@@ -132,7 +141,7 @@ async def test_memory_is_bounded_in_all_also_while_a_disk_hangs(
     recorder = make_recorder(tmp_path)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             for arrival in arrivals(1000):
                 recorder.put(arrival)
             nursery.start_soon(recorder._write_all)  # these are in memory as long as it hangs
@@ -191,9 +200,9 @@ async def test_the_recorder_says_what_it_deletes(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path, keep_days=30.0)
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            end = await nursery.start(recorder.run)
+            nursery.start_soon(recorder.run)
             recorder.put(arrivals(1)[0])
-            end.set()
+            nursery.cancel_scope.cancel()
     told = [log for log in logs if log["event"] == "record_deleted"]
     assert [(log["file"], log["bytes"]) for log in told] == [(str(tmp_path / "0.rec"), 1000)]
     assert len(left(tmp_path)) == 2

@@ -42,13 +42,12 @@ def settings(folder: Path) -> Settings:
 
 async def keep(recorder: Recorder, given: list[Arrival]) -> None:
     """Give it ``given`` and let it write all that it has."""
-    recorder.ended = trio.Event()
     async with trio.open_nursery() as nursery:
         for arrival in given:
             recorder.put(arrival)
-        end = await nursery.start(recorder.run)
-        end.set()
-        await recorder.ended.wait()
+        nursery.start_soon(recorder.run)
+        await recorder.finish()
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_waits_for_a_slow_disk_is_bounded_and_the_rest_counted(

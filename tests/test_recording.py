@@ -226,15 +226,14 @@ async def test_a_disk_that_fails_does_not_stop_the_pipeline(tmp_path: Path) -> N
     runtime = Runtime(Config().model_copy(update={"record": record}), Forecaster.load())
     recorder = Recorder(Settings(runtime))
     async with trio.open_nursery() as nursery:
-        end = await nursery.start(recorder.run)
+        nursery.start_soon(recorder.run)
         for arrival in arrivals(3):
             recorder.put(arrival)
-        end.set()
-        await recorder.ended.wait()
+        await recorder.finish()
         folder.unlink()
-        end = await nursery.start(recorder.run)
         recorder.put(arrivals(1)[0])
-        end.set()
+        await recorder.finish()
+        nursery.cancel_scope.cancel()
     assert len(read(folder)) == 1
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import nbad.settings.load
 from nbad.settings.files import try_folder
-from nbad.settings.load import ConfigError, differences, known_keys, load
-from nbad.settings.runtime import read
+from nbad.settings.load import ConfigError, differences, find, known_keys, load
+from nbad.settings.runtime import read_runtime
 from nbad.settings.schema import Config
 
 # Each file says in its head what is to be said of it.
@@ -80,7 +81,7 @@ def test_all_that_is_wrong_is_told_at_once_and_where_it_was_set(
     monkeypatch.setenv("NBAD_MODEL__PATH", str(gone))
     monkeypatch.setenv("NBAD_HTTP__PORT", "many")
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_runtime(path)
     assert [problem.rpartition(": expected")[0] for problem in error.value.problems] == [
         f"{path}: server.port",
         "NBAD_HTTP__PORT: http.port",
@@ -94,7 +95,7 @@ def test_all_that_is_wrong_is_told_at_once_and_where_it_was_set(
     ]
     path.write_text("[server\n")  # no TOML at all: the environment is read all the same
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_runtime(path)
     assert len(error.value.problems) == 4
 
 
@@ -140,3 +141,10 @@ def test_every_key_has_a_description() -> None:
         for key, field in type(section).model_fields.items():
             assert field.description, key
     assert "server.port" in known_keys()
+
+
+def test_a_default_file_that_cannot_be_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Path("/" + "x" * 300)  # as one in a folder that is closed to us, also for root
+    monkeypatch.setattr(nbad.settings.load, "DEFAULT_PATHS", (closed,))
+    with pytest.raises(ConfigError, match="expected a readable file, was: File name too long"):
+        load(find(None), {})

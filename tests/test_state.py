@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 from daemon_kit import ANY_PORTS, Daemon, get, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
+from structlog.testing import capture_logs
 from test_pattern_rating import league
 from test_ratings_tracker import STAR
 
@@ -29,7 +32,7 @@ from nbad.pattern.tracker import PlayedGame, RatingsTracker
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, State
 from nbad.state.format import StateError, decode, encode
-from nbad.state.keeper import FILE, Keeper, read_knowledge, state_folder
+from nbad.state.keeper import FILE, Keeper, read_knowledge, state_folder, write
 from nbad.web.openapi import DOCUMENT
 
 QUOTES = {"0022500001": Quote(Line(-6.5, None, 0.25), 1_760_000_000.5)}
@@ -127,6 +130,34 @@ async def test_what_is_learnt_is_written_and_a_disk_that_fails_is_lived_with(
     assert [file.name for file in folder.iterdir()] == [FILE]
 
 
+async def test_one_write_waits_for_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one, at the end, for the one that is under way: they share a file."""
+    knowledge, go, at_once = known(10), threading.Event(), set[int]()
+
+    def held(*arguments: Any) -> None:
+        at_once.add(threading.get_ident())
+        go.wait(10)
+        clashes.append(len(at_once) > 1)
+        write(*arguments)
+        at_once.discard(threading.get_ident())
+
+    clashes: list[bool] = []
+    monkeypatch.setattr("nbad.state.keeper.write", held)
+    config = Config(state=State(path=tmp_path))
+    keeper = Keeper(knowledge, Settings(Runtime(config, Forecaster.load())), {})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.keep)
+        await trio.testing.wait_all_tasks_blocked()
+        assert knowledge.ratings.learn(PlayedGame(league(11)[10], STAR))
+        nursery.start_soon(keeper.keep)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        go.set()
+    assert clashes == [False, False]
+    assert (tmp_path / FILE).read_bytes() == content(knowledge)
+
+
 def test_a_garbled_file_is_put_aside_and_the_model_knows_what_it_knew(tmp_path: Path) -> None:
     model = Forecaster.load().ratings
     (tmp_path / FILE).write_bytes(content(known(20))[:-9])
@@ -203,3 +234,20 @@ def test_a_restart_in_december_forecasts_as_before_it(
         assert json.loads(get(f"{http}/v1/ratings")[1])["learnt"] < 10
         assert to_come(http) != before
         assert daemon.end() == 0
+
+
+def test_a_file_that_cannot_be_read_is_put_aside_before_another_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / FILE).mkdir()  # as one whose rights or whose disk forbid it
+    assert not read_knowledge(tmp_path, Ratings()).ratings.games
+    assert [file.name for file in tmp_path.iterdir()] == [f"{FILE}.unreadable"]
+
+
+async def test_a_folder_that_cannot_be_looked_into_is_lived_with() -> None:
+    settings = Settings(Runtime(Config(), Forecaster.load()))
+    closed = {"STATE_DIRECTORY": "/" + "x" * 300}  # as one that is closed to us, also for root
+    read_knowledge(state_folder(State(), closed), Ratings())
+    with capture_logs() as logs:
+        await Keeper(known(1), settings, closed).keep()
+    assert [event["event"] for event in logs] == ["state_unwritable"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import trio
 
-from nbad.channels.ends import ReceiverBase
+from nbad.channels.ends import End, ReceivingEnd
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ def open_bounded(capacity: int, of: type[T]) -> tuple[BoundedSender[T], BoundedR
     return BoundedSender(sender), BoundedReceiver(receiver)
 
 
-class BoundedSender(Generic[T]):
+class BoundedSender(End, Generic[T]):
     """See :class:`nbad.channels.ends.Sender`."""
 
     def __init__(self, channel: trio.MemorySendChannel[tuple[float, T]]) -> None:
@@ -29,14 +29,8 @@ class BoundedSender(Generic[T]):
     def close(self) -> None:
         self._channel.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class BoundedReceiver(ReceiverBase[T]):
+class BoundedReceiver(ReceivingEnd[T]):
     """See :class:`nbad.channels.ends.Receiver`."""
 
     superseded = 0

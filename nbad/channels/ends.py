@@ -53,16 +53,26 @@ class Receiver(Protocol[T_co]):
     def __exit__(self, *_: object) -> None: ...
 
 
-class ReceiverBase(ABC, Generic[T]):
-    """Iteration and the context manager, the same for every receiver."""
+class End(ABC):
+    """An end that a ``with`` closes."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Send, or take, no more."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ReceivingEnd(End, Generic[T]):
+    """An end that is iterated over until its channel ends."""
 
     @abstractmethod
     async def receive(self) -> T:
         """The next value; ``trio.EndOfChannel`` where none will come."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Take no more: the sender breaks."""
 
     def __aiter__(self) -> Self:
         return self
@@ -72,9 +82,3 @@ class ReceiverBase(ABC, Generic[T]):
             return await self.receive()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -10,11 +10,11 @@ the receiver's pace: conflation and backpressure in one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import trio
 
-from nbad.channels.ends import ReceiverBase
+from nbad.channels.ends import End, ReceivingEnd
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class _Slot(Generic[T]):
         self.emptied.set()
 
 
-class LatestSender(Generic[T]):
+class LatestSender(End, Generic[T]):
     """See :class:`nbad.channels.ends.Sender`. One task may send."""
 
     def __init__(self, slot: _Slot[T]) -> None:
@@ -84,14 +84,8 @@ class LatestSender(Generic[T]):
         self._slot.sender_closed = True
         self._slot.wake_all()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class LatestReceiver(ReceiverBase[T]):
+class LatestReceiver(ReceivingEnd[T]):
     """See :class:`nbad.channels.ends.Receiver`. One task may receive."""
 
     def __init__(self, slot: _Slot[T]) -> None:
@@ -127,9 +121,3 @@ class LatestReceiver(ReceiverBase[T]):
     def close(self) -> None:
         self._slot.receiver_closed = True
         self._slot.wake_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

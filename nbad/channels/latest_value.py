@@ -6,9 +6,11 @@ channel in that direction could fill, and two stages would then wait for each ot
 
 from __future__ import annotations
 
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import trio
+
+from nbad.channels.ends import End
 
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ class _Cell(Generic[T]):
         changed.set()
 
 
-class Publisher(Generic[T]):
+class Publisher(End, Generic[T]):
     """The end that is written to."""
 
     def __init__(self, cell: _Cell[T]) -> None:
@@ -48,12 +50,6 @@ class Publisher(Generic[T]):
         """Publish no more."""
         self._cell.closed = True
         self._cell.wake()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Watcher(Generic[T]):

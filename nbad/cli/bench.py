@@ -88,10 +88,10 @@ def run(args: argparse.Namespace) -> int:
     if args.subscribers < 0:
         return end("bench", USAGE, f"--subscribers: expected 0 or more, was {args.subscribers}")
     if args.live:  # the daemon that is measured would only say it on its own log
-        from nbad.settings.runtime import judge
+        from nbad.settings.runtime import make_runtime
 
         try:
-            judge(*read_values(find(args.config), os.environ))
+            make_runtime(*read_values(find(args.config), os.environ))
         except ConfigError as error:
             return end("bench", CONFIG, *error.problems)
     try:

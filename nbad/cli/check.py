@@ -35,10 +35,12 @@ def check(args: argparse.Namespace) -> int:
 
     Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
     """
-    from nbad.settings.runtime import read_all  # what only the daemon needs takes half a second
+    from nbad.settings.runtime import (
+        read_with_origin,
+    )  # what only the daemon needs takes half a second
 
     try:
-        loaded, runtime = read_all(find(args.config))
+        loaded, runtime = read_with_origin(find(args.config))
     except ConfigError as error:
         sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
         return CONFIG

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 COLUMNS = ("game_id", "elapsed_s", "home_win", "margin_p10", "margin_p50", "margin_p90",
            "total_p10", "total_p50", "total_p90")  # fmt: skip
 _DIGITS = 10
-_Z90 = 1.2815515655446004
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -116,16 +115,18 @@ def _unwritable(error: OSError) -> int:
 
 def write_predictions(path: Path, made: Evaluation) -> None:
     """Every forecast as a row of CSV, as the daemon tells it; the columns are :data:`COLUMNS`."""
-    from nbad.model.forecaster import as_told
+    from nbad.model.forecaster import as_told, low_total
+    from nbad.model.normal import Z90
 
     d = made.made
     home_win = as_told(d.home_win, made.rows.matrix[:, INDEX["over"]] == 0)
     quantiles = [
         middle + z * sd
         for middle, sd in ((d.margin, d.margin_sd), (d.total, d.total_sd))
-        for z in (-_Z90, 0.0, _Z90)
+        for z in (-Z90, 0.0, Z90)
     ]
-    with path.open("w", newline="") as file:
+    quantiles[3] = low_total(made.rows.matrix, d)
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, (game, at, win) in enumerate(

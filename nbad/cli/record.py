@@ -124,9 +124,8 @@ async def _main(path: Path | None, out: Path | None, signals: Signals, output: O
     recorder = Recorder(settings)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloads.run, settings, lambda: False)
-        finish = await nursery.start(recorder.run)
+        nursery.start_soon(recorder.run)
         with polling:
             await follow_feed(settings, _Nowhere(), tap=recorder.put)
-        finish.set()
-        await recorder.ended.wait()
+        await recorder.finish()
         nursery.cancel_scope.cancel()

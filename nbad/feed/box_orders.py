@@ -195,9 +195,7 @@ async def keep_box_scores(
                 continue
             patience_s = _PATIENCE_S if boxes.is_read(game_id) else poll.live_interval_s
             with trio.move_on_after(patience_s):
-                while True:
-                    if spare():
-                        break
+                while not spare():  # noqa: ASYNC110 - time alone makes room, of which no event tells
                     await trio.sleep(1 / client.config.poll.max_requests_per_s)
             # What somebody reads in the end takes a turn as board and plays do.
             if not boxes.is_read(game_id) and not spare():

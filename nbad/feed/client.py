@@ -130,13 +130,15 @@ class FeedClient:
         # How far the feed's clock is ahead of ours, where that is more than a delay.
         self.date_offset_s = 0.0
         self._addresses: cachetools.LRUCache[str, _Address] = cachetools.LRUCache(_ADDRESSES)
-        self._transport = _transport(config) if transport is None else _Httpx(transport)
+        self._transport: _Transport = (
+            _made_for(config) if transport is None else _Httpx(transport=transport)
+        )
 
     @property
     def connect_s(self) -> float:
-        """What a new connection to the feed takes, in s; 0 where the transport does not know."""
-        known = self._transport.connect_s if isinstance(self._transport, LeanTransport) else 0.0
-        return known if math.isfinite(known) else 0.0  # none was made yet
+        """What a new connection to the feed takes, in s; 0 where that is not known, or not yet."""
+        known = self._transport.connect_s
+        return known if math.isfinite(known) else 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -268,7 +270,9 @@ class _Address:
 
 
 class _Transport(Protocol):
-    """What answers."""
+    """What answers. ``connect_s`` is what a new connection takes, infinite where not known."""
+
+    connect_s: float
 
     async def get(self, get: Get) -> Reply: ...
 
@@ -276,28 +280,17 @@ class _Transport(Protocol):
 
 
 class _Httpx:
-    """A transport of httpx's: for what ours cannot do, proxies and HTTP/2, and for tests."""
+    """All of httpx: for proxies and HTTP/2, which ours cannot do, and for a transport of others."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
+    connect_s = math.inf  # not known
 
-    async def get(self, get: Get) -> Reply:
-        request = httpx.Request(get.method, get.url, headers=get.headers)
-        response = await self._transport.handle_async_request(request)
-        body = await response.aread()
-        await response.aclose()
-        return Reply(response.status_code, by_name(response.headers.raw), body)
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-class _HttpxClient(_Httpx):
-    """All of httpx, as it finds its proxies."""
-
-    def __init__(self, *, http2: bool) -> None:
+    def __init__(
+        self, *, http2: bool = False, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-        self._client = httpx.AsyncClient(http2=http2, timeout=None, limits=limits)
+        self._client = httpx.AsyncClient(
+            http2=http2, timeout=None, limits=limits, transport=transport
+        )
 
     async def get(self, get: Get) -> Reply:
         request = httpx.Request(get.method, get.url, headers=get.headers)
@@ -308,10 +301,10 @@ class _HttpxClient(_Httpx):
         await self._client.aclose()
 
 
-def _transport(config: Config) -> _Transport:
+def _made_for(config: Config) -> _Transport:
     """Ours, where it can do what is asked of it."""
     if config.feed.http2 or getproxies():
-        return _HttpxClient(http2=config.feed.http2)
+        return _Httpx(http2=config.feed.http2)
     return LeanTransport()
 
 

@@ -186,7 +186,7 @@ _MOST_KNOWN, _LONGEST_KNOWN = 4096, 40
 
 def _clock_s(value: str) -> float:
     """Seconds; infinity, more than any period has, where it is no clock."""
-    match = _CLOCK.fullmatch(value) if len(value) < 24 else None
+    match = _CLOCK.fullmatch(value.strip()) if len(value) < 24 else None
     if match is None:
         return math.inf
     minutes, seconds = match.groups()

@@ -85,8 +85,8 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     if not start:
         return None
     known, at = _known(body, start, last)
-    if not known:
-        return None
+    if not known or (last.to_target_score and len(known) < len(last.said)):
+        return None  # or the action that said so may be one of those that are read anew
     actions = _actions(body, at)
     game = _head(body, start) if actions is not None else None
     if actions is None or game is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from nbad.domain import FINAL, HALFTIME, LIVE, POSTPONED, SCHEDULED, Listing, Play, State
 from nbad.feed.decode import period_s
@@ -29,7 +29,8 @@ class Source(Generic[T]):
     game. A report that goes back stays ``pending`` until it is proven, confirmed or old enough.
 
     ``went_back``: a report that went back was accepted, and the source has not caught up since. So
-    its state is not a stale copy from a cache.
+    its state is not a stale copy from a cache. ``silent``: its document is refused, or does not
+    come, which confirms nothing.
     """
 
     value: T | None = None
@@ -37,10 +38,25 @@ class Source(Generic[T]):
     _high: State | None = None
     pending: tuple[T, State] | None = None
     _pending_since: float = 0.0
+    silent: bool = False
 
     @property
     def went_back(self) -> bool:
         return self._high is not None
+
+    def confirms(self, state: State, before: State | None) -> bool:
+        """Whether it is at the score of ``state`` too, and went back as that does from ``before``,
+        or is past it as well: copies from before are not."""
+        if self.state is None or before is None or self.state.score != state.score:
+            return False
+        went_back = self._high is not None and self._high.score == before.score
+        return went_back or min(self.state.rank, state.rank) > before.rank
+
+    def is_new(self, state: State) -> bool:
+        """Whether it never was at ``state``, nor past that: with fewer points, or as many and less
+        game time. No copy from before is that, whatever it takes back."""
+        known = filter(None, (self.state, self._high))
+        return all((state.points, state.rank) > (was.points, was.rank) for was in known)
 
     def report(
         self, value: T, state: State, now: float, *, proven: bool = False, older: bool = False
@@ -59,14 +75,14 @@ class Source(Generic[T]):
         self.accept(value, state, back=back)
         return True
 
-    def settle(self, now: float, other: State | None = None) -> bool:
-        """Accept the pending report if it stood long enough, or has the score of ``other``, a state
-        that was itself accepted though it went back. Returns whether it was."""
+    def settle(self, now: float, other: Source[Any] | None = None) -> bool:
+        """Accept the pending report if it stood long enough, or ``other`` confirms it. Returns
+        whether it was."""
         if self.pending is None:
             return False
         value, state = self.pending
-        agreed = other is not None and other.score == state.score
-        if not agreed and now - self._pending_since < ACCEPTED_AFTER_S:
+        agreed = other is not None and other.confirms(state, self.state)
+        if not agreed and (self.silent or now - self._pending_since < ACCEPTED_AFTER_S):
             return False
         self.accept(value, state, back=True)
         return True
@@ -98,6 +114,7 @@ class Judge(Generic[T]):
     board: Source[Listing] = field(default_factory=Source)
     plays: Source[T] = field(default_factory=Source)
     box: Listing | None = None
+    _replaced: Listing | None = None  # the board's entry before its last
     _listed: State | None = None  # where the board puts it, or the box score where that counts
     _told: Source[State] = field(default_factory=Source)
     _told_by_box: bool = False
@@ -122,15 +139,26 @@ class Judge(Generic[T]):
 
     def report_board(self, listing: Listing, now: float) -> bool:
         """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
-        proves it newer, only that it is over."""
-        last = self.board.state
+        proves it newer, only that it is over, or goes on with more points than ever before, or as
+        many and less time.
+
+        What its last entry took the place of, without going back, takes nothing back either, but
+        coming again it is that of another edge.
+        """
+        last, before = self.board.state, self.board.value
         state = state_of_listing(listing, last)
         if state.status is not POSTPONED:
             self._postponed_at = None
         elif self._postponed_at is None:
             self._postponed_at = self.plays.state
-        proven = state.status is FINAL and last is not None and last.status.in_play
-        return self.board.report(listing, state, now, proven=proven)
+        over = state.status is FINAL and last is not None and last.status.in_play
+        proven = over or (state.status.in_play and self.board.is_new(state))
+        older = listing == self._replaced
+        if not self.board.report(listing, state, now, proven=proven, older=older):
+            return False
+        if listing != before:
+            self._replaced = before
+        return True
 
     def report_box(self, listing: Listing) -> bool:
         """Take in what the game's box score says of it, as the board would; whether it counts.
@@ -160,21 +188,26 @@ class Judge(Generic[T]):
         now: float,
         *,
         older: bool,
+        again: bool,
         newest_edit: str,
         modified: float | None,
     ) -> bool:
         """Take in a play-by-play that puts the game at ``state``; whether it is accepted.
 
-        ``newest_edit`` is the latest ``edited`` of its plays, ``modified`` its Last-Modified in s:
-        one that is later than any seen proves that the document is newer.
+        ``older``: it only lacks the newest of what is known; ``again``: it has plays that were
+        taken back, as another edge's copy has. ``newest_edit`` is the latest ``edited`` of its
+        plays, ``modified`` its Last-Modified in s: one that is later than any seen proves that the
+        document is newer.
         """
         edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
         dated = self.note_modified(modified) and not edited
         if self._dated is not None and not older and not state.goes_back_from(self._dated[0]):
             # Back so soon, it was never gone: these are two edges, each with dates of its own.
-            self._dates_lie |= now - self._dated[1] < ACCEPTED_AFTER_S
+            if now - self._dated[1] < ACCEPTED_AFTER_S:
+                self._dates_lie, again = True, False
             self._dated = None
+        older = older or again
         dated = dated and not self._dates_lie
         before = self.plays.state
         if dated and before is not None and (older or state.goes_back_from(before)):
@@ -197,9 +230,11 @@ class Judge(Generic[T]):
         board, plays = self.board, self.plays
         accepted = False
         if board.pending is not None:
-            accepted = board.settle(now, plays.state if plays.went_back else None)
+            before = board.value
+            accepted = board.settle(now, plays)
+            self._replaced = before if accepted else self._replaced
         if plays.pending is not None:
-            accepted |= plays.settle(now, board.state if board.went_back else None)
+            accepted |= plays.settle(now, board)
         if board.state is None:
             return None
         boxed = self._boxed()
@@ -215,10 +250,16 @@ class Judge(Generic[T]):
         # back: that must be accepted too, but for the end, which is as the board says it.
         called = state is board.state and told.status is not FINAL
         over = state.status is FINAL and (called or self._stands(now))
+        # So is whose the points are that the plays gave to the other side.
+        decided = (
+            plays.state is not None
+            and told.score == plays.state.score
+            and (state.rank, state.points) == (told.rank, told.points)
+        )
         guessed = not self._board_knows_score()  # what was told of it proves nothing
         proven = accepted or board.went_back or plays.went_back or guessed
         # But nothing of theirs proves that what the box score alone said is no longer so.
-        proven = over or (proven and not self._told_by_box)
+        proven = over or decided or (proven and not self._told_by_box)
         if self._told.report(state, state, now, proven=proven) or self._told.settle(now):
             self._told_by_box = state is boxed
         assert self._told.state is not None
@@ -251,11 +292,13 @@ class Judge(Generic[T]):
 
     def _is_past(self, end: State, now: float) -> bool:
         """Whether the board, on which the game goes on, is past what the plays call its end: in an
-        overtime, or with points that they lack, as far as that is no delay of theirs."""
+        overtime, or with points that they lack, as far as that is no delay of theirs. Whose the
+        points are it says itself."""
         board = self._listed
         assert board is not None
-        more = board.points > end.points and not self._stands(now)
-        return board.period > end.period or more
+        lacks = end.home < board.home or end.away < board.away
+        fewer = end.points < board.points
+        return board.period > end.period or (lacks and not (fewer and self._stands(now)))
 
     def _board_knows_score(self) -> bool:
         """Whether the score of the board's state is one that it says now, and that can be."""
@@ -263,10 +306,8 @@ class Judge(Generic[T]):
         assert listing is not None
         if self._listed is not self.board.state:
             return True  # it is the box score's
-        if listing.status is POSTPONED:
-            return True  # of a game that is not played none is needed
-        said = (listing.home_score, listing.away_score)
-        return None not in said and not (listing.status is FINAL and said == (0, 0))
+        # Of a game that is not played none is needed.
+        return listing.status is POSTPONED or _said_score(listing) is not None
 
     def _postponed(self, board: State, plays: State | None) -> State:
         """A game broken off stands where it was; plays that went on since, and are past that, say
@@ -301,13 +342,24 @@ class Judge(Generic[T]):
         return board, plays
 
 
+def _said_score(listing: Listing) -> tuple[int, int] | None:
+    """The score that it says; None where it says none: half a score is none, and so is that of a
+    game that was played or broken off without a point."""
+    home, away = listing.home_score, listing.away_score
+    if home is None or away is None:
+        return None
+    unplayed = not home + away and listing.status in (FINAL, POSTPONED)
+    return None if unplayed else (home, away)
+
+
 def state_of_listing(listing: Listing, last: State | None) -> State:
     """Where the board puts a game; what it leaves out is as it was ``last``."""
     known = last or _NOTHING
-    home, away = listing.home_score, listing.away_score
-    if home is None or away is None:  # half a score is none
-        home, away = known.score
+    said = _said_score(listing)
+    home, away = said or known.score
     status, period, clock = listing.status, listing.period, listing.clock_s
+    if status is SCHEDULED and known.status is POSTPONED and known.points:
+        return known  # that one broken off is to come does not say that it is on
     if status is SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
     over = status is FINAL
@@ -321,12 +373,23 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     elif clock is None:
         same = known.period == period and known.status is not SCHEDULED
         clock = known.clock_s if same else period_s(period) if period else 0.0
-    if over and home == away:
-        # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played.
-        status = LIVE if home else POSTPONED
+    elif not clock and period and period >= known.period:
+        # It may be that of the period before still, or of nothing: so few points take no such time.
+        left = known.clock_s if period == known.period else period_s(period)
+        fewest = left / 60 if left > 60 else 0.0
+        clock = left if home + away - known.points < fewest else clock
+    if over and (home == away or said is None):
+        # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played. Who won is
+        # not known either where the score is not said.
+        status = LIVE if home + away else POSTPONED
     elif status is SCHEDULED:
         status = LIVE
     return State(status, period, clock, home, away)
+
+
+def is_further(listing: Listing, twin: Listing) -> bool:
+    """Whether it puts the game, which a board lists twice, at least as far as the other entry."""
+    return not state_of_listing(listing, None).goes_back_from(state_of_listing(twin, None))
 
 
 def state_of_plays(plays: Sequence[Play], known: int = 0, before: State | None = None) -> State:

@@ -19,11 +19,7 @@ from nbad.feed.decode import (
     items,
     utc,
 )
-
-# The third digit of a game id says what it is; the results of these tell how strong a team is:
-# regular season, playoffs, play-in, cup final. Not preseason (1) and not the all-star game (3).
-COUNTS = ("002", "004", "005", "006")
-
+from nbad.pattern.game_ids import counts
 
 # A season's document is ten megabytes, which takes a tenth of a second to read: too long for the
 # loop, and a thread would hold the interpreter just as long.
@@ -96,7 +92,7 @@ def _result(game: Any, start: str) -> Result | None:
     home, away = field(game, "homeTeam"), field(game, "awayTeam")
     scores = integer(home, "score", MOST_POINTS), integer(away, "score", MOST_POINTS)
     identity = game_id(game)
-    if integer(game, "gameStatus") != 3 or 0 in scores or not identity.startswith(COUNTS):
+    if integer(game, "gameStatus") != 3 or 0 in scores or not counts(identity):
         return None
     return Result(identity, start, integer(home, "teamId"), integer(away, "teamId"), *scores)
 

@@ -29,6 +29,7 @@ from nbad.feed.decode import (
     integer_or_none,
     items,
     label,
+    period_s,
     text,
     utc_or_none,
 )
@@ -40,7 +41,7 @@ MOST_GAMES = 500
 _STATUS = {1: SCHEDULED, 2: LIVE, 3: FINAL}
 _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
-_NOT_PLAYED = re.compile("ppd|postponed|cancel|susp|forfeit").search
+_NOT_PLAYED = re.compile("ppd|postp|canc|susp|forfeit|abandon").search
 
 
 def parse_scoreboard(body: bytes) -> Scoreboard:
@@ -80,6 +81,7 @@ def parse_listing(game: Any) -> Listing:
     period = integer_or_none(game, "period", MOST_PERIODS)
     clock = clock_or_none(game.get("gameClock"), period or 0)
     status = _status(code, period, clock, label(game, "gameStatusText").lower())
+    period = 2 if status is HALFTIME else period
     start_utc = utc_or_none(game.get("gameTimeUTC"))
     home_score = integer_or_none(home, "score", MOST_POINTS)
     away_score = integer_or_none(away, "score", MOST_POINTS)
@@ -117,25 +119,25 @@ def _team(team: Any) -> Team:
     try:
         tricode, identity = text(team, "teamTricode")[:8], integer(team, "teamId")
     except BadData:
-        known = _known(team)
-        if known is None:
+        if not isinstance(team, dict):
             raise
-        identity, tricode, _ = known
+        number = integer_or_none(team, "teamId")
+        known = find_team(number, label(team, "teamTricode"))
+        if known is None and not number:
+            raise
+        # One that is not listed, as a guest of the preseason, is named by its number.
+        identity, tricode = known[:2] if known else (number or 0, str(number))
     name = f"{label(team, 'teamCity')} {label(team, 'teamName')}".strip()
     return Team(identity, tricode, name or tricode)
-
-
-def _known(team: Any) -> Team | None:
-    if not isinstance(team, dict):
-        return None
-    return find_team(integer_or_none(team, "teamId"), label(team, "teamTricode"))
 
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
     if _NOT_PLAYED(words):
         return POSTPONED
-    if code == 2 and period == 2 and not clock and words.startswith("half"):
-        return HALFTIME
+    if code == 2 and words.startswith("half"):
+        # The clock may be that of the break, and the period the one to come.
+        at_third = period == 3 and (not clock or clock == period_s(3))
+        return HALFTIME if not period or period == 2 or at_third else LIVE
     return _STATUS[code]
 
 

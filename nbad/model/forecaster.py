@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import repeat
@@ -14,20 +15,21 @@ import orjson
 from numpy.typing import NDArray
 
 from nbad.domain import Forecast, Quantiles
-from nbad.model.normal import logit, normal_quantile, sigmoid, within
+from nbad.model.normal import Z90, Matrix, logit, normal_quantile, sigmoid, within
 from nbad.model.prior import Prior, effective_remaining, prior_of
 from nbad.model.proof import UnprovedError, check_whole, read, try_in_child
 from nbad.model.table import Scores, scores_of
 from nbad.model.totals import Totals
 from nbad.pattern.features import FEATURES, INDEX
+from nbad.pattern.game_ids import read_runs
 from nbad.pattern.rating import Ratings
 
 BUNDLED = Path(__file__).parent / "bundled"
 FACTS, TREES, RATINGS = "model.json", "home_win.txt", "ratings.json"
 # As near to certain as a game that goes on can be.
 _SURE = 0.00001
-_Z90 = 1.2815515655446004
-Matrix = NDArray[np.float64]
+# Seconds left: of a lead that nobody has time to turn, and of one of which an overtime says much.
+_LAST_S, _LATE_S = 1.0, 10.0
 # In half the time of making it by its name.
 _quantiles = partial(tuple.__new__, Quantiles)
 
@@ -69,6 +71,13 @@ def as_told(home_win: Matrix, on: NDArray[np.bool_]) -> Matrix:
     return np.where(on, within(told, _SURE, 1 - _SURE), told)
 
 
+def low_total(matrix: Matrix, made: Distribution) -> Matrix:
+    """The 10th percentile of the final total of each row of ``matrix``, shape (rows,): what was
+    scored stays scored, of which a normal distribution knows nothing."""
+    low: Matrix = np.maximum(made.total - Z90 * made.total_sd, matrix[:, INDEX["points"]])
+    return low
+
+
 def _correction(scores: Scores, inputs: Matrix) -> Matrix:
     return within(scores(inputs), -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
@@ -85,15 +94,36 @@ def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
     return standing
 
 
+def _last_spread(
+    win: Matrix, mean: Matrix, scale: Matrix, spread: Matrix, remaining: Matrix
+) -> Matrix:
+    """The margin's standard deviation of a side that leads, such that in the last seconds its
+    middle is ``mean``: most likely the lead stands, and what an overtime would add says little of
+    that."""
+    wide = within((remaining - _LAST_S) / (_LATE_S - _LAST_S), 0.0, 1.0)
+    own = np.abs(mean) / np.maximum(np.abs(normal_quantile(win)), 1e-9)
+    narrow = np.minimum(np.maximum(own, scale), spread)
+    last: Matrix = narrow + wide * (spread - narrow)
+    return last
+
+
 class Forecaster:
     """The prior, a booster that corrects its log-odds, and the totals."""
 
-    def __init__(self, name: str, prior: Prior, totals: Totals, scores: Scores | None) -> None:
-        """``scores`` are the booster's, None for the prior alone."""
+    def __init__(
+        self,
+        name: str,
+        prior: Prior,
+        totals: Totals,
+        scores: Scores | None,
+        ratings: Ratings | None = None,
+        trained_on: Sequence[range] = (),
+    ) -> None:
+        """``scores`` are the booster's, None for the prior alone; ``ratings`` the strengths of all
+        teams at the end of what it learnt from, ``trained_on`` (see :func:`read_runs`)."""
         self.name = name
-        # The strengths of all teams at the end of what it learnt from. Never learns: others do.
-        self.ratings = Ratings()
-        self._trained_on: list[tuple[int, int]] = []
+        self.ratings = ratings or Ratings()  # it never learns: others do
+        self._trained_on = trained_on
         self._prior = prior
         self._totals = totals
         self.scores = scores
@@ -141,11 +171,9 @@ class Forecaster:
                 prior_of(facts["prior"]),
                 Totals(**facts["totals"]),
                 scores,
+                Ratings.from_json(orjson.loads(ratings)),
+                read_runs(facts["trained_on"]),
             )
-            forecaster.ratings = Ratings.from_json(orjson.loads(ratings))
-            for run in facts["trained_on"].split():
-                first, last = run.split("-")
-                forecaster._trained_on.append((int(first), int(last)))
             forecaster.try_out()
         except UnprovedError as error:
             raise ModelError(str(error)) from None
@@ -157,7 +185,7 @@ class Forecaster:
 
     def trained_on(self, game_id: str) -> bool:
         """Whether it learnt from this game."""
-        return any(first <= int(game_id) <= last for first, last in self._trained_on)
+        return any(int(game_id) in run for run in self._trained_on)
 
     def facts(self) -> dict[str, Any]:
         """What :meth:`load` needs beside the trees."""
@@ -193,6 +221,9 @@ class Forecaster:
         if self.scores is not None:
             win = sigmoid(logit(win) + _correction(self.scores, booster_inputs(matrix)))
         differential = matrix[:, INDEX["differential"]]
+        late = (remaining < _LATE_S) & (differential != 0)
+        if late.any():
+            spread = np.where(late, _last_spread(win, mean, scale, spread, remaining), spread)
         decided = remaining <= 0
         win = np.where(decided, differential > 0, win)
         overtime = np.where(decided, 0.0, overtime)
@@ -220,11 +251,11 @@ class Forecaster:
             return []
         made = self.distribution(matrix)
         home_win = as_told(made.home_win, matrix[:, INDEX["over"]] == 0)
-        margin_band, total_band = made.margin_sd * _Z90, made.total_sd * _Z90
+        margin_band, total_band = made.margin_sd * Z90, made.total_sd * Z90
         points = np.array(
             [
                 [made.margin - margin_band, made.margin, made.margin + margin_band],
-                [made.total - total_band, made.total, made.total + total_band],
+                [low_total(matrix, made), made.total, made.total + total_band],
             ]
         )
         margins, totals = np.round(points, 2).transpose(0, 2, 1).tolist()

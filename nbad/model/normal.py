@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Z90 = 1.2815515655446004
+"""The 90th percentile; the 10th lies as far below the mean."""
 _ROOT_2 = np.sqrt(2.0)
 # Four polynomials, the highest power first: two for the middle, two for the tails.
 _QUANTILE = np.array(

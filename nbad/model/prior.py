@@ -13,13 +13,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nbad.model.normal import Column, normal_cdf
+from nbad.model.normal import Column, Matrix, normal_cdf
 from nbad.pattern.clock import OVERTIME_S
 from nbad.pattern.features import INDEX
 
-Matrix = NDArray[np.float64]
 # Seconds left between which the curves are straight lines.
 KNOTS_S = np.array([0, 5, 12, 24, 45, 90, 180, 360, 720, 1200, 1800, 2400, 2880], dtype=float)
 # The points of a game at which the spread is what its curve says.

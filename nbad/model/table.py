@@ -14,15 +14,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nbad.model.normal import Matrix
 from nbad.model.trees import Tree, Trees, UnreadTreesError, read_trees
 from nbad.model.unused_imports import without_unused
 
 if TYPE_CHECKING:
     import lightgbm
 
-Matrix = NDArray[np.float64]
 # Of 8 bytes each. The bundled model has 27 cells.
 _MOST_CELLS = 1_000_000
 # Of a cell and a tree: some 0.2 s.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbad.model.normal import Column
-from nbad.model.prior import Matrix, level
+from nbad.model.normal import Column, Matrix
+from nbad.model.prior import level
 from nbad.pattern.clock import OVERTIME_S, REGULATION_S
 from nbad.pattern.features import INDEX
 

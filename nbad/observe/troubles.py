@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 import trio
 
+from nbad.domain import FeedState
 from nbad.observe.timing import Tick
 
 log = structlog.get_logger()
@@ -97,6 +98,24 @@ class Troubles:
             del self._known[at]
         if len(self._known) >= _MOST:
             del self._known[next(iter(self._known))]
+
+
+class FeedTurns:
+    """Logs how the feed turns: to stale or down as a warning, and back."""
+
+    def __init__(self) -> None:
+        self._was: FeedState | None = None
+
+    def note(self, tick: Tick) -> None:
+        """Take in how the feed is at a served tick."""
+        if tick.feed is (self._was or FeedState.OK):
+            return
+        fields = {"state": tick.feed, "was": self._was, "age_s": round(tick.feed_age_s, 1)}
+        if tick.feed is FeedState.OK:
+            log.info("feed_state", **fields)
+        else:
+            log.warning("feed_state", **fields)
+        self._was = tick.feed
 
 
 def note_failed(

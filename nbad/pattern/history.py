@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from nbad.domain import BoardEntry, Play, Status
-from nbad.pattern.clock import QUARTER_S, REGULATION_S, elapsed_s, remaining_s
+from nbad.pattern.clock import OVERTIME_S, QUARTER_S, REGULATION_S, elapsed_s, remaining_s
 from nbad.pattern.features import GRID_POINTS, GRID_STEP_S, WINDOWS_S
 from nbad.pattern.possession import DECIDE_POSSESSION, possession_after
 from nbad.pattern.rating import Expectation
@@ -37,9 +37,9 @@ class GameHistory:
 
     # Without slots a copy would part the attributes from the object, and each use takes longer.
     __slots__ = (
-        "_away", "_away_id", "_elapsed", "_expectation", "_home", "_home_id", "_lead_changes",
-        "_leader", "_next_point", "_over", "_past", "_possession", "_run", "_slot", "_turn_after",
-        "_turn_to", "folded",
+        "_away", "_away_id", "_begun", "_elapsed", "_expectation", "_home", "_home_id",
+        "_lead_changes", "_leader", "_next_point", "_over", "_past", "_possession", "_run", "_slot",
+        "_turn_after", "_turn_to", "folded",
     )  # fmt: skip
 
     def __init__(self, home_id: int, away_id: int, expectation: Expectation, window_s: float):
@@ -56,6 +56,8 @@ class GameHistory:
         self._lead_changes = 0
         self._possession = 0
         self._over = False
+        # When the newest overtime began: the clock alone cannot tell it from the end before it.
+        self._begun = -1.0
         self._next_point = 0.0
         self.folded = 0
 
@@ -74,8 +76,11 @@ class GameHistory:
                 clock, quarter = clock_s, period
                 # A play recorded late carries an earlier clock; game time itself never runs back.
                 elapsed = elapsed_s(period, clock_s)
+                if clock_s == OVERTIME_S and elapsed > self._begun and period > 4:
+                    self._begun = elapsed
                 if elapsed > self._elapsed:
                     self._possession = possession
+                    self._over = False  # whoever called it over, it went on
                     while self._next_point < elapsed:
                         points.append((self._next_point, self.row(self._next_point)))
                         self._next_point += SERIES_STEP_S
@@ -117,9 +122,15 @@ class GameHistory:
         elapsed = max(elapsed_s(entry.period, entry.clock_s), self._elapsed)
         score = entry.home_score, entry.away_score
         over = entry.status is Status.FINAL
-        if (elapsed, score, over) == (self._elapsed, (self._home, self._away), self._over):
+        begun = self._begun
+        if entry.clock_s == OVERTIME_S and entry.period > 4:
+            begun = max(begun, elapsed_s(entry.period, OVERTIME_S))
+        if (elapsed, score, over, begun) == (
+            self._elapsed, (self._home, self._away), self._over, self._begun,
+        ):  # fmt: skip
             return self
         seen = self.copy()
+        seen._begun = begun
         seen._advance(elapsed)
         seen._score(*score)
         seen._over = over
@@ -160,14 +171,16 @@ class GameHistory:
         ahead = int(at / _SLOT_S) - self._slot
         points = self._home + self._away
         expectation = self._expectation
+        over = self._over and differential != 0  # after the end the score may be corrected to a tie
+        begins = at == self._begun
         # In the order of FEATURES, which a test holds it to. Without min and max, which took half
         # of the time.
         return [
             differential,
             at,
-            0.0 if self._over else remaining_s(at),
+            0.0 if over else OVERTIME_S if begins else remaining_s(at),
             at // QUARTER_S + 1 if at < REGULATION_S else 5,
-            at > REGULATION_S,
+            begins or at > REGULATION_S,
             points,
             points / (at if at > 1.0 else 1.0),
             differential - past[ahead - _BACK_1 - 1 if ahead < _BACK_1 else -1],
@@ -179,7 +192,7 @@ class GameHistory:
             expectation.margin,
             expectation.margin_sd,
             expectation.total,
-            self._over,
+            over,
         ]
 
     def _advance(self, elapsed: float) -> None:

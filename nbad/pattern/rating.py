@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from nbad.domain import Result
+from nbad.pattern.game_ids import is_playoff, season_of
 from nbad.pattern.players import Five, GameLines, PlayerRatings
 from nbad.pattern.strength import Motion, StrengthFilter
 
@@ -41,8 +42,6 @@ _COURTS = (
 _OVER_AFTER = timedelta(hours=4)
 # A season begins in this month or later.
 _FIRST_MONTH = 9
-# The league's first, 1946-47: the two digits of a season are counted from it.
-_FIRST_SEASON = 46
 # Summers are counted up to this many: what is older says nothing.
 _MOST_SUMMERS = 4
 
@@ -228,22 +227,6 @@ def home_share(day: int | None) -> float:
         if day is not None and first <= day <= last:
             return share
     return 1.0
-
-
-def season_of(game_id: str) -> int:
-    """The two digits of a game's season in its id."""
-    return int(game_id[3:5])
-
-
-def in_seasons(game_id: str) -> tuple[int, str]:
-    """A key that puts ids in the order of their seasons, of which playoffs are part: ids alone put
-    the playoffs of a season behind the next one's first games. ``ValueError`` of what is no id."""
-    return (season_of(game_id) - _FIRST_SEASON) % 100, game_id
-
-
-def is_playoff(game_id: str) -> bool:
-    """Whether the third digit of a game's id says playoffs."""
-    return game_id.startswith("004")
 
 
 def season_at(start_utc: str) -> int | None:

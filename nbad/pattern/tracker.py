@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nbad.domain import Result
+from nbad.pattern.game_ids import season_of
 from nbad.pattern.players import Five, GameLines
 from nbad.pattern.rating import (
     Expectation,
@@ -15,7 +16,6 @@ from nbad.pattern.rating import (
     game_day,
     over_by,
     season_at,
-    season_of,
 )
 
 # A season has 1,400 games; what lies more than four summers back says nothing. Who played is kept

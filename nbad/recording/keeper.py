@@ -75,26 +75,36 @@ class NightKeeper:
                 await self._write()
 
     async def _write(self) -> None:
+        """Write what waits, which waits until it is written: cut meanwhile, it is tried again."""
         folder = self._settings.current.config.record.path
-        waiting, self._waiting = self._waiting, {}
-        if folder is None or not waiting:
+        if folder is None:
+            self._waiting = {}
             return
+        waiting = self._waiting.copy()
         games: list[WholeGame] = []
-        for game in waiting.values():
+        for game_id, game in waiting.items():
             # Here, not in the thread: the forecast of each play is shared with who opens the game.
-            games.append(whole_game(game))
+            try:
+                games.append(whole_game(game))
+            except Exception as error:  # a bug in one game's work costs that game
+                self._waiting.pop(game_id, None)
+                log.warning("game_failed", stage="keep", game_id=game_id, exc_info=error)
             await trio.lowlevel.checkpoint()
+        if not games:
+            return
         try:
-            await trio.to_thread.run_sync(
+            written = await trio.to_thread.run_sync(
                 keep, folder, games, abandon_on_cancel=True, limiter=self.thread
             )
         except NightsError as error:
             if not self._failed:
                 log.exception("night_not_kept", games=len(games), error=str(error))
             self._failed = True
-            left = waiting | self._waiting
-            self._waiting = dict(list(left.items())[-_MOST_WAITING:])
+            self._waiting = dict(list(self._waiting.items())[-_MOST_WAITING:])
         else:
             self._failed = False
-            for each in games:
+            # One that was corrected meanwhile goes on waiting.
+            self._waiting = {name: game for name, game in self._waiting.items()
+                             if waiting.get(name) is not game}  # fmt: skip
+            for each in written:
                 log.info("game_kept", game_id=each.kept.game_id, night=each.kept.night)

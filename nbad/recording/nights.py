@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from nbad.domain import Game
+from nbad.pattern.game_ids import season_name, season_of
 from nbad.stream import wire
 
 FILE = "nights.sqlite"
@@ -32,7 +33,7 @@ _MOST_OF_A_NIGHT = 64
 _MOST_BYTES = 4 << 20
 _LOCKED_S = 2.0
 
-# A night ends at 17:00 UTC: noon in New York, when no game is on anywhere.
+# What is recorded of a night ends at 17:00 UTC: noon in New York, where the board turns.
 _NIGHT_ENDS = timedelta(hours=17)
 
 _SCHEMA = """
@@ -84,13 +85,17 @@ def night_of(moment: float) -> str:
 
 def whole_game(game: Game) -> WholeGame:
     """A finished game with all that is known of it. Pure; works out the forecast of each play."""
+    from nbad.pattern.rating import game_day  # with numpy, which a relay starts sooner without
+
     entry = game.update.entry
     series = wire.encode_series(game.series)
     body = wire.with_series(wire.encode_game(game), series)
     body = wire.with_scoring(body, wire.encode_scoring(game.update.plays))
     rows = wire.play_rows(entry, game.swings())
     start = entry.start_utc or wire.rfc3339(game.update.received_at)
-    night = night_of(_moment(start))
+    day = game_day(start)
+    assert day is not None
+    night = date.fromordinal(day).isoformat()
     kept = KeptGame(
         entry.game_id, night, _season(entry.game_id, night), start, entry.home.tricode,
         entry.away.tricode, entry.home_score, entry.away_score,
@@ -109,23 +114,49 @@ def said_at(series: list[list[Any]], moments: Iterable[float] = MOMENTS) -> list
     return found
 
 
-def keep(folder: Path, games: Iterable[WholeGame]) -> None:
-    """Write ``games``, each in place of what was kept of it. Raises :class:`NightsError`."""
-    rows = [
-        (
-            *(getattr(g.kept, name) for name in _COLUMNS[:-1]), orjson.dumps(g.kept.said).decode(),
-            zlib.compress(g.game), zlib.compress(g.plays),
-        )
-        for g in games
-    ]  # fmt: skip
+def keep(folder: Path, games: Iterable[WholeGame]) -> list[WholeGame]:
+    """Write ``games``, each in place of what was kept of it, and return those written.
+
+    Where the end and the plays are those kept, what was said of them stands: a daemon that starts
+    with another model, or without the odds, said nothing of that game. Raises
+    :class:`NightsError`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(folder / FILE, timeout=_LOCKED_S)) as file, file:
             file.executescript(_SCHEMA)
+            news = [game for game in games if not _is_kept(file, game)]
+            rows = [
+                (
+                    *(getattr(g.kept, name) for name in _COLUMNS[:-1]),
+                    orjson.dumps(g.kept.said).decode(), zlib.compress(g.game),
+                    zlib.compress(g.plays),
+                )
+                for g in news
+            ]  # fmt: skip
             marks = ", ".join("?" * (len(_COLUMNS) + 2))
             file.executemany(f"INSERT OR REPLACE INTO games VALUES ({marks})", rows)
+            return news
     except (sqlite3.Error, OSError) as error:
         raise NightsError(f"{folder / FILE}: {error}") from error
+
+
+def _is_kept(file: sqlite3.Connection, game: WholeGame) -> bool:
+    """Whether the same end is kept, by the same plays."""
+    found = file.execute(
+        "SELECT home_score, away_score, plays FROM games WHERE game_id = ?", [game.kept.game_id]
+    ).fetchone()
+    if found is None or found[:2] != (game.kept.home_score, game.kept.away_score):
+        return False
+    try:
+        return _happened(_unpacked(found[2])) == _happened(game.plays)
+    except (ValueError, TypeError, KeyError, zlib.error):
+        return False  # it cannot be read, and is written anew
+
+
+def _happened(plays: bytes) -> list[list[Any]]:
+    """The plays without what was forecast of them."""
+    return [row[: wire.PLAY_COLUMNS.index("home_win")] for row in orjson.loads(plays)["plays"]]
 
 
 def games(folder: Path, most: int = MOST_GAMES) -> list[KeptGame]:
@@ -189,10 +220,10 @@ _COLUMNS = ("game_id", "night", "season", "start_utc", "home", "away", "home_sco
 @contextmanager
 def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
     path = folder / FILE
-    if not path.is_file():
-        yield None
-        return
     try:
+        if not path.is_file():  # raises where the folder is closed to us
+            yield None
+            return
         address = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_S)) as file:
             yield file
@@ -216,14 +247,6 @@ def _unpacked(blob: bytes) -> bytes:
 def _season(game_id: str, night: str) -> str:
     """The season, as its game ids say it; of another kind of id, by the date: from August on."""
     if len(game_id) == 10 and game_id.isdecimal() and game_id.startswith("00"):
-        first = 1900 + int(game_id[3:5]) + (100 if int(game_id[3:5]) < 46 else 0)
-    else:
-        year, month = int(night[:4]), int(night[5:7])
-        first = year if month >= 8 else year - 1
-    return f"{first}-{(first + 1) % 100:02d}"
-
-
-def _moment(start_utc: str) -> float:
-    """Seconds since the epoch of a time in RFC 3339."""
-    moment = datetime.fromisoformat(start_utc)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return season_name(season_of(game_id))
+    year, month = int(night[:4]), int(night[5:7])
+    return season_name((year if month >= 8 else year - 1) % 100)

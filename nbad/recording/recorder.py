@@ -34,13 +34,9 @@ _SWEEP_S = 60.0
 
 
 class Recorder:
-    """Keeps what it is given in ``[record] path``, as it is in force; where that is empty, nothing.
-
-    ``ended`` is set once :meth:`run` was told to end and everything is on the disk.
-    """
+    """Keeps what it is given in ``[record] path`` as it is now; where that is empty, nothing."""
 
     def __init__(self, settings: Settings) -> None:
-        self.ended = trio.Event()
         self._settings = settings
         self._waiting: deque[Arrival] = deque()
         self._bytes = 0  # of all that is in memory, what is being written included
@@ -64,33 +60,23 @@ class Recorder:
         self._bytes += len(arrival.body)
         self._news.set()
 
-    async def run(self, *, task_status: trio.TaskStatus[trio.Event]) -> None:
-        """Write until the event that it is started with is set, then what still waits.
-
-        Where it is cancelled, what still waits is written as far as that takes no longer than 2 s.
-        """
-        end = trio.Event()
-        task_status.started(end)
+    async def run(self) -> None:
+        """Write until cancelled; then what still waits, as far as that takes no longer than 2 s."""
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep)
-                await end.wait()
-                nursery.cancel_scope.cancel()
-        finally:
-            # Told to end, it takes the time that it takes; cut with the rest, little.
-            last_s = math.inf if end.is_set() else _LAST_S
-            with trio.move_on_after(last_s, shield=not end.is_set()):
+            while True:
+                await self._news.wait()
+                self._news = trio.Event()
+                await trio.sleep(_WAIT_S)
                 await self._write_all()
-                async with self._thread:
-                    pass  # what was being written when we were cut is written
-        self.ended.set()
+        finally:
+            with trio.move_on_after(_LAST_S, shield=True):
+                await self.finish()
 
-    async def _keep(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news = trio.Event()
-            await trio.sleep(_WAIT_S)
-            await self._write_all()
+    async def finish(self) -> None:
+        """Write what waits. Returns once it is on the disk, and what :meth:`run` was writing."""
+        await self._write_all()
+        async with self._thread:
+            pass
 
     async def _write_all(self) -> None:
         while self._waiting:

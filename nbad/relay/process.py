@@ -16,12 +16,12 @@ from nbad import __version__
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, crash, end
 from nbad.net.errors import first_error
 from nbad.net.listeners import AddressError
-from nbad.observe.feed_state import FeedStateLog
 from nbad.observe.garbage import Collector
 from nbad.observe.logs import Output
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Tick
+from nbad.observe.troubles import FeedTurns
 from nbad.publish.broker import BrokerError
 from nbad.relay.reader import Reader
 from nbad.reloading import Reloads
@@ -157,12 +157,12 @@ def _status(live: Live) -> str:
 def _on_read(
     notifier: Notifier, live: Live, collector: Collector, reader: Reader
 ) -> Callable[[Tick], None]:
-    feed = FeedStateLog()
+    turns = FeedTurns()
 
     def served(tick: Tick) -> None:
         live.served(tick)
         live.metrics.relayed(reader.counts.entries, reader.counts.gaps, reader.silent_s)
-        feed.note(tick)
+        turns.note(tick)
         notifier.status(_status(live))
         notifier.watchdog()
         collector.rest(idle=tick.idle, subscribers=live.hub.count)

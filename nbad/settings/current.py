@@ -1,4 +1,4 @@
-"""What is in force, and the news that it changed."""
+"""The current settings, and a way to wait for the next ones."""
 
 from __future__ import annotations
 

@@ -13,21 +13,21 @@ from nbad.settings.files import try_folders, try_log
 from nbad.settings.load import ConfigError, Loaded, read_values
 
 
-def read(path: Path | None) -> Runtime:
+def read_runtime(path: Path | None) -> Runtime:
     """Load the configuration and all that it names; ``ConfigError`` with all that is wrong."""
-    return read_all(path)[1]
+    return read_with_origin(path)[1]
 
 
-def read_all(path: Path | None) -> tuple[Loaded, Runtime]:
-    """As :func:`read`, with where each value came from."""
+def read_with_origin(path: Path | None) -> tuple[Loaded, Runtime]:
+    """As :func:`read_runtime`, with where each value came from."""
     loaded, problems = read_values(path, os.environ)
     found: list[str] = []
     try_log(loaded.config.log, found)
     try_folders(loaded.config, found)
-    return loaded, judge(loaded, [*problems, *loaded.place(found)])
+    return loaded, make_runtime(loaded, [*problems, *loaded.place(found)])
 
 
-def judge(loaded: Loaded, problems: Sequence[str] = ()) -> Runtime:
+def make_runtime(loaded: Loaded, problems: Sequence[str] = ()) -> Runtime:
     """Load the model and the files that the configuration names.
 
     Raises :class:`ConfigError` with ``problems``, known before, and with all that cannot be used.

@@ -78,7 +78,7 @@ def _book(
             handicap, first = _handicap(margin), _handicap(opening)
             price = _price(sign * (margin + handicap), share)
             before = _price(sign * (opening + first), share)
-            told = {"spread": _signed(sign * handicap), "opening_spread": sign * first}
+            told = {"spread": f"{sign * handicap:.1f}", "opening_spread": sign * first}
         else:
             price, before = _price(sign * margin, share), _price(sign * opening, share)
             told = {}
@@ -91,10 +91,6 @@ def _book(
 def _handicap(margin: float) -> float:
     """The home side's, to the half point: a favourite's is negative."""
     return -round(margin * 2) / 2
-
-
-def _signed(handicap: float) -> str:
-    return f"{handicap:.1f}"
 
 
 def _price(ahead: float, share: float) -> float:

@@ -353,29 +353,11 @@ class _Game(Ledger):
         # A long shot from a wider angle would be taken out of bounds.
         angle = round(rng.uniform(-55, 55) if three else rng.uniform(-75, 75), 1)
         if three:
-            return (
-                "Jump Shot",
-                rng.choice(("", "pullup", "step back")),
-                (
-                    round(rng.uniform(24.0, 28.5), 2),
-                    angle,
-                ),
-            )
+            descriptor = rng.choice(("", "pullup", "step back"))
+            return "Jump Shot", descriptor, (round(rng.uniform(24.0, 28.5), 2), angle)
         if rim:
             sub = rng.choices(("Layup", "DUNK", "Hook"), (0.72, 0.2, 0.08))[0]
-            return (
-                sub,
-                rng.choice(("driving", "cutting", "running", "")),
-                (
-                    round(rng.uniform(0.5, 5.0), 2),
-                    angle,
-                ),
-            )
-        return (
-            "Jump Shot",
-            rng.choice(("", "pullup", "turnaround", "fadeaway")),
-            (
-                round(rng.uniform(6.0, 21.5), 2),
-                angle,
-            ),
-        )
+            descriptor = rng.choice(("driving", "cutting", "running", ""))
+            return sub, descriptor, (round(rng.uniform(0.5, 5.0), 2), angle)
+        descriptor = rng.choice(("", "pullup", "turnaround", "fadeaway"))
+        return "Jump Shot", descriptor, (round(rng.uniform(6.0, 21.5), 2), angle)

@@ -42,16 +42,6 @@ class FeedClock:
         return self._start + (self._wall() - self._origin) * self._speed
 
 
-@dataclass(slots=True)
-class ManualClock:
-    """Feed time that stands where it is put."""
-
-    now: float
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @dataclass(frozen=True, slots=True)
 class FeedAddress:
     """Where a feed is served."""

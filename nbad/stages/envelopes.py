@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nbad.pattern.market import Line
 
 
-# The odds' place among the documents, which are by game id; a box score's is its game's after BOX.
+# Places of documents, beside those of plays, which are game ids, and the board's, which is empty.
 ODDS = "odds"
 BOX = "boxscore/"
 
@@ -35,15 +35,15 @@ def _nothing() -> None:
 
 
 class Document(NamedTuple):
-    """An answer of the feed: the play-by-play of ``game_id``, the board where that is empty, the
-    odds where it is :data:`ODDS`, or the box score of the game that it names after :data:`BOX`.
+    """An answer of the feed. Its ``place`` is the id of the game whose play-by-play it is, empty
+    of the board, :data:`ODDS`, or the id of the game whose box score it is after :data:`BOX`.
 
     ``body`` is decompressed, None where it is the one accepted last (304). ``received_at`` and
     ``modified`` are in seconds since the epoch. The parser calls ``accept`` once the document was
     read: from then on only what is newer is asked for, while one that was cut is sent again.
     """
 
-    game_id: str
+    place: str
     body: bytes | None
     received_at: float
     modified: float | None = None
@@ -55,7 +55,8 @@ class Fetched:
     """What the poller brought together in one tick.
 
     ``at`` is on Trio's clock, ``received_at`` in seconds since the epoch. ``documents`` hold at
-    most one of each address; ``failed`` are the games whose plays could not be had.
+    most one of each address; ``failed`` are the games whose plays could not be had, and the board
+    by an empty name.
     """
 
     tick: Tick
@@ -94,9 +95,9 @@ class Pattern(NamedTuple):
     row in the tick's matrix. Of the forecast series the first ``kept_points`` points still hold:
     all, but after a correction, and none with another model or other ratings. ``points`` are the
     moments that follow (elapsed game seconds); their rows are in the matrix from
-    ``first_point_row`` on. ``start`` is the game before its first play, for whoever
-    folds it anew; it is not to be changed. ``basis`` says what the game
-    was expected from; ``market`` is what the market said, None where that is not to be shown.
+    ``first_point_row`` on. ``start`` is the game before its first play, for whoever folds it anew;
+    it is not to be changed. ``basis`` says what the game was expected from; ``market`` is what the
+    market said, None where that is not to be shown.
     """
 
     update: Update

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 import structlog
 
 from nbad.channels import Publisher, Receiver, Sender
-from nbad.domain import FINAL, BoardEntry, Listing, Play, Scoreboard, State, Update
+from nbad.domain import Listing, Scoreboard, State, Update
 from nbad.feed.boxscore import parse_box_score_head
 from nbad.feed.decode import BadData, epoch_s, stamp_of
-from nbad.feed.incremental import Reading, read
-from nbad.feed.judge import Judge, state_of_plays
+from nbad.feed.followed import FollowedGame
+from nbad.feed.incremental import Reading
+from nbad.feed.judge import is_further
 from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
-from nbad.feed.playbyplay import Comparison, compare
 from nbad.feed.poll_plan import TrackedGame
 from nbad.feed.scoreboard import MOST_GAMES, parse_scoreboard
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
-from nbad.pattern.clock import elapsed_s, remaining_s
 from nbad.pattern.market import Line
 from nbad.stages.envelopes import BOX, ODDS, Document, Fetched, Odds, Updates
 
 log = structlog.get_logger()
 
-_EDITED, _ACTUAL = attrgetter("edited"), attrgetter("actual")
-
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
-
-# A game already under way when first seen waits this long for its plays, to be told with them.
-_PLAYS_WITHIN_S = 5.0
-# A game that is not in play is forgotten this long after it left the board (or ended, if later);
-# one that is in play, whose feed lost it, after the second.
-_FORGET_AFTER_S = 60.0
-_FORGET_LIVE_AFTER_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +44,11 @@ class GameProblem:
     error: Exception | None = None
 
 
-@dataclass(slots=True)
-class _Game:
-    """What is known of a game. ``listing`` is what the board said of it last, ``read`` its newest
-    play-by-play that could be read: accepted or not. Times are on Trio's clock."""
-
-    listing: Listing
-    since: float
-    judge: Judge[Reading] = field(default_factory=Judge)
-    read: Reading | None = None
-    plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
-    told: Update | None = None
-    listed: bool = True
-    unlisted_at: float = 0.0
-    final_at: float | None = None
-    unchanged_plays: int = 0  # leading plays that are those of the update told last
-    corrected: bool = False
-    source_time: str = ""
-    board_time: str = ""  # when the board last changed, as far as it says
-
-
 class GameTracker:
     """Every game being followed: a day's games, of which one that leaves leaves nothing behind."""
 
     def __init__(self, names: Names | None = None) -> None:
-        self._games: dict[str, _Game] = {}
+        self._games: dict[str, FollowedGame] = {}
         self._names = names or Names()
         self._odds: dict[str, Line] = {}
         self._problems: list[GameProblem] = []
@@ -90,20 +59,21 @@ class GameTracker:
         touched: dict[str, float] = {}
         odds: Odds | None = None
         for document in fetched.documents:
-            if document.game_id == ODDS:
+            if document.place == ODDS:
                 odds = self._attempt(ODDS, self._read_odds, document)
                 continue
-            name = document.game_id.removeprefix(BOX) or "scoreboard"
+            name = document.place.removeprefix(BOX) or "scoreboard"
             for game_id in self._attempt(name, self._read, document, fetched.at) or ():
                 touched[game_id] = document.received_at
-        for game_id in fetched.failed:
-            if (game := self._games.get(game_id)) is not None and not game.plays_answered:
-                game.plays_answered = True
-                touched.setdefault(game_id, fetched.received_at)
+        for place in fetched.failed:
+            if not place:
+                self._board_answers(silent=True)
+            elif (game := self._games.get(place)) is not None and game.plays_failed():
+                touched.setdefault(place, fetched.received_at)
         # First who leaves, then what is told: of a game that left nothing may come after it.
         dropped = self._prune(fetched.at)
         for game_id, game in self._games.items():
-            if game.judge.unsettled or game.told is None:
+            if game.due:
                 touched.setdefault(game_id, fetched.received_at)
         updates = []
         for game_id, received_at in touched.items():
@@ -123,7 +93,7 @@ class GameTracker:
 
     def tracked(self) -> tuple[TrackedGame, ...]:
         """The games as the poller's plan needs them."""
-        return tuple(map(_tracked, self._games.values()))
+        return tuple(game.tracked() for game in self._games.values())
 
     def _attempt(self, game_id: str, do: Callable[[*_Ts], _T], *args: *_Ts) -> _T | None:
         """What ``do`` returns. What goes wrong in it costs this game's turn, and gives None: the
@@ -141,30 +111,54 @@ class GameTracker:
 
     def _read(self, document: Document, now: float) -> list[str]:
         """Take in a document; the games of which it says something."""
-        if document.game_id.startswith(BOX):
+        if document.place.startswith(BOX):
             return self._read_box(document)
-        if document.game_id:
-            return [document.game_id] if self._read_plays(document, now) else []
+        if document.place:
+            return [document.place] if self._read_plays(document, now) else []
+        self._board_answers(silent=False)
         if document.body is None:
             return []
         board = parse_scoreboard(document.body)
         document.accept()
         return self._read_board(board, document.modified, now)
 
+    def _board_answers(self, *, silent: bool) -> None:
+        for game in self._games.values():
+            game.board_answers(silent=silent)
+
+    def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
+        changed = "" if modified is None else stamp_of(modified)
+        for name, reason in board.skipped:
+            self._skip("game_skipped", name, reason)
+        listed: dict[str, Listing] = {}
+        for listing in board.games:
+            twin = listed.get(listing.game_id)
+            if twin is None or is_further(listing, twin):
+                listed[listing.game_id] = listing
+        for game_id, listing in listed.items():
+            game = self._games.get(game_id)
+            if game is None:
+                game = self._games[game_id] = FollowedGame(listing, now)
+            game.unlisted_at = None
+            self._attempt(game_id, self._take_listing, game, listing, changed, now)
+        there = listed.keys() | {name for name, _ in board.skipped}
+        for game_id, game in self._games.items():
+            if game.unlisted_at is None and game_id not in there:
+                game.unlisted_at = now
+        return list(listed)
+
+    def _take_listing(self, game: FollowedGame, listing: Listing, changed: str, now: float) -> None:
+        game.take_listing(self._names.named(listing), changed, now)
+
     def _read_box(self, document: Document) -> list[str]:
-        """Take in a box score, where what it says of the game is no longer what it said."""
-        game_id = document.game_id.removeprefix(BOX)
+        game_id = document.place.removeprefix(BOX)
         game = self._games.get(game_id)
         if game is None or document.body is None:
             return []
         said = parse_box_score_head(document.body)
         if said.game_id != game_id:
             raise BadData(f"gameId: expected {game_id}, was {said.game_id}")
-        if said == game.judge.box:
-            return []
-        if game.judge.report_box(said) and document.modified is not None:
-            game.board_time = stamp_of(document.modified)
-        return [game_id]
+        return [game_id] if game.take_box(said, document.modified) else []
 
     def _read_odds(self, document: Document) -> Odds:
         """What the market says; a 304 says that it still does."""
@@ -173,146 +167,45 @@ class GameTracker:
             document.accept()
         return Odds(self._odds, document.received_at)
 
-    def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
-        changed = "" if modified is None else stamp_of(modified)
-        for name, reason in board.skipped:
-            self._skip("game_skipped", name, reason)
-        there = {name for name, _ in board.skipped}
-        for listing in board.games:
-            game = self._games.get(listing.game_id)
-            if game is None:
-                game = self._games[listing.game_id] = _Game(listing, now)
-            game.listed = True
-            again = listing.game_id in there
-            self._attempt(listing.game_id, self._judge_listing, game, listing, changed, now, again)
-            there.add(listing.game_id)
-        for game_id, game in self._games.items():
-            if game.listed and game_id not in there:
-                game.listed, game.unlisted_at = False, now
-        return [listing.game_id for listing in board.games]
-
-    def _judge_listing(
-        self, game: _Game, listing: Listing, changed: str, now: float, again: bool
-    ) -> None:
-        """Report the board's entry of the game to its judge; ``again``: it is listed twice."""
-        accepted = game.judge.report_board(listing, now)
-        if accepted:
-            game.board_time = changed
-        if accepted or not again:  # no older entry
-            game.listing = self._names.named(listing)
-
     def _read_plays(self, document: Document, now: float) -> bool:
         """Take in a play-by-play; whether anything may be told otherwise for it."""
-        game = self._games.get(document.game_id)
+        game = self._games.get(document.place)
         if game is None:
             return False  # it left the night meanwhile
-        first, game.plays_answered = not game.plays_answered, True
-        if document.body is None:
-            return first
-        if game.read is not None and document.body == game.read.body:
+        last = game.reading
+        news = game.take_plays(document.body, document.modified, now)
+        if document.body is not None:
             document.accept()
-            if game.judge.plays.pending:  # its date may prove it by now
-                self._judge_plays(game, game.read, None, document, now)
-                return True
-            game.judge.note_modified(document.modified)
-            return first
-        last = game.read
-        reading = read(document.body, last)
-        if reading.game_id != document.game_id:
-            raise BadData(f"gameId: expected {document.game_id}, was {reading.game_id}")
-        document.accept()
+        if game.reading is not None and game.reading is not last:
+            self._note_unread(document.place, game.reading)
+        return news
+
+    def _note_unread(self, game_id: str, reading: Reading) -> None:
         for reason in reading.skipped:
-            self._skip("play_skipped", document.game_id, reason)
+            self._skip("play_skipped", game_id, reason)
         if reading.skipped:
             said, plays = len(reading.said), len(reading.plays)
             reason = f"{said - plays} of its {said} plays could not be read"
-            self._skip("game_skipped", document.game_id, reason)
-        game.read = reading
-        self._judge_plays(game, reading, last, document, now)
-        return True
+            self._skip("game_skipped", game_id, reason)
 
-    def _judge_plays(
-        self, game: _Game, reading: Reading, last: Reading | None, document: Document, now: float
-    ) -> None:
-        """Report ``reading`` to the judge; ``last`` is the one that it was read after."""
-        accepted = game.judge.plays
-        known = accepted.value.plays if accepted.value else ()
-        if reading.follows and accepted.value is last:
-            judged = Comparison(len(known), False, False)
-        else:
-            judged = compare(known, reading.plays)
-        new = reading.plays[judged.unchanged :]
-        same = 0 if judged.corrected else judged.unchanged
-        if game.judge.report_plays(
-            reading,
-            state_of_plays(reading.plays, same, accepted.state),
-            now,
-            older=judged.older,
-            newest_edit=_latest(_EDITED, new),
-            modified=document.modified,
-        ):
-            _note_plays(game, known, judged)
-
-    def _decide(self, game_id: str, game: _Game, now: float, received_at: float) -> Update | None:
+    def _decide(
+        self, game_id: str, game: FollowedGame, now: float, received_at: float
+    ) -> Update | None:
         """The game's next message, None where nothing of it is new or it is not to be told yet."""
-        if game.told is None and self._waits_for_plays(game, now):
-            return None
-        before = game.judge.plays.value
-        verdict = game.judge.decide(now)
-        reading = game.judge.plays.value
-        if reading is not before:  # what was pending is accepted by now
-            assert reading is not None
-            _note_plays(game, before.plays if before else (), None)
+        verdict = game.decide(now)
         if verdict is None:
             return None
         if verdict.disagree is not None:
-            board, plays = verdict.disagree
-            log.warning(
-                "sources_disagree", game_id=game_id, board=_shown(board), plays=_shown(plays)
-            )
-        if verdict.state.status is not FINAL:
-            game.final_at = None
-        elif game.final_at is None:
-            game.final_at = now
-        entry = _entry(game.listing, verdict.state)
-        told_plays = reading.plays if reading else ()
-        told = game.told
-        corrected = verdict.corrected or game.corrected
-        corrected = told is not None and corrected
-        if told is not None and not corrected and entry == told.entry and told_plays == told.plays:
-            return None
-        source_time = _source_time(game, verdict.state)
-        player = self._names.player(told_plays[-1]) if told_plays else ""
-        to_target_score = reading is not None and reading.to_target_score
-        # By place, in the order of its fields: by name takes three times as long.
-        update = game.told = Update(
-            entry, told_plays, game.unchanged_plays, corrected, source_time, received_at, player,
-            to_target_score,
-        )  # fmt: skip
-        game.unchanged_plays, game.corrected = len(told_plays), False
-        return update
-
-    def _waits_for_plays(self, game: _Game, now: float) -> bool:
-        """Whether a game that is new to us, and on or over, is still to be told with its plays."""
-        listed = game.listing.status
-        on = listed.in_play or listed is FINAL
-        return on and not game.plays_answered and now - game.since < _PLAYS_WITHIN_S
+            board, plays = map(_shown, verdict.disagree)
+            log.warning("sources_disagree", game_id=game_id, board=board, plays=plays)
+        return game.tell(verdict, self._names, received_at)
 
     def _prune(self, now: float) -> tuple[str, ...]:
-        """Drop the games that left the board (the night rolled over) and are over, or were never
-        on, or were broken off; return their ids."""
-        gone = []
-        for game_id, game in self._games.items():
-            if game.listed or now - max(game.unlisted_at, game.final_at or 0.0) < _FORGET_AFTER_S:
-                continue
-            told = game.told
-            in_play = told is not None and told.entry.status.in_play
-            if not in_play or now - game.unlisted_at >= _FORGET_LIVE_AFTER_S:
-                gone.append(game_id)
+        """Forget the games that are past; return their ids."""
+        gone = [game_id for game_id, game in self._games.items() if game.is_past(now)]
         for game_id in gone:
             del self._games[game_id]
-        gone += self._prune_surplus()
-        return tuple(gone)
+        return (*gone, *self._prune_surplus())
 
     def _prune_surplus(self) -> list[str]:
         """Drop those that left the board first, where a feed that changes its ids would make them
@@ -320,39 +213,16 @@ class GameTracker:
         surplus = len(self._games) - MOST_GAMES
         if surplus <= 0:
             return []
-        left = [(game.unlisted_at, name) for name, game in self._games.items() if not game.listed]
+        left = [
+            (game.unlisted_at, name)
+            for name, game in self._games.items()
+            if game.unlisted_at is not None
+        ]
         gone = [name for _, name in sorted(left)[:surplus]]
         for game_id in gone:
             del self._games[game_id]
             self._skip("game_skipped", game_id, f"expected at most {MOST_GAMES} games, were more")
         return gone
-
-
-def _note_plays(game: _Game, known: tuple[object, ...], judged: Comparison | None) -> None:
-    """Keep of newly accepted plays what the next update has to say of them."""
-    reading = game.judge.plays.value
-    assert reading is not None
-    plays = reading.plays
-    judged = judged or compare(known, plays)  # type: ignore[arg-type]
-    newest = _latest(_ACTUAL, plays[judged.unchanged :])
-    if judged.corrected and newest < game.source_time:  # the newest may have been taken back
-        game.source_time = max(map(_ACTUAL, plays), default="")
-    else:
-        game.source_time = max(game.source_time, newest)
-    game.unchanged_plays = min(game.unchanged_plays, judged.unchanged)
-    game.corrected = game.corrected or judged.corrected
-
-
-def _latest(time: Callable[[Play], str], plays: tuple[Play, ...]) -> str:
-    """The latest of their times, empty where there are none; mostly there is one play."""
-    return time(plays[0]) if len(plays) == 1 else max(map(time, plays), default="")
-
-
-def _source_time(game: _Game, state: State) -> str:
-    """When what is told happened: the newest play, or where the board is ahead, its last change."""
-    if state == game.judge.plays.state:
-        return game.source_time
-    return max(game.source_time, game.board_time)
 
 
 def _news_of(update: Update, told: Update | None) -> list[float]:
@@ -364,42 +234,6 @@ def _news_of(update: Update, told: Update | None) -> list[float]:
         return [epoch_s(update.source_time)]
     except BadData:
         return []
-
-
-def _entry(listing: Listing, state: State) -> BoardEntry:
-    # By place, not by name, and no replace(), which take two and four times as long: every game
-    # comes here every tick.
-    status, period, clock_s, home_score, away_score = state
-    return BoardEntry(
-        listing.game_id,
-        status,
-        period,
-        clock_s,
-        listing.start_utc,
-        listing.home,
-        listing.away,
-        home_score,
-        away_score,
-    )
-
-
-def _tracked(game: _Game) -> TrackedGame:
-    state = game.judge.told
-    plays = game.judge.plays.state
-    start = game.listing.start_utc
-    status = state.status if state else game.listing.status
-    left = remaining_s(elapsed_s(state.period, state.clock_s)) if state else 2880.0
-    return TrackedGame(
-        game_id=game.listing.game_id,
-        status=status,
-        start=epoch_s(start) if start else None,
-        listed=game.listed,
-        plays_over=plays is not None and plays.status is FINAL,
-        final_at=game.final_at,
-        lead=abs(state.home - state.away) if state else 0,
-        remaining_s=left,
-        begun=state is not None and state.points > 0,
-    )
 
 
 def _shown(state: State) -> str:

@@ -12,15 +12,15 @@ import trio
 
 from nbad.channels import Receiver, Sender
 from nbad.domain import Play, Result, Status, Update
-from nbad.feed.schedule import COUNTS
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles, note_failed
 from nbad.pattern.features import FEATURES
+from nbad.pattern.game_ids import counts, is_playoff
 from nbad.pattern.history import GameHistory, Row
 from nbad.pattern.knowledge import Knowledge
 from nbad.pattern.market import Line, blend
 from nbad.pattern.players import Five, Starters, find_starters, game_lines
-from nbad.pattern.rating import Expectation, is_playoff
+from nbad.pattern.rating import Expectation
 from nbad.pattern.tracker import PlayedGame, RatingsTracker
 from nbad.stages.envelopes import Pattern, Patterns, Updates
 
@@ -86,6 +86,19 @@ class _Followed:
     with_starters: Expectation | None
     fold: Checkpoints
 
+    def goes_on(
+        self, starters: Starters, expected: Expectation, with_starters: Expectation | None
+    ) -> bool:
+        """Whether the fold so far holds where this is expected: from now on, where it shows only
+        now who starts."""
+        if expected != self.expected:
+            return False
+        if (starters.shown_by, with_starters) == (self.starters.shown_by, self.with_starters):
+            return True
+        if self.with_starters is not None or with_starters is None:
+            return False
+        return self.fold.turn(starters.shown_by, with_starters)
+
 
 class _Folded(NamedTuple):
     """A game's update, folded: where it stands now, how many moments of its series still hold, and
@@ -107,23 +120,25 @@ class PatternTracker:
     def __init__(self, knowledge: Knowledge | None = None) -> None:
         self._games: dict[str, _Followed] = {}
         self._knowledge = knowledge or Knowledge()
-        self._window_s: float | None = None
-        self._model = ""
+        # The model's name and the window, in game seconds.
+        self._folded_with: tuple[str, float] | None = None
         self._rated_anew = False
+        self._shows = False
 
     def learn(self, updates: Updates) -> Iterator[None]:
         """Take in the results of a schedule, a season of them at first, a millisecond's work at
-        each step: :meth:`fold` then finds the ratings made. Optional, as it would make them."""
+        each step. :meth:`fold` does so itself, at once, where it was not done before."""
         ratings = self._knowledge.ratings
         news = ratings.start_from(updates.tick.runtime.forecaster.ratings)
         if updates.schedule is not None:
             news |= ratings.hear(updates.schedule.results)
-        if news:
-            self._rated_anew = True
-            told = (*updates.games, *(game.update for game in self._games.values()))
-            for start in sorted(set(map(_start, told))):
-                with suppress(Exception):  # :meth:`fold` meets it again, in each game's own guard
-                    yield from ratings.catch_up(start)
+        if not news:
+            return
+        self._rated_anew = True
+        told = (*updates.games, *(game.update for game in self._games.values()))
+        for start in sorted(set(map(_start, told))):
+            with suppress(Exception):  # :meth:`fold` meets it again, in each game's own guard
+                yield from ratings.catch_up(start)
 
     def fold(self, updates: Updates) -> tuple[Patterns, list[tuple[str, Exception]]]:
         """Fold a tick's updates, and the games whose fold failed, with the fault: such a game is
@@ -132,16 +147,18 @@ class PatternTracker:
             self._games.pop(game_id, None)
         runtime = updates.tick.runtime
         self._knowledge.quotes.forget(updates.dropped)
-        anew = (runtime.forecaster.name, runtime.config.pattern.window_s) != (
-            self._model,
-            self._window_s,
-        )
-        self._model, self._window_s = runtime.forecaster.name, runtime.config.pattern.window_s
+        before = self._folded_with
+        self._folded_with = runtime.forecaster.name, runtime.config.pattern.window_s
+        anew = self._folded_with != before
         failed: list[tuple[str, Exception]] = []
         rated_anew = self._learn(updates, failed) or anew
         fresh = {update.entry.game_id: update for update in updates.games}
         folded: list[_Folded] = []
         outdated = set(self._games) if anew else self._outdated(updates, rated_anew, failed)
+        show = runtime.config.odds.show
+        if show is not self._shows:  # what the market said is told from now on, or no longer
+            outdated |= {game_id for game_id, game in self._games.items() if game.line}
+            self._shows = show
         for game_id in sorted(fresh.keys() | outdated):
             update = fresh.get(game_id) or self._games[game_id].update._replace(corrected=False)
             try:
@@ -151,7 +168,6 @@ class PatternTracker:
                 failed.append((game_id, error))
         rows = [game.now.current() for game in folded]
         games = []
-        show = runtime.config.odds.show
         for row, game in enumerate(folded):
             moments = tuple(at for at, _ in game.completed)
             pattern = Pattern(
@@ -168,10 +184,9 @@ class PatternTracker:
         """Take in what the tick says of finished games and of the market; whether any rating may
         be another than before."""
         ratings, quotes = self._knowledge.ratings, self._knowledge.quotes
+        for _ in self.learn(updates):
+            pass
         rated_anew, self._rated_anew = self._rated_anew, False
-        rated_anew |= ratings.start_from(updates.tick.runtime.forecaster.ratings)
-        if updates.schedule is not None:
-            rated_anew |= ratings.hear(updates.schedule.results)
         for update in updates.games:
             try:
                 rated_anew |= _learn_final(ratings, update)
@@ -196,26 +211,18 @@ class PatternTracker:
         else:
             starters = find_starters(update.plays, home, away)
         line = self._line(update, updates)
-        fold = None if known is None or anew else known.fold
-        same = known is not None and line == known.line and starters == known.starters
+        same = known is not None and (line, starters) == (known.line, known.starters)
         if known is not None and same and not rated_anew:
             expected, with_starters = known.expected, known.with_starters
         else:
             expected = self._expect(update, line, ((), ()))
             shown = starters.shown_by > 0
             with_starters = self._expect(update, line, starters.fives) if shown else None
-            if known is None or fold is None or expected != known.expected:
-                fold = None
-            elif with_starters is not None and known.with_starters is None:
-                if not fold.turn(starters.shown_by, with_starters):
-                    fold = None
-            elif (
-                starters.shown_by != known.starters.shown_by or with_starters != known.with_starters
-            ):
-                fold = None
-        if fold is None:
-            assert self._window_s is not None
-            fold = Checkpoints(GameHistory(home, away, expected, self._window_s))
+        if known is not None and not anew and known.goes_on(starters, expected, with_starters):
+            fold = known.fold
+        else:
+            window_s = updates.tick.runtime.config.pattern.window_s
+            fold = Checkpoints(GameHistory(home, away, expected, window_s))
             if with_starters is not None:
                 fold.turn(starters.shown_by, with_starters)
         self._games[entry.game_id] = _Followed(
@@ -277,7 +284,7 @@ def _learn_final(ratings: RatingsTracker, update: Update) -> bool:
         return ratings.forget(entry.game_id)
     home, away = entry.home, entry.away
     scores = entry.home_score, entry.away_score
-    if not entry.game_id.startswith(COUNTS) or 0 in scores or scores[0] == scores[1]:
+    if not counts(entry.game_id) or 0 in scores or scores[0] == scores[1]:
         return False
     result = Result(entry.game_id, _start(update), home.team_id, away.team_id, *scores)
     plays = update.plays

@@ -15,13 +15,13 @@ import trio
 
 from nbad.channels import Sender, Watcher
 from nbad.domain import Schedule, Status
+from nbad.feed.beside import keep_odds, keep_schedule
 from nbad.feed.box_orders import BoxOrders, keep_box_scores
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
-from nbad.feed.decode import BadData, epoch_s
-from nbad.feed.endpoints import odds_url, play_by_play_url, scoreboard_url
+from nbad.feed.decode import epoch_s
+from nbad.feed.endpoints import play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
-from nbad.feed.poll_plan import TrackedGame, backoff_s, odds_interval_s
-from nbad.feed.schedule import read_schedule
+from nbad.feed.poll_plan import TrackedGame, odds_interval_s
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
 from nbad.observe.timing import Counts, Overruns, Tick, no_counts, record
 from nbad.observe.troubles import Troubles
@@ -36,16 +36,34 @@ _BEAT_S = 10.0
 # Documents that arrive within this time of each other make one tick: fifteen answers to fifteen
 # requests made at once are one piece of news.
 _GATHER_S = 0.01
-_SCHEDULE_EVERY_S = 6 * 3600.0
-# One that failed is asked for again soon, as the forecasts want its results, then ever less often.
-_SCHEDULE_AGAIN_S, _SCHEDULE_MOST_BACKOFF_S = 5.0, 300.0
-# How often it is looked whether a game is now so near.
-_ODDS_LOOK_S = 60.0
-_ODDS_MOST_BACKOFF_S, _ODDS_STALE_S = 1800.0, 86_400.0
+# Odds that nobody has changed for so long are of another night.
+_ODDS_STALE_S = 86_400.0
 
 
-def _nothing() -> None:
-    """For a 304: what was accepted stands."""
+@dataclass(slots=True)
+class _News:
+    """What came since the last tick: the newest document of each place, the schedule, the places
+    of plays and board that could not be had, and how many errors of each kind.
+
+    ``asked_first`` is when the first of it was asked for, ``arrived_first`` when the first came.
+    """
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    schedule: Schedule | None = None
+    failed: set[str] = field(default_factory=set)
+    errors: Counts = field(default_factory=no_counts)
+    asked_first: float = math.inf
+    arrived_first: float = math.inf
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to tell."""
+        return bool(self.documents or self.schedule or self.failed)
+
+    @property
+    def board(self) -> bool:
+        """Whether the board came, or could not be had."""
+        return BOARD in self.documents or BOARD in self.failed
 
 
 @dataclass(slots=True)
@@ -60,18 +78,13 @@ class _State:
     troubles: Troubles = field(default_factory=Troubles)
     overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
-    wakeup: trio.Event = field(default_factory=trio.Event)
-    turned: trio.Event = field(default_factory=trio.Event)  # as `wakeup`, but for no answer
     turns: Turns = field(default_factory=Turns)
-    inbox: dict[str, Document] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-    errors: Counts = field(default_factory=no_counts)
-    asked_first: float = math.inf
-    arrived_first: float = math.inf
-    board_failed: bool = False
+    news: _News = field(default_factory=_News)
+    answered: trio.Event = field(default_factory=trio.Event)  # set by what follows too
+    changed: trio.Event = field(default_factory=trio.Event)  # the night or the settings
     unread_since: float | None = None  # when the board was asked for that the parser has not read
-    schedule: Schedule | None = None
     schedule_tried: bool = False
+    odds_modified: float | None = None
     clock_offset_s: float = 0.0
     followed: tuple[TrackedGame, ...] | None = None
     planned_with: Poll | None = None
@@ -82,14 +95,14 @@ class _State:
     sent_at: float = 0.0
 
     def wake(self) -> None:
-        """Wake the poller: an answer came, or the night or the settings changed."""
-        wakeup, self.wakeup = self.wakeup, trio.Event()
-        wakeup.set()
+        """Wake the poller: an answer came, or none will."""
+        answered, self.answered = self.answered, trio.Event()
+        answered.set()
 
     def turn(self) -> None:
         """Wake all: the night or the settings changed."""
-        turned, self.turned = self.turned, trio.Event()
-        turned.set()
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
         self.wake()
 
     @property
@@ -110,6 +123,26 @@ class _State:
         poll_ = self.settings.current.config.poll
         due = self.turns.due(self.now, poll_)
         return self.limiter.room(poll_.max_requests_per_s) > len(due)
+
+    def odds_interval_s(self) -> float | None:
+        """How long from one request for the odds to the next; None where none are wanted."""
+        if not self.settings.current.config.odds.enabled:
+            return None
+        return odds_interval_s(self.night.value, self.feed_time)
+
+    async def wait_until_changed(self) -> None:
+        """Wait until the night or the settings change."""
+        await self.changed.wait()
+
+    def arrive(self, place: str, document: Document, asked_at: float) -> None:
+        """Add an answer to the next tick."""
+        self.news.documents[place] = document
+        self.news.asked_first = min(self.news.asked_first, asked_at)
+        self.ended()
+
+    def ended(self) -> None:
+        """A request ended, well or not: the next tick is soon."""
+        self.news.arrived_first = min(self.news.arrived_first, trio.current_time())
 
     def board_came(self, asked: float) -> None:
         """Take a board for a good answer, unless the last one could not be read."""
@@ -132,12 +165,6 @@ class _State:
         else:
             self.health.news(now)
 
-    def arrive(self, place: str, document: Document, asked_at: float) -> None:
-        """Add an answer to the next tick."""
-        self.inbox[place] = document
-        self.asked_first = min(self.asked_first, asked_at)
-        self.arrived_first = min(self.arrived_first, trio.current_time())
-
     def box_came(self, game_id: str, answer: Answer) -> None:
         """Add a box score to the next tick, and send it."""
         place = BOX + game_id
@@ -145,24 +172,48 @@ class _State:
         self.arrive(place, document, answer.asked_at)
         self.wake()
 
+    def odds_came(self, client: FeedClient, answer: Answer | None) -> None:
+        """Add the odds, or that they are as before, to the next tick, and send it."""
+        if answer is not None:
+            self.odds_modified = answer.last_modified
+        modified = self.odds_modified
+        if modified is not None and self.feed_time - modified >= _ODDS_STALE_S:
+            return
+        document = Document(ODDS, None, self.wall_clock(), modified)
+        if answer is not None:
+            document = document._replace(body=answer.body, accept=partial(client.accept, answer))
+        # As if asked for just now: a slow answer delayed nobody.
+        self.arrive(ODDS, document, trio.current_time())
+        self.wake()
+
+    def schedule_came(self, schedule: Schedule | None) -> None:
+        """Add the schedule, None where it is as before, to the next tick."""
+        if schedule is not None:
+            self.news.schedule = schedule
+            self.turns.tip_offs = tuple(map(epoch_s, schedule.tip_offs))
+            self.ended()
+        self.schedule_tried = True
+        self.wake()
+
+    def schedule_failed(self, kind: str) -> None:
+        """The schedule could not be had; ``kind`` says why."""
+        self.news.errors[kind] += 1
+        self.schedule_tried = True
+        self.wake()
+
     @property
     def tick_at(self) -> float:
         """When the next tick is sent: at once, unless answers to the same requests are pending."""
-        if not (self.inbox or self.failed or self.schedule or self.board_failed):
+        if not self.news.any:
             down_at = self.health.down_at()
             beat = self.sent_at + _BEAT_S
             return min(beat, down_at) if self.sent_at < down_at else beat
-        if not self.ticks and not self._whole:
+        if not self.ticks and not (self.schedule_tried and self.news.board):
             # What is told first is told with the ratings that the season's results give.
             return self.began + min(self.settings.current.config.feed.timeout_s, _BEAT_S)
         if not any(document.in_flight for document in self.turns.documents.values()):
             return -math.inf
-        return self.arrived_first + _GATHER_S
-
-    @property
-    def _whole(self) -> bool:
-        """Whether all that a first tick is made of was asked for, and came or did not."""
-        return self.schedule_tried and (BOARD in self.inbox or self.board_failed)
+        return self.news.arrived_first + _GATHER_S
 
     def tick(self, runtime: Runtime) -> Fetched:
         """All that came since the last one, as a tick."""
@@ -170,31 +221,24 @@ class _State:
         self.ticks += 1
         if runtime is not self.bound_with:
             self.bound_with, self.log = runtime, log.bind()
+        news, self.news = self.news, _News()
         tick = Tick(
-            self.ticks, min(self.asked_first, now), runtime, feed_errors=self.errors,
+            self.ticks, min(news.asked_first, now), runtime, feed_errors=news.errors,
             overruns=self.overruns, log=self.log,
         )  # fmt: skip
-        documents = tuple(self.inbox.values())
+        documents = tuple(news.documents.values())
         games = self.night.value
         tick.idle = not any(game.status.in_play for game in games)
         # At half-time nothing changes, and nothing is amiss.
         live = any(game.status is Status.LIVE for game in games)
         tick.feed = self.health.state(now, live=live)
         tick.feed_age_s = self.health.age_s(now)
-        tick.errors["poll"] = sum(self.errors.values())
+        tick.errors["poll"] = sum(news.errors.values())
         tick.clocks_agree = not self.clock_offset_s
-        fetched = Fetched(
-            tick, now, self.wall_clock(), documents, self.schedule, tuple(sorted(self.failed))
-        )
-        self.inbox, self.failed, self.errors, self.schedule = {}, set(), no_counts(), None
-        self.board_failed = False
-        self.asked_first = self.arrived_first = math.inf
         self.sent_at = now
-        if documents:
-            record("poll", tick, len(documents), (now - tick.started) * 1e3)
-        else:
-            record("poll", tick, 0, 0.0)
-        return fetched
+        record("poll", tick, len(documents), (now - tick.started) * 1e3 if documents else 0.0)
+        failed = tuple(sorted(news.failed))
+        return Fetched(tick, now, self.wall_clock(), documents, news.schedule, failed)
 
 
 def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
@@ -202,12 +246,12 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
 
     It began with the older one's first request, and keeps its errors.
     """
-    documents = {document.game_id: document for document in waiting.documents}
-    superseded = sum(document.game_id in documents for document in newer.documents)
+    documents = {document.place: document for document in waiting.documents}
+    superseded = sum(document.place in documents for document in newer.documents)
     for document in newer.documents:
         # A 304 says that what waits is still so: it does not take its place.
-        if document.body is not None or document.game_id not in documents:
-            documents[document.game_id] = document
+        if document.body is not None or document.place not in documents:
+            documents[document.place] = document
     newer.tick.started = min(waiting.tick.started, newer.tick.started)
     _add(newer.tick.errors, waiting.tick.errors)
     _add(newer.tick.feed_errors, waiting.tick.feed_errors)
@@ -252,8 +296,14 @@ async def poll(
             async with client, trio.open_nursery() as nursery:
                 state.turns.begin(trio.current_time())
                 state.followed = None
-                nursery.start_soon(_keep_schedule, client, state)
-                nursery.start_soon(_keep_odds, client, state)
+                nursery.start_soon(
+                    keep_schedule, client, state.troubles, state.schedule_came,
+                    state.schedule_failed,
+                )  # fmt: skip
+                nursery.start_soon(
+                    keep_odds, client, state.troubles, state.odds_interval_s,
+                    state.wait_until_changed, partial(state.odds_came, client),
+                )  # fmt: skip
                 if boxes is not None:
                     nursery.start_soon(
                         keep_box_scores, client, boxes, state.turns, state.troubles, state.spare,
@@ -273,7 +323,7 @@ async def _go_on(
     runtime = state.settings.current
     client.config = runtime.config
     poll_, rate = runtime.config.poll, runtime.config.poll.max_requests_per_s
-    wakeup, now = state.wakeup, state.now
+    answered, now = state.answered, state.now
     if state.night.value is not state.followed or poll_ is not state.planned_with:
         state.followed, state.planned_with = state.night.value, poll_
         state.turns.follow(state.followed, now, poll_)
@@ -287,7 +337,7 @@ async def _go_on(
         return
     next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
     with trio.move_on_at(min(next_at, state.tick_at)):
-        await wakeup.wait()
+        await answered.wait()
 
 
 async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget) -> None:
@@ -301,18 +351,16 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
         retries = 0 if target.failures else None
         answer = await client.get(url, target.timing.observe, retries=retries)
     except FeedError as error:
-        state.errors[error.kind] += 1
+        state.news.errors[error.kind] += 1
         state.troubles.note(
             "feed_error", kind_of_document, what=kind_of_document, game_id=place or None,
             kind=error.kind, error=str(error),
         )  # fmt: skip
         rate_limited, wait_s = error.kind == "status_429", error.retry_after_s
         state.turns.refused(place, state.now, client.config.poll, wait_s, rate_limited=rate_limited)
-        state.arrived_first = min(state.arrived_first, trio.current_time())
-        if place:
-            state.failed.add(place)
-        else:
-            state.board_failed = True
+        state.ended()
+        state.news.failed.add(place)
+        if not place:
             state.health.failed(asked)
     else:
         target.took(trio.current_time() - asked)
@@ -326,9 +374,11 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
                 place, answer.body, state.wall_clock(), answer.last_modified, accept
             )
             state.arrive(place, document, answer.asked_at)
-        elif not place:  # the night is as it was; of plays that are, nothing is to be told
-            state.health.answered(trio.current_time(), changed=False)
-            state.arrive(place, Document(place, None, state.wall_clock()), asked)
+        else:
+            if not place:
+                state.health.answered(trio.current_time(), changed=False)
+            if not place or target.failures:  # of plays that are as they were, nothing is told
+                state.arrive(place, Document(place, None, state.wall_clock()), asked)
         state.turns.answered(place, state.now, client.config.poll)
         if not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
@@ -350,72 +400,3 @@ async def _wake_on_settings(state: _State, seen: Runtime) -> None:
     while True:
         seen = await state.settings.wait_until_other_than(seen)
         state.turn()
-
-
-async def _keep_schedule(client: FeedClient, state: _State) -> None:
-    """Refresh the season's schedule, beside the ticks."""
-    failures = 0
-    while True:
-        try:
-            await _refresh_schedule(client, state)
-        except (FeedError, BadData) as error:
-            failures += 1
-            state.errors[error.kind] += 1
-            state.troubles.note(
-                "schedule_unavailable", "schedule", kind=error.kind, error=str(error)
-            )
-            again_s = backoff_s(_SCHEDULE_AGAIN_S, failures, _SCHEDULE_MOST_BACKOFF_S)
-            wait_s = max(again_s, error.retry_after_s)
-        else:
-            state.troubles.over("schedule", what="schedule")
-            wait_s, failures = _SCHEDULE_EVERY_S, 0
-        state.schedule_tried = True
-        state.wake()
-        await trio.sleep(wait_s)
-
-
-async def _keep_odds(client: FeedClient, state: _State) -> None:
-    """Ask for the odds beside the ticks, as long as a game is about to begin: a feed may well have
-    none, and then nothing waits for them."""
-    failures = 0
-    modified: float | None = None
-    while True:
-        interval_s = odds_interval_s(state.night.value, state.feed_time)
-        if interval_s is None or not state.settings.current.config.odds.enabled:
-            with trio.move_on_after(_ODDS_LOOK_S):
-                await state.turned.wait()
-            continue
-        try:
-            answer = await client.get(odds_url(client.config.feed), retries=0)
-        except FeedError as error:
-            failures += 1
-            state.troubles.note("odds_unavailable", ODDS, kind=error.kind, error=str(error))
-            wait_s = backoff_s(2 * interval_s, failures, _ODDS_MOST_BACKOFF_S)
-            await trio.sleep(max(wait_s, error.retry_after_s))
-            continue
-        failures = 0
-        state.troubles.over(ODDS, what=ODDS)
-        body, accept = None, _nothing
-        if answer is not None:
-            body, modified = answer.body, answer.last_modified
-            accept = partial(client.accept, answer)
-        # Those that nobody has changed for long are of another night.
-        if modified is None or state.feed_time - modified < _ODDS_STALE_S:
-            document = Document(ODDS, body, state.wall_clock(), modified, accept)
-            # As if asked for just now: a slow answer delayed nobody.
-            state.arrive(ODDS, document, trio.current_time())
-            state.wake()
-        await trio.sleep(interval_s)
-
-
-async def _refresh_schedule(client: FeedClient, state: _State) -> None:
-    """Fetch the schedule, and read it where it changed.
-
-    Raises :class:`FeedError` or :class:`BadData`.
-    """
-    answer = await client.get(client.config.feed.schedule_url)
-    if answer is not None:
-        state.schedule = await read_schedule(answer.body)
-        state.turns.tip_offs = tuple(map(epoch_s, state.schedule.tip_offs))
-        client.accept(answer)
-        state.arrived_first = min(state.arrived_first, trio.current_time())

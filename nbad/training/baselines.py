@@ -8,16 +8,14 @@ from dataclasses import dataclass
 
 import lightgbm
 import numpy as np
-from numpy.typing import NDArray
 
-from nbad.model.normal import normal_cdf, sigmoid
+from nbad.model.normal import Matrix, normal_cdf, sigmoid
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import INDEX
 from nbad.training.recorded import FoldedGame
 from nbad.training.replay import Rows
 from nbad.training.scores import log_loss
 
-Matrix = NDArray[np.float64]
 Predict = Callable[[Rows], Matrix]
 REFERENCE = "Brownian, our rating"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nbad.model.forecaster import COLUMNS
 from nbad.model.prior import KNOTS_S
+from nbad.pattern.game_ids import season_name, season_of
 from nbad.training.baselines import REFERENCE
 from nbad.training.evaluate import MODEL
 from nbad.training.train import Known
@@ -28,7 +29,7 @@ def card(figures: dict[str, Any], facts: dict[str, Any], known: Known) -> str:
     games = known.games
     scores, margin = figures["scores"], figures["distributions"]["all"]["margin"]
     total = figures["distributions"]["all"]["total"]
-    seasons = sorted({f"20{game.game_id[3:5]}-{int(game.game_id[3:5]) + 1:02d}" for game in games})
+    seasons = sorted({season_name(season_of(game.game_id)) for game in games})
     lines = [
         f"# {figures['model']}",
         "",
@@ -43,8 +44,7 @@ def card(figures: dict[str, Any], facts: dict[str, Any], known: Known) -> str:
         "- Team strengths: Kalman filters over earlier margins and totals, carried over summers;",
         "  what the starting fives are worth, from the players' earlier games; the market's line,",
         "  where it is known, weighs most.",
-        f"- The ratings after these games (`ratings.json`): season 20{known.seasons.max():02d}-"
-        f"{known.seasons.max() + 1:02d}.",
+        f"- The ratings after these games (`ratings.json`): season {seasons[-1]}.",
         "- The margin: normal; its mean is the score, less what is lost of a lead, more what is",
         "  still to come of what was expected; a tie leads to an overtime. By seconds left:",
         "",

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nbad.model.forecaster import Distribution, Forecaster
+from nbad.model.normal import Matrix
 from nbad.pattern.features import INDEX
+from nbad.pattern.game_ids import in_seasons, season_of
 from nbad.pattern.market import LINE_SD
-from nbad.pattern.rating import HOME_POINTS, Expectation, in_seasons
+from nbad.pattern.rating import HOME_POINTS, Expectation
 from nbad.training.baselines import (
     REFERENCE,
     RUNNING_SD,
@@ -21,7 +22,7 @@ from nbad.training.baselines import (
     running_margins,
 )
 from nbad.training.recorded import FoldedGame
-from nbad.training.replay import Expected, Rows, rate
+from nbad.training.replay import Expected, Mask, Rows, rate
 from nbad.training.scores import (
     brier,
     crps,
@@ -31,9 +32,17 @@ from nbad.training.scores import (
     reliability,
     scores,
 )
-from nbad.training.train import Known, Mask, Rated, as_array, bundled_ratings, learn, rated, splits
+from nbad.training.train import (
+    SEASONS_BEFORE,
+    Known,
+    Rated,
+    as_array,
+    bundled_ratings,
+    learn,
+    rated,
+    splits,
+)
 
-Matrix = NDArray[np.float64]
 Notify = Callable[[str], None]
 # Fewer games than this fit no recipe, and before those to be scored no baseline.
 FEWEST = 40
@@ -91,7 +100,7 @@ def evaluate(
     learnt = np.array([forecaster.trained_on(game.game_id) for game in games]) & scored
     keep = rows.grid & scored[rows.game]
     ladder = _ladder(known, told)
-    columns = np.full((5, len(rows.at)), np.nan)
+    columns = np.array([_unsaid(rows) for _ in range(5)])
     said: dict[str, Matrix] = {}
 
     def put(by: Forecaster, of: Mask) -> None:
@@ -99,8 +108,8 @@ def evaluate(
         columns[:, of] = as_array(by, rows[of])
         for name, expected in ladder.items():
             made = by.distribution(rows[of].expecting(expected).matrix)
-            said.setdefault(name, np.full(len(rows.at), np.nan))[of] = made.home_win
-        said.setdefault(PRIOR, np.full(len(rows.at), np.nan))[of] = by.prior_win(rows.matrix[of])
+            said.setdefault(name, _unsaid(rows))[of] = made.home_win
+        said.setdefault(PRIOR, _unsaid(rows))[of] = by.prior_win(rows.matrix[of])
 
     unseen = scored & ~learnt
     if unseen.any():
@@ -112,9 +121,8 @@ def evaluate(
             notify(f"fitting on {int(seen.sum())} games for {int(predict.sum())} others")
             put(learn(known, told, seen, seed)[0], rows.grid & predict[rows.game])
             again += int(predict.sum())
-        by = "seasons" if len(np.unique(known.seasons)) > 3 else "cross-validation"
-        how = f"{again} games by {by} of its recipe"
-        if by == "seasons":
+        how = f"{again} games by cross-validation of its recipe"
+        if len(np.unique(known.seasons)) > SEASONS_BEFORE:
             how = f"{again} games by its recipe fitted on the seasons before each"
         if unseen.any():
             how += f", {int(unseen.sum())} games that it has not seen"
@@ -194,16 +202,21 @@ def _compare(
     else:
         return {}, None
     predicted: dict[str, Matrix] = {}
-    mean, scale = np.full(len(rows.at), np.nan), np.full(len(rows.at), np.nan)
+    mean, scale = _unsaid(rows), _unsaid(rows)
     for fitted, predict in chosen:
         # Each minute says what its half does.
         seen = rated_rows[rows.grid & (rows.at % 60 == 0) & fitted[rows.game]]
         of = rows.grid & predict[rows.game]
         unseen = rated_rows[of]
         for name, p in fit_baselines(seen, unseen, running, line).items():
-            predicted.setdefault(name, np.full(len(rows.at), np.nan))[of] = p
+            predicted.setdefault(name, _unsaid(rows))[of] = p
         mean[of], scale[of] = fit_brownian_margin(seen)(unseen)
     return predicted, (mean, scale)
+
+
+def _unsaid(rows: Rows) -> Matrix:
+    """A column of which no row is known yet, shape (rows,)."""
+    return np.full(len(rows.at), np.nan)
 
 
 def parts_of(rows: Rows, games: list[FoldedGame]) -> dict[str, Mask]:
@@ -217,7 +230,7 @@ def parts_of(rows: Rows, games: list[FoldedGame]) -> dict[str, Mask]:
     }
     parts["tip-off"] = rows.at == 0
     parts[CLOSE] = (rows.at >= 2880 - _LAST_S) & (lead <= _CLOSE_POINTS)
-    seasons = np.array([f"20{game.game_id[3:5]}" for game in games])[rows.game]
+    seasons = np.array([f"20{season_of(game.game_id):02d}" for game in games])[rows.game]
     if not regular.all():
         parts |= {"regular season": regular, "playoffs": kind == "004", "play-in": kind == "005"}
     if len(distinct := np.unique(seasons)) > 1:

@@ -12,7 +12,7 @@ import orjson
 
 from nbad.domain import Play
 from nbad.pattern.clock import elapsed_s
-from nbad.pattern.features import FEATURES
+from nbad.pattern.features import FEATURES, INDEX
 from nbad.recording import nights
 from nbad.stream.wire import PLAY_COLUMNS
 from nbad.training.readers import fold_games, read_games
@@ -20,13 +20,17 @@ from nbad.training.recorded import FoldedGame, RecordedGame
 
 Row = Sequence[Any]
 
+# What the payloads alone do not say is not told: what was expected of the two sides.
+_SEEN = [name for name in FEATURES if not name.startswith("expected_")]
+_SEEN_AT = [INDEX[name] for name in _SEEN]
+
 COLUMNS: dict[str, tuple[str, ...]] = {
     "games": ("game_id", "night", "season", "start_utc", "home", "away", "home_score",
               "away_score"),
     "plays": ("game_id", *PLAY_COLUMNS),
     "forecasts": ("game_id", "elapsed_s", "home_win", "margin_p10", "margin_p50", "margin_p90",
                   "total_p50"),
-    "features": ("game_id", "elapsed_s", *FEATURES),
+    "features": ("game_id", *_SEEN),
     "timings": ("timestamp", "tick", "stage", "games", "elapsed_ms", "waited_ms", "depth"),
 }  # fmt: skip
 """The tables and their columns. All that is no text and no whole number is a float."""
@@ -104,8 +108,8 @@ def _bare(game: RecordedGame, play: Play) -> Row:
 def _features(folder: Path) -> Iterator[Row]:
     for _, game in fold_games(folder):
         if isinstance(game, FoldedGame):
-            for at, row in zip(game.at, game.matrix, strict=True):
-                yield game.game_id, float(at), *map(float, row)
+            for row in game.matrix[:, _SEEN_AT].tolist():
+                yield game.game_id, *row
 
 
 def _timings(log: BinaryIO) -> Iterator[Row]:
@@ -125,7 +129,7 @@ def writing(folder: Path, table: str, form: str) -> Iterator[Callable[[list[Row]
     """What writes rows of ``table`` to its file, ``csv`` or ``parquet``. Raises OSError."""
     path = folder / f"{table}.{form}"
     if form == "csv":
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS[table])
             yield writer.writerows

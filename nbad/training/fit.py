@@ -12,10 +12,9 @@ from dataclasses import replace
 
 import lightgbm
 import numpy as np
-from numpy.typing import NDArray
 
 from nbad.model.forecaster import COLUMNS, Forecaster, booster_inputs
-from nbad.model.normal import logit, sigmoid
+from nbad.model.normal import Matrix, logit, sigmoid
 from nbad.model.prior import (
     KNOTS_S,
     LARGE_LEAD,
@@ -28,11 +27,8 @@ from nbad.model.table import scores_of
 from nbad.model.totals import Totals
 from nbad.pattern.clock import REGULATION_S
 from nbad.pattern.features import INDEX
-from nbad.training.replay import Rows
+from nbad.training.replay import Mask, Rows
 from nbad.training.scores import log_loss, pinball
-
-Matrix = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 # A game holds as much news as this many independent rows; the fits start from what the seasons
 # 2015-16 to 2023-24 say (below), and those count as this many games: a few games cannot lead far

@@ -12,10 +12,10 @@ mpl.use("Agg")  # files only: no display is needed, nor looked for
 import numpy as np
 from matplotlib import pyplot as plt
 
+from nbad.model.normal import Z90
 from nbad.training.evaluate import CLOSE, FIVES, MODEL, NO_RATING, RESULTS, Evaluation, parts_of
 from nbad.training.scores import brier, crps, log_loss, reliability
 
-_Z90 = 1.2815515655446004
 _BESIDE = (NO_RATING, RESULTS, FIVES, "Brownian, the line", "Brownian, our rating")
 _COLOURS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
 
@@ -85,7 +85,7 @@ def _margins(axis: Any, made: Evaluation) -> None:
              xlim=(0, 47), ylim=(0, None))  # fmt: skip
     axis.set_xticks(range(0, 49, 12))
     right = axis.twinx()
-    inside = np.abs(rows.margin - d.margin) <= _Z90 * d.margin_sd
+    inside = np.abs(rows.margin - d.margin) <= Z90 * d.margin_sd
     right.plot(range(48), 100 * _by_minute(inside.astype(float), rows.at), color=_COLOURS[3],
                linestyle="--", label="80 % interval covers, %")  # fmt: skip
     right.set(ylim=(50, 100), ylabel="%")

@@ -11,10 +11,10 @@ from nbad.feed.schedule import parse_schedule
 from nbad.pattern.market import Line
 from nbad.pattern.rating import game_day
 from nbad.recording.format import Entry, Recording
-from nbad.training.results import PlayedGame
+from nbad.training.results import DatedResult
 
 
-def recorded_results(folder: Path) -> dict[str, PlayedGame]:
+def recorded_results(folder: Path) -> dict[str, DatedResult]:
     """The results of the last schedule that could be read, by game id; none where there is none."""
     recording = Recording(folder)
     for entry in reversed(recording.entries):
@@ -25,7 +25,7 @@ def recorded_results(folder: Path) -> dict[str, PlayedGame]:
         except BadData:
             continue
         days = ((result, game_day(result.start_utc)) for result in schedule.results)
-        return {result.game_id: PlayedGame(result, day) for result, day in days if day is not None}
+        return {result.game_id: DatedResult(result, day) for result, day in days if day is not None}
     return {}
 
 

@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbad.domain import Result
-from nbad.feed.schedule import COUNTS
+from nbad.model.normal import Matrix
 from nbad.pattern.clock import REGULATION_S, elapsed_s
 from nbad.pattern.features import INDEX
+from nbad.pattern.game_ids import counts, is_playoff, season_of
 from nbad.pattern.history import SERIES_STEP_S, GameHistory, Row
 from nbad.pattern.market import Line, blend
 from nbad.pattern.players import GameLines, find_starters, stat_lines
-from nbad.pattern.rating import Expectation, Ratings, is_playoff, season_of
+from nbad.pattern.rating import Expectation, Ratings
 from nbad.training.recorded import FoldedGame, RecordedGame, game_days
-from nbad.training.results import PlayedGame
+from nbad.training.results import DatedResult
 
-Matrix = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 # The pattern's window is configuration; the features look back no further than this.
@@ -45,21 +46,21 @@ class Rows:
     matrix: Matrix
     game: NDArray[np.intp]
     at: Matrix
-    grid: NDArray[np.bool_]
+    grid: Mask
     weight: Matrix
     margin: Matrix
     total: Matrix
     regulation: Matrix
-    shown: NDArray[np.bool_]
+    shown: Mask
 
-    def __getitem__(self, keep: NDArray[np.bool_]) -> Rows:
+    def __getitem__(self, keep: Mask) -> Rows:
         return Rows(
             self.matrix[keep], self.game[keep], self.at[keep], self.grid[keep], self.weight[keep],
             self.margin[keep], self.total[keep], self.regulation[keep], self.shown[keep],
         )  # fmt: skip
 
     @property
-    def won(self) -> NDArray[np.bool_]:
+    def won(self) -> Mask:
         """Whether the home side won, shape (rows,)."""
         return self.margin > 0
 
@@ -96,7 +97,7 @@ class Season:
 
 def rate(
     games: Sequence[FoldedGame],
-    results: Mapping[str, PlayedGame] | None = None,
+    results: Mapping[str, DatedResult] | None = None,
     base: Ratings | None = None,
     *,
     with_fives: bool = True,
@@ -114,7 +115,7 @@ def rate(
     days = _days(games, results)
     at = {game.game_id: number for number, game in enumerate(games)}
     beyond = [played for played in results.values() if played.game_id not in at]
-    order: list[tuple[Any, str, int]] = [
+    order: list[tuple[int | None, str, int]] = [
         *((day, game.game_id, at[game.game_id]) for game, day in zip(games, days, strict=True)),
         *((played.day, played.game_id, -1) for played in beyond),
     ]
@@ -143,7 +144,7 @@ def rate(
         lines = games[number].lines if number >= 0 else None
         if number >= 0:
             game = games[number]
-            if game_id.startswith(COUNTS):
+            if counts(game_id):
                 ratings.begin(season_of(game_id))
             fives = (game.lines.home_five, game.lines.away_five) if with_fives else ((), ())
             for into, known in ((first, ((), ())), (then, fives)):
@@ -152,7 +153,7 @@ def rate(
                 )
         if day is None and season_of(game_id) in begins:
             continue  # nor may others, which it may lie after, see how it ended
-        if game_id.startswith(COUNTS) and not (game_id in ratings.learnt or is_old(game_id)):
+        if counts(game_id) and not (game_id in ratings.learnt or is_old(game_id)):
             told = results.get(game_id)
             result = told.result if told is not None else _result(games[number])
             today.append((result, lines))
@@ -209,7 +210,7 @@ def fold_game(game: RecordedGame) -> FoldedGame:
 def replay(
     games: Sequence[FoldedGame],
     expected: Expected,
-    results: Mapping[str, PlayedGame] | None = None,
+    results: Mapping[str, DatedResult] | None = None,
     progress: Progress = iter,
 ) -> Rows:
     """The rows of ``games``, with what was ``expected`` of each; how they ended is what
@@ -238,7 +239,7 @@ def replay(
     return rows.expecting(expected)
 
 
-def _days(games: Sequence[FoldedGame], results: Mapping[str, PlayedGame]) -> list[int | None]:
+def _days(games: Sequence[FoldedGame], results: Mapping[str, DatedResult]) -> list[int | None]:
     told = [results.get(game.game_id) for game in games]
     known = [
         game if result is None else replace(game, day=result.day)

@@ -16,7 +16,7 @@ _Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
-class PlayedGame:
+class DatedResult:
     """A game's result and its day (see :func:`nbad.pattern.rating.game_day`)."""
 
     result: Result
@@ -33,7 +33,7 @@ class PlayedGame:
         return self.result.home_score, self.result.away_score
 
 
-def read_results(path: Path) -> dict[str, PlayedGame]:
+def read_results(path: Path) -> dict[str, DatedResult]:
     """The results of a CSV with the columns game_id, date, home_id, away_id, home_points and
     away_points, of games that have points; ``OSError`` where it cannot be read, ``ValueError`` with
     its line where it is another file."""
@@ -46,7 +46,7 @@ def read_lines(path: Path) -> dict[str, Line]:
     return dict(_read(path, _line))
 
 
-def _played(row: dict[str, str]) -> PlayedGame | None:
+def _played(row: dict[str, str]) -> DatedResult | None:
     """None where the game is still to come."""
     if not row["home_points"] and not row["away_points"]:
         return None
@@ -54,7 +54,7 @@ def _played(row: dict[str, str]) -> PlayedGame | None:
     result = Result(
         _game_id(row), row["date"], int(row["home_id"]), int(row["away_id"]), home, away
     )
-    return PlayedGame(result, date.fromisoformat(row["date"]).toordinal())
+    return DatedResult(result, date.fromisoformat(row["date"]).toordinal())
 
 
 def _line(row: dict[str, str]) -> Line | None:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nbad.model.normal import normal_cdf
+from nbad.model.normal import Z90, Matrix, normal_cdf
 
 if TYPE_CHECKING:
     from nbad.model.forecaster import Distribution
     from nbad.training.replay import Rows
 
-Matrix = NDArray[np.float64]
 _BINS = 10
-_Z90 = 1.2815515655446004
 BOOTSTRAPS = 2000
 
 
@@ -69,7 +67,7 @@ def crps(observed: Matrix, mean: Matrix, sd: Matrix) -> Matrix:
 def pinball(observed: Matrix, mean: Matrix, sd: Matrix) -> Matrix:
     """Mean pinball loss of the 10th, 50th and 90th percentile, in points."""
     losses = []
-    for level, z in ((0.1, -_Z90), (0.5, 0.0), (0.9, _Z90)):
+    for level, z in ((0.1, -Z90), (0.5, 0.0), (0.9, Z90)):
         missed = observed - (mean + z * sd)
         losses.append(np.maximum(level * missed, (level - 1) * missed))
     return np.asarray(sum(losses) / len(losses))
@@ -92,7 +90,7 @@ def distribution_scores(made: Distribution, rows: Rows) -> dict[str, dict[str, f
             "mae": float(np.abs(observed - mean).mean()),
             "pinball": float(pinball(observed, mean, sd).mean()),
             "crps": float(crps(observed, mean, sd).mean()),
-            "coverage_80": float((np.abs(observed - mean) <= _Z90 * sd).mean()),
+            "coverage_80": float((np.abs(observed - mean) <= Z90 * sd).mean()),
         }
         for name, observed, mean, sd in (
             ("margin", rows.margin, made.margin, made.margin_sd),

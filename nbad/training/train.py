@@ -13,22 +13,23 @@ import orjson
 from lightgbm import Booster
 from numpy.typing import NDArray
 
-from nbad.model.forecaster import FACTS, RATINGS, TREES, Forecaster, Matrix, ModelError
+from nbad.model.forecaster import FACTS, RATINGS, TREES, Forecaster, ModelError
+from nbad.model.normal import Matrix
 from nbad.model.proof import fingerprints
+from nbad.pattern.game_ids import season_of, write_runs
 from nbad.pattern.market import Line
 from nbad.pattern.rating import Ratings
 from nbad.training.fit import fit
 from nbad.training.recorded import FoldedGame
-from nbad.training.replay import Expected, Rows, joined, rate, replay, thinned, with_market
-from nbad.training.results import PlayedGame
+from nbad.training.replay import Expected, Mask, Rows, joined, rate, replay, thinned, with_market
+from nbad.training.results import DatedResult
 
 # What `sha256sum -c` takes: the digest of every other file of a model's folder.
 SUMS = "SHA256SUMS"
 FOLDS = 8
 # With this many seasons each is forecast by what was learnt from those before it, from the fourth
 # on; fewer are cut into folds of games.
-_SEASONS_BEFORE = 3
-Mask = NDArray[np.bool_]
+SEASONS_BEFORE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,13 @@ class Known:
     closing lines by game id."""
 
     games: Sequence[FoldedGame]
-    results: dict[str, PlayedGame] = field(default_factory=dict)
+    results: dict[str, DatedResult] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
 
     @property
     def seasons(self) -> NDArray[np.intp]:
         """The two digits of each game's season."""
-        return np.array([int(game.game_id[3:5]) for game in self.games], dtype=np.intp)
+        return np.array([season_of(game.game_id) for game in self.games], dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def splits(known: Known, asked: Mask, seed: int) -> Iterator[tuple[Mask, Mask]]:
     games: by season in their order, or by folds where there are too few seasons."""
     seasons = known.seasons
     distinct = np.unique(seasons)
-    if len(distinct) > _SEASONS_BEFORE:
-        for season in distinct[_SEASONS_BEFORE:]:
+    if len(distinct) > SEASONS_BEFORE:
+        for season in distinct[SEASONS_BEFORE:]:
             if (forecast := asked & (seasons == season)).any():
                 yield seasons < season, forecast
         return
@@ -104,7 +105,7 @@ def learn(known: Known, made_of: Rated, of: Mask, seed: int) -> tuple[Forecaster
     """The recipe fitted on the games ``of``, a mask over games; and its trees apart."""
     rows = made_of.to_learn_from(of[made_of.rows.game])
     seasons = known.seasons
-    several = len(np.unique(seasons[of])) >= _SEASONS_BEFORE
+    several = len(np.unique(seasons[of])) >= SEASONS_BEFORE
     last = (seasons == seasons[of].max()) & several
     return fit(rows, seed, last[rows.game])
 
@@ -121,11 +122,11 @@ def save(folder: Path, known: Known, made_of: Rated, seed: int, name: str) -> di
         "name": name, **forecaster.facts(), "seed": seed, "rounds": booster.num_trees(),
         "files": fingerprints({TREES: trees.encode(), RATINGS: ratings}),
         "games": len(known.games),
-        "trained_on": runs([game.game_id for game in known.games]),
+        "trained_on": write_runs([game.game_id for game in known.games]),
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
-    (folder / TREES).write_text(trees)
+    (folder / TREES).write_text(trees, "utf-8")
     (folder / RATINGS).write_bytes(ratings)
     return facts
 
@@ -134,17 +135,6 @@ def sums(folder: Path) -> str:
     """The content of :data:`SUMS`: a line for each file of ``folder``."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)
     return "".join(f"{sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
-
-
-def runs(game_ids: Sequence[str]) -> str:
-    """Ids in order as ``first-last`` of each run of consecutive ones, blanks between."""
-    parts: list[list[int]] = []
-    for number in map(int, game_ids):
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return " ".join(f"{first:010}-{last:010}" for first, last in parts)
 
 
 def as_array(forecaster: Forecaster, rows: Rows) -> Matrix:

@@ -186,9 +186,9 @@ function bet(line, more) {
   return [won, 1 - won - lost, lost];
 }
 
-/** P(X > x) of the normal distribution that has these quantiles. */
-function above({ p10, p50, p90 }, x) {
-  const scale = (p90 - p10) / 2 / 1.2815515655446004;
+/** P(X > x) of the normal distribution of these quantiles, of which the lowest may be cut off. */
+function above({ p50, p90 }, x) {
+  const scale = (p90 - p50) / 1.2815515655446004;
   if (scale <= 0) return x < p50 ? 1 : 0;
   return 0.5 * erfc((x - p50) / scale / Math.SQRT2);
 }
