@@ -96,7 +96,7 @@ def corrected(body: bytes) -> bytes:
 NAMES = {
     "Config": ("config.Config", "settings.schema.Config"),
     "Cursor": ("stream.position.Position", "stream.cursor.Cursor"),
-    "EVERYTHING": ("stream.night.EVERYTHING", "stream.journal.EVERYTHING"),
+    "EVERYTHING": ("stream.night.EVERYTHING", "stream.cursor.EVERYTHING"),
     "Feed": ("config.Feed", "settings.schema.Feed"),
     "Fetched": ("messages.Fetched", "stages.envelopes.Fetched"),
     "FrameStream": ("stream.socket.FrameStream", "stream.frame_stream.FrameStream"),

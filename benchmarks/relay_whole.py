@@ -1,4 +1,4 @@
-"""All that issue 15 asks of the stream by relays, in one run of some four minutes.
+"""A daemon alone, relays, and what the hop adds: the first table of docs/performance-relay.md.
 
     python benchmarks/relay_whole.py [--subscribers 20000] [--workers 4] [--batches 40] [--daemon]
 

@@ -1,7 +1,7 @@
-"""Writes every forecast that the log brings to Parquet, a file for every 10,000 rows.
+"""Writes every forecast in the log to Parquet, a file for every 10,000 rows.
 
 Any Redis client can read the log: docs/scaling.md says what an entry holds. This one needs
-`pip install pyarrow coredis` and what nbad brings. It goes on where its last file ended.
+`pip install pyarrow coredis trio`. It goes on where its last file ended.
 
 python examples/log_to_parquet.py redis://127.0.0.1:6379/0 FOLDER [STREAM]
 """
@@ -54,7 +54,8 @@ def rows(entry: str, batch: Any) -> list[dict[str, Any]]:
 def last_entry(folder: Path) -> str:
     """Where the last file ended: each is named by its last entry."""
     folder.mkdir(parents=True, exist_ok=True)
-    return max((file.stem for file in folder.glob("*.parquet")), default="0-0")
+    ids = (file.stem for file in folder.glob("*.parquet"))
+    return max(ids, key=lambda name: [int(part) for part in name.split("-")], default="0-0")
 
 
 async def main(url: str, folder: Path, stream: str) -> None:
@@ -67,7 +68,7 @@ async def main(url: str, folder: Path, stream: str) -> None:
                 after = entry.identifier.decode()
                 told = entry.field_values
                 body = json.loads(told[b"body"])
-                # A publisher that has lost its lease, and what is there twice, is passed over.
+                # Skip a daemon that has lost its lease, and repetitions.
                 if int(told[b"fence"]) < fence or body["type"] != "batch":
                     continue
                 fence = int(told[b"fence"])
@@ -78,9 +79,12 @@ async def main(url: str, folder: Path, stream: str) -> None:
                 waiting += rows(after, body)
             if len(waiting) >= ROWS or (waiting and not found):
                 name = folder / f"{after}.parquet"
-                pq.write_table(pa.Table.from_pylist(waiting, SCHEMA), name)
+                part = name.with_suffix(".parquet.part")  # named so until it is whole
+                pq.write_table(pa.Table.from_pylist(waiting, SCHEMA), part)
+                part.rename(name)
                 print(f"{name}: {len(waiting)} rows", flush=True)
                 waiting = []
 
 
-trio.run(main, sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "nbad")
+if __name__ == "__main__":
+    trio.run(main, sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "nbad")

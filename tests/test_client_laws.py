@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_kit import HOST, Stage, make_clock, make_game, running
 
 from nbad.client import Dropped, Feed, Game, Heartbeat, connect
-from nbad.stream.journal import Interest
+from nbad.stream.batch import Interest
 
 # The epoch of a server that was started anew since: going on from there is of no use.
 FORGOTTEN = "x"

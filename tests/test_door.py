@@ -251,6 +251,27 @@ async def test_where_all_room_is_taken_a_connection_that_does_nothing_is_ended(
         client.close()
 
 
+@pytest.mark.parametrize("half_closing", [False, True])
+async def test_who_closed_its_side_has_a_turn_where_it_may_wait_for_an_answer(
+    autojump_clock: MockClock, half_closing: bool
+) -> None:
+    came: list[Visit] = []
+    async with listening() as (listener,), trio.open_nursery() as nursery:
+
+        async def take(visit: Visit) -> None:
+            came.append(visit)
+
+        door = Door("any", take, most=9, share=lambda: Share(9, 9, 1e6), half_closing=half_closing)
+        nursery.start_soon(door.accept, listener)
+        with connect(listener) as client:
+            client.shutdown(socket.SHUT_WR)
+            await trio.sleep(1)
+            nursery.start_soon(door.run, nursery)
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert len(came) == half_closing
+
+
 async def test_more_room_lets_those_in_that_wait_for_it(autojump_clock: MockClock) -> None:
     async with listening(2) as listeners, trio.open_nursery() as nursery:
         came = 0

@@ -11,7 +11,8 @@ from nbad.domain import FeedState
 from nbad.publish.entries import BatchEntry, HeartbeatEntry, More, SnapshotEntry, Tail
 from nbad.relay.follower import Change, Follower
 from nbad.stream import wire
-from nbad.stream.journal import Message, StreamJournal
+from nbad.stream.batch import Message
+from nbad.stream.journal import StreamJournal
 
 
 def message(number: int) -> Message:

@@ -20,7 +20,7 @@ from nbad.publish.entries import (
     encode,
 )
 from nbad.stream import wire
-from nbad.stream.journal import Message
+from nbad.stream.batch import Message
 
 TIMING = {"poll": 1.0, "parse": 0.5, "total": 12.25}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,10 @@ def test_each_forecast_is_written_once_and_a_restart_goes_on(tmp_path: Path) -> 
     assert (first["home"], first["away"], first["status"]) == ("ATL", "BOS", "live")
     assert 0 < first["home_win"] < 1
     assert first["margin_p10"] < first["margin_p90"]
+
+
+def test_it_goes_on_behind_the_newest_file_that_is_whole(tmp_path: Path) -> None:
+    """Ids are numbers: 10 is behind 9. A file that was cut while it was written does not count."""
+    for name in ("99-9.parquet", "99-10.parquet", "100-0.parquet.part"):
+        (tmp_path / name).touch()
+    assert runpy.run_path(str(EXAMPLE))["last_entry"](tmp_path) == "99-10"

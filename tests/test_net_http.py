@@ -11,7 +11,8 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from nbad.net.http import Exchange, Limits, Waiting, asgi, serve_connection
+from nbad.net.asgi import asgi
+from nbad.net.http import Exchange, Limits, Waiting, serve_connection
 
 HEADERS = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n"

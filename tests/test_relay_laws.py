@@ -24,9 +24,10 @@ from nbad.publish.backlog import Backlog
 from nbad.publish.entries import SnapshotEntry, decode, encode
 from nbad.relay.follower import Change, Follower
 from nbad.stream import wire
+from nbad.stream.batch import EVERYTHING, Interest
 from nbad.stream.cursor import Cursor, Mode
 from nbad.stream.frames import payload
-from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
+from nbad.stream.journal import StreamJournal
 from nbad.stream.requests import parse_since
 
 TIMING = dict.fromkeys(("poll", "parse", "pattern", "predict", "emit", "total"), 1.0)

@@ -9,8 +9,9 @@ from wsproto.frame_protocol import FrameProtocol
 
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
+from nbad.stream.batch import EVERYTHING, Interest
 from nbad.stream.cursor import Cursor, Mode, Since
-from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
+from nbad.stream.journal import StreamJournal
 
 IN_FORCE = Runtime(Config(), cast(Any, None))
 QUEUE = 3

@@ -8,8 +8,9 @@ from stream_kit import make_clock, make_game, running
 from trio.testing import MockClock
 
 from nbad.domain import Game
+from nbad.stream.batch import EVERYTHING, Batch, Interest
 from nbad.stream.cursor import Cursor
-from nbad.stream.journal import EVERYTHING, Batch, Interest, StreamJournal
+from nbad.stream.journal import StreamJournal
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from stream_kit import HOST, make_clock, make_game, running
 from trio.testing import MockClock
 
 from nbad.client import Dropped, connect
-from nbad.stream.journal import EVERYTHING
+from nbad.stream.batch import EVERYTHING
 from nbad.stream.requests import MAX_NAMES
 
 

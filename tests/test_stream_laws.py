@@ -20,8 +20,9 @@ from nbad.client.messages import BY_TYPE, Game, Snapshot
 from nbad.client.view import View
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
+from nbad.stream.batch import EVERYTHING, Interest
 from nbad.stream.cursor import Cursor, Mode
-from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
+from nbad.stream.journal import StreamJournal
 from nbad.stream.requests import parse_since
 
 IN_FORCE = Runtime(Config(), cast(Any, None))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nbad.stream.batch import Interest
 from nbad.stream.cursor import Since
-from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, Ping, Subscribe, Unsubscribe, parse_request
 
 

@@ -12,7 +12,8 @@ import pytest
 import trio
 from stream_kit import FakeSettings, make_game, runtime
 
-from nbad.net.http import Exchange, Request, asgi
+from nbad.net.asgi import asgi
+from nbad.net.http import Exchange, Request
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.settings.schema import Config, Http, Server

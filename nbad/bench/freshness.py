@@ -1,5 +1,5 @@
-"""How soon a new score is told, beside a plain loop: ``benchmarks/freshness.py`` as rows of the
-benchmark."""
+"""How soon a new score is sent, compared with a plain loop: ``benchmarks/freshness.py`` as rows of
+the benchmark."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "freshness.py"
-# Behind a cache of ten seconds the best that can be is 0.83 of the loop: docs/performance.md.
+# Without a cache, and with one for which the bound is well below the aim:
+# docs/performance-freshness.md.
 _MAX_AGES = (0, 3)
 _SHARE = 0.7
 _COLUMNS = ("mean", "p50", "p90", "p99")
 
 
 def measure(seconds: float) -> dict[str, Any]:
-    """Run it for so long, after a minute in which the caches are learnt.
+    """Run it for ``seconds``, after a minute in which the caches are learnt.
 
     Raises ``OSError`` or ``ValueError`` where it does not come to figures.
     """
@@ -29,7 +30,7 @@ def measure(seconds: float) -> dict[str, Any]:
 
 
 def judged(measured: Any) -> dict[str, Any]:
-    """The rows, each beside what it is to stay within: a share of the loop's mean."""
+    """The rows, each with its target, a share of the loop's mean."""
     if not measured:
         raise ValueError(f"expected figures of {SCRIPT.name}, was none")
     rows: dict[str, Any] = {}

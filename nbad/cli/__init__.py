@@ -71,7 +71,3 @@ def _run(arguments: list[str]) -> int:
 def _version(_: argparse.Namespace) -> int:
     sys.stdout.write(f"nbad {__version__}\n")
     return OK
-
-
-if __name__ == "__main__":
-    sys.exit(main())

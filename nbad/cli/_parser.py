@@ -27,12 +27,12 @@ class Help(argparse.HelpFormatter):
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``, the same in every command."""
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object in place of the table"
+        "--json", action="store_true", help="print one JSON object instead of the table"
     )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, the same in every command that goes by the configuration else."""
+    """Add ``--model``, the same in every command; the configuration is its default."""
     parser.add_argument(
         "--model", type=Path, metavar="DIR",
         help="the model's folder; default: [model] path of the configuration, else the bundled one",
@@ -40,8 +40,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with the contract's exit code, on one line. Takes no abbreviations: one that is right
-    today names two options tomorrow."""
+    """Ends with exit code 64 and one line. Takes no abbreviations: one that is unique today may fit
+    two options tomorrow."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"allow_abbrev": False})
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def unknown(self, arguments: list[str]) -> NoReturn:
-        """End for arguments that nothing takes, each with the nearest that there is."""
+        """End for unknown arguments, each with the nearest known one."""
         told = " ".join(f"{name}{self._nearest(name)}" for name in arguments)
         self.error(f"unrecognized arguments: {told}")
 

@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--live", action="store_true",
-        help="measure on the configured feed in place of simulated slates, one tick per poll",
+        help="measure on the configured feed instead of simulated slates, one tick per poll",
     )  # fmt: skip
     parser.add_argument(
         "--freshness", type=float, default=60.0, metavar="SECONDS",

@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "folder", type=Path, nargs="?", metavar="DIR",
-        help="a folder of [record] path or of `nbad record`; default: [record] path of the "
+        help="a folder that the daemon or `nbad record` wrote; default: [record] path of the "
         "configuration",
     )  # fmt: skip
     add_config(parser)
@@ -34,7 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--format", choices=("csv", "parquet"), default="csv", help="format of the tables"
     )
-    parser.add_argument("--log", type=Path, metavar="FILE", help="a log of nbad, for the timings")
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="the daemon's log, for the timings"
+    )
     parser.set_defaults(run=run)
 
 

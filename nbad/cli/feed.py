@@ -10,14 +10,13 @@ from pathlib import Path
 
 import trio
 
+from nbad.exit_codes import OK, UNAVAILABLE, USAGE, end
 from nbad.recording.format import Recording
 from nbad.simulator import MAX_GAMES, replay_game, simulate_night
 from nbad.simulator.faults import KINDS, Faults, parse_faults
 from nbad.simulator.recorded import RecordedSource
 from nbad.simulator.server import FeedAddress, FeedClock, listen, serve_feed
 from nbad.simulator.source import FeedSource
-
-_EX_USAGE, _EX_UNAVAILABLE = 64, 69
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,25 +53,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs=2,
         type=Path,
         metavar=("PBP.json", "BOX.json"),
-        help="a recorded game in place of simulated ones",
+        help="replay a recorded game instead of simulated ones",
     )
     parser.add_argument(
         "--recording", type=Path, metavar="DIR",
-        help="what `nbad record` kept, in place of simulated games",
+        help="replay a folder that `nbad record` wrote",
     )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to end. Exit codes: 0, 64 wrong arguments, 69 no such port to be had."""
+    """Serve until told to end. Exit codes: 0, 64 wrong arguments, 69 the port is unavailable."""
     if not 0 <= args.port <= 65_535:
-        return _end(_EX_USAGE, f"--port: expected 0 to 65535, was {args.port}")
+        return end("feed", USAGE, f"--port: expected 0 to 65535, was {args.port}")
     try:
         faults = parse_faults(args.fault, args.seed)
         night = _night(args)
         clock = FeedClock(night.starts_at, args.speed)
     except (ValueError, OSError) as error:
-        return _end(_EX_USAGE, str(error))
+        return end("feed", USAGE, str(error))
     return trio.run(partial(_serve, night, clock, faults, args.host, args.port))
 
 
@@ -86,13 +85,13 @@ def _night(args: argparse.Namespace) -> FeedSource:
 
 
 async def _serve(night: FeedSource, clock: FeedClock, faults: Faults, host: str, port: int) -> int:
-    # Before anybody can know the address, the signals that end it well are heard.
+    # Before the address is printed: whoever read it may signal at once.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         try:
             listeners = await listen(host, port)
         except OSError as error:
-            hint = "name another --port, or 0 for a free one"
-            return _end(_EX_UNAVAILABLE, f"{host}:{port}: {error.strerror}; {hint}")
+            hint = "choose another --port, or 0 for a free one"
+            return end("feed", UNAVAILABLE, f"{host}:{port}: {error.strerror}; {hint}")
         async with trio.open_nursery() as nursery:
             serve = partial(
                 serve_feed, night, host=host, listeners=listeners, clock=clock, faults=faults
@@ -102,10 +101,4 @@ async def _serve(night: FeedSource, clock: FeedClock, faults: Faults, host: str,
             sys.stdout.flush()
             async for _ in signals:
                 nursery.cancel_scope.cancel()
-    return 0
-
-
-def _end(code: int, problem: str) -> int:
-    """Say on one line why it ends."""
-    sys.stderr.write(f"nbad feed: {problem}\n")
-    return code
+    return OK

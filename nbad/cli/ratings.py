@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from nbad.cli._daemon import ask
 from nbad.cli._parser import add_json, add_model
 from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit codes: 0, 69 no daemon there, 78 no such model."""
     if args.url:
         try:
-            told = from_daemon(args.url)
+            told = ask(args.url, "/v1/ratings", "a daemon's ratings", _checked)
         except ValueError as error:
             return end("ratings", UNAVAILABLE, str(error))
     else:
@@ -57,18 +58,8 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def from_daemon(url: str) -> dict[str, Any]:
-    """Ask a daemon for ``/v1/ratings``; ``ValueError`` where it does not answer as one."""
-    import httpx
-
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/v1/ratings", timeout=5.0)
-        answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        told["teams"][:1]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        hint = "is the daemon running, and is this its [http] address?"
-        raise ValueError(f"{url}: expected a daemon's ratings, was: {error}; {hint}") from None
+def _checked(told: dict[str, Any]) -> dict[str, Any]:
+    told["teams"][:1]
     return told
 
 

@@ -26,8 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_config(parser)
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N",
-        help="processes on one port; each has an HTTP port of its own, [http] port "
-        "and those after it",
+        help="worker processes on the stream's port; their HTTP ports are [http] "
+        "port and those after it",
     )  # fmt: skip
     # What a worker is started with by the process that watches it.
     parser.add_argument("--sockets", help=argparse.SUPPRESS)

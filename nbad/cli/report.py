@@ -37,17 +37,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register ``report``."""
     parser = subparsers.add_parser(
         "report",
-        help="one page on a past night: swings, calibration, latency, troubles of the feed",
+        help="one HTML page on a past night: swings, calibration, latency, warnings and errors",
         description="Writes one HTML page on a night that [record] path kept. With a log of that"
         " night, also the latency of each stage and the warnings and errors.",
     )
     parser.add_argument("night", metavar="DATE", help="as 2026-01-19: the evening's date in the US")
     parser.add_argument(
         "--from", dest="folder", type=Path, metavar="DIR",
-        help="a folder of [record] path; default: that of the configuration",
+        help="the folder of past nights; default: [record] path of the configuration",
     )  # fmt: skip
     add_config(parser)
-    parser.add_argument("--log", type=Path, metavar="FILE", help="a log of nbad")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="the daemon's log of that night")
     parser.add_argument(
         "--out", type=Path, metavar="FILE.html", help="where to write; standard output where absent"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from nbad.cli._daemon import ask
 from nbad.cli._parser import add_json
 from nbad.cli.run import add_config, address, configured
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if source.startswith(("http://", "https://")):
             try:
-                figures = from_daemon(source)
+                figures = ask(source, "/v1/stats", "a daemon's statistics", _by_stage)
             except ValueError as error:
                 return end("stats", UNAVAILABLE, str(error))
         elif source == "-":
@@ -76,19 +77,8 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def from_daemon(url: str) -> dict[str, dict[str, Any]]:
-    """Ask a daemon for ``/v1/stats``; ``ValueError`` where it does not answer as one."""
-    import httpx
-
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/v1/stats", timeout=5.0)
-        answer.raise_for_status()
-        told = answer.json()
-        stages: dict[str, dict[str, Any]] = told["stages"] | {_FRESHNESS: told["freshness"]}
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        hint = "is the daemon running, and is this its [http] address?"
-        raise ValueError(f"{url}: expected a daemon's statistics, was: {error}; {hint}") from None
-    return stages
+def _by_stage(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {**told["stages"], _FRESHNESS: told["freshness"]}
 
 
 def from_log(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:

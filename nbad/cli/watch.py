@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     parser.add_argument(
         "--plain", action="store_true",
-        help="a line per change, with its time; also where the output is no terminal",
+        help="print a line per change, with its time; the default where the output is no terminal",
     )  # fmt: skip
     add_config(parser)
     parser.set_defaults(run=run)

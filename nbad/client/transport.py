@@ -1,4 +1,4 @@
-"""One WebSocket of a client, without a task of its own: who asks for a message reads the socket."""
+"""One WebSocket of a client, without a task of its own: asking for a message reads the socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENDED = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
 class DroppedError(Exception):
-    """The connection could not be had, or ended. Trying again can help."""
+    """The connection failed or ended. Trying again can help."""
 
 
 class RefusedError(Exception):

@@ -1,10 +1,10 @@
-"""Connections accepted from listening sockets and let in fairly: each address in its turn.
+"""Admission of connections: accepted from listening sockets, then let in by address, in turns.
 
 The kernel's queue is first come, first served, and drops newcomers once it is full: behind a storm
-of one address everybody waits. So connections are taken from it as fast as they come, which is
-cheap, and wait here by address. Each address has a rate of its own, and those that may have a
-connection let in take turns at :data:`~nbad.net.pacing.NEWCOMERS_PER_S`. What one address opens
-beyond what may wait is reset; one that opens connections and says nothing holds up only its own.
+from one address everybody waits. So connections are accepted as fast as they come, which is cheap,
+and wait here by address. Each address has its own rate, and those within it take turns at
+:data:`~nbad.net.pacing.NEWCOMERS_PER_S`. What one address opens beyond what may wait is reset; an
+address that opens connections and sends nothing holds up only its own.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _ACCEPTS_PER_S = 4000
 _ACCEPT_BURST_S = 0.01
 # Accepted in a row before others get their turn.
 _AT_ONCE = 32
-# Out of descriptors or memory: it passes when a connection ends.
+# Out of descriptors or memory: this passes when a connection ends.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _EXHAUSTED_S = 0.1
-# What was wrong with one connection before it was accepted: see accept(2).
+# Errors of a connection that failed before it was accepted: see accept(2).
 _GONE = (
     errno.ECONNABORTED, errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN,
     errno.ENONET, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM,
@@ -46,8 +46,8 @@ _GONE = (
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one address may have: connections that wait to be let in (more are reset), those let in
-    and not yet settled (:meth:`Visit.settle`), and how many are let in a second."""
+    """The limits of one address: connections that wait to be let in (more are reset), that were let
+    in and are not yet settled (:meth:`Visit.settle`), and that are let in per second."""
 
     waiting: int
     beginning: int
@@ -79,7 +79,8 @@ class Door:
 
     At most ``most`` are open, waiting ones included; past it the kernel's queue holds the rest.
     Each address has its ``share``. ``make_room`` is called where all room is taken, and may end a
-    connection that does nothing.
+    connection that does nothing. ``half_closing`` clients may close their side and still wait for
+    an answer. ``service`` names it in the log.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Door:
         most: int,
         share: Callable[[], Share],
         make_room: Callable[[], None] = lambda: None,
+        half_closing: bool = False,
     ) -> None:
         self._service = service
+        self._half_closing = half_closing
         self._attend = attend
         self._share = share
         self._make_room = make_room
@@ -135,7 +138,7 @@ class Door:
                     await trio.lowlevel.wait_readable(listening)
                     await self._take_in(listening)
             finally:
-                # Who has come already is not to be reset because the address moves.
+                # Connections in the queue must not be reset because the address moves.
                 with contextlib.suppress(OSError):
                     while self._take_some(listening):
                         pass
@@ -162,7 +165,7 @@ class Door:
             await trio.sleep(self._accepts.delay(trio.current_time(), taken))
 
     async def run(self, connections: trio.Nursery) -> None:
-        """Let in who waits, in ``connections``, until cancelled; then reset those left waiting."""
+        """Let connections in, as tasks of ``connections``, until cancelled; then reset the rest."""
         try:
             while True:
                 delay = self._turns.delay(trio.current_time())
@@ -170,7 +173,7 @@ class Door:
                     await trio.sleep(delay)
                 address = await self._next()
                 connections.start_soon(self._visit, self._let_in(address))
-                # One in each round of the loop: those that come meanwhile have their turn, too.
+                # One per round of the loop, so that accepting and serving have their turns.
                 await trio.lowlevel.checkpoint()
         finally:
             self._closed = True
@@ -180,7 +183,7 @@ class Door:
             self._waiting.clear()
 
     def _take_some(self, listening: socket.socket) -> int:
-        """Take what the kernel has, but not all day; how many. Raises OSError: accept's own."""
+        """Accept at most :data:`_AT_ONCE`; return how many. Raises OSError, accept's own."""
         share = self._share()
         for taken in range(_AT_ONCE):
             if self._full:
@@ -215,7 +218,7 @@ class Door:
         self._consider(address)
 
     def _consider(self, address: str) -> None:
-        """Have ``address`` wait for its turn, where it may have one."""
+        """Queue ``address`` for its turn, where it may have one."""
         if (
             address in self._waiting
             and address not in self._resting
@@ -225,7 +228,7 @@ class Door:
             self._news.set()
 
     async def _next(self) -> str:
-        """The address whose turn it is. Waits until there is one."""
+        """Wait for the address whose turn it is."""
         while True:
             now = trio.current_time()
             while self._rests and self._rests[0][0] <= now:
@@ -241,21 +244,20 @@ class Door:
                 await self._news.wait()
 
     def _is_wanted(self, address: str) -> bool:
-        """Let those go that hung up while they waited, so that the turn is for one who is there.
+        """Drop connections that hung up while they waited; whether any is left.
 
-        A turn for each would let nobody in where more come than can be served in their patience:
-        by then all are at their next try, behind what is left of the last one.
+        Turns spent on them would let nobody in where more connect than can be served in their
+        patience: by then all are at their next try, queued behind what is left of the last one.
         """
         queue = self._waiting[address]
-        # HTTP clients may close one way and still wait for an answer.
-        while self._service == "stream" and queue and _hung_up(queue[0]):
+        while not self._half_closing and queue and _hung_up(queue[0]):
             self._drop(queue.popleft())
         if not queue:
             del self._waiting[address], self._ready[address]
         return bool(queue)
 
     def _let_in(self, address: str) -> Visit:
-        """The oldest connection of ``address``, which then is behind all others."""
+        """The oldest connection of ``address``, which then goes behind all others."""
         del self._ready[address]
         queue = self._waiting[address]
         sock = queue.popleft()
@@ -290,7 +292,7 @@ class Door:
 
 
 def _hung_up(sock: socket.socket) -> bool:
-    """Whether the peer will send no more."""
+    """Whether the peer has closed its side."""
     poll = select.poll()
     poll.register(sock, select.POLLRDHUP)
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""What is behind an error that Trio or a client wraps."""
+"""The causes behind wrapped errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def first_error(error: BaseException) -> BaseException:
 def forget_frames(error: BaseException) -> None:
     """Take ``error``'s traceback from it.
 
-    h11 raises its errors from a frame that holds them, a circle that would keep all of the
-    connection, with what was read of a body, until the collector comes.
+    h11 raises its errors from a frame that refers to them: a cycle that would keep the connection,
+    with all that was read of a body, until the collector comes.
     """
     error.with_traceback(None)
 
 
 def cause(error: BaseException) -> str:
-    """Why a connection could not be had, in the system's words: Trio gathers the errors of every
-    address that was tried in a group."""
+    """Why a connection failed, in the system's words. Trio groups the errors of all addresses that
+    were tried."""
     found = first_error(error.__cause__ or error)
     return str(getattr(found, "strerror", None) or found)

@@ -1,19 +1,16 @@
 """A small HTTP/1.1 server on h11 and Trio: one connection, from its first byte to its last.
 
-Everything a stranger can make it wait for has a deadline, and everything it can make it keep has a
-bound: the head, the body, the time between two requests, and the time that it takes to read an
-answer. How many connections there may be is :mod:`nbad.net.door`'s.
+Whatever a client sends has a deadline and a bound: the head, the body, the time between two
+requests, and the time to read an answer. :mod:`nbad.net.door` limits the number of connections.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import unquote
 
 import h11
 import structlog
@@ -27,8 +24,7 @@ log = structlog.get_logger()
 Headers = Iterable[tuple[str, str]]
 
 _READ_BYTES = 16_384
-# An answer is written in pieces of this size, each within its deadline: a reader that is slow, but
-# reads, is waited for.
+# An answer is written in pieces of this size, each with its deadline: slow readers are waited for.
 _PIECE_BYTES = 65_536
 
 
@@ -126,13 +122,13 @@ class Exchange:
         await self._write(data + (self._connection.send(h11.EndOfMessage()) or b""))
 
     async def until_gone(self) -> None:
-        """Send what was begun, and say nothing more until the client leaves."""
+        """Send what was begun, then nothing more until the client leaves."""
         await self.send()
         while await self._stream.receive_some(_READ_BYTES):
             pass
 
     def reset(self) -> None:
-        """Have the connection reset once the handler returns."""
+        """Reset the connection once the handler returns."""
         reset_on_close(self._stream)
 
     async def _write(self, data: bytes) -> None:
@@ -141,7 +137,7 @@ class Exchange:
             with trio.move_on_after(self._limits.write_s) as patience:
                 await self._stream.send_all(view[:_PIECE_BYTES])
             if patience.cancelled_caught:
-                # Or the kernel would go on offering it, for minutes.
+                # Otherwise the kernel would go on retrying for minutes.
                 reset_on_close(self._stream)
                 raise trio.BrokenResourceError("the client does not read")
             view = view[_PIECE_BYTES:]
@@ -151,13 +147,13 @@ Handler = Callable[[Exchange], Awaitable[None]]
 
 
 class Waiting:
-    """The connections that wait for their next request: those that can be ended at no loss."""
+    """Connections waiting for their next request, which can be ended without loss."""
 
     def __init__(self) -> None:
         self._scopes: dict[trio.CancelScope, None] = {}
 
     def end_oldest(self) -> None:
-        """End the one that waits longest, if any does."""
+        """End the one that has waited longest, if there is any."""
         for scope in self._scopes:
             scope.cancel()
             del self._scopes[scope]
@@ -165,7 +161,7 @@ class Waiting:
 
     @contextmanager
     def scope(self) -> Iterator[trio.CancelScope]:
-        """What a connection waits within."""
+        """The scope in which a connection waits."""
         with trio.CancelScope() as scope:
             self._scopes[scope] = None
             try:
@@ -182,7 +178,7 @@ async def serve_connection(
     headers: tuple[tuple[str, str], ...] = (),
     waiting: Waiting | None = None,
 ) -> None:
-    """Have ``handler`` answer a client's requests, one after the other, and close the connection.
+    """Answer a client's requests with ``handler``, one after the other, then close the connection.
 
     ``headers`` are put on every answer that has none of the name; ``waiting`` is where it waits for
     a request. Only cancellation gets out: what the handler raises is logged as ``http_failed``.
@@ -217,7 +213,7 @@ class _Connection:
         self._fresh = True
 
     async def run(self) -> None:
-        """Serve until one side has enough."""
+        """Serve until either side ends it."""
         connection = self._connection
         while (request := await self._next()) is not None:
             self.path = request.target.partition("?")[0]
@@ -325,51 +321,3 @@ def _reason(status: int) -> bytes:
         return HTTPStatus(status).phrase.encode()
     except ValueError:
         return b""
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
-
-
-def asgi(app: Any) -> Handler:
-    """A handler that has an ASGI application answer."""
-
-    async def handle(exchange: Exchange) -> None:
-        request = exchange.request
-        path, _, query = request.target.partition("?")
-        asked = True
-
-        async def receive() -> dict[str, Any]:
-            nonlocal asked
-            if asked:
-                asked = False
-                return {"type": "http.request", "body": request.body, "more_body": False}
-            return {"type": "http.disconnect"}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                headers = message.get("headers", ())
-                pairs = (
-                    (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers
-                )
-                exchange.start(message["status"], pairs)
-            elif message.get("more_body", False):
-                await exchange.send(message.get("body", b""))
-            else:
-                await exchange.end(message.get("body", b""))
-
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": request.method,
-            "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode("latin-1"),
-            "root_path": "",
-            "query_string": query.encode("latin-1"),
-            "headers": request.headers,
-        }
-        await app(scope, receive, send)
-
-    return handle

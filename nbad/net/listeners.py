@@ -8,7 +8,7 @@ import resource
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 import trio
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _BACKLOG = 65_535  # as Trio asks for: the kernel cuts it to its own limit
-# What the system lets the daemon open is shared out: a part for the feed, files and threads, a part
-# for HTTP, so that a full stream can still be asked how it is, and the rest for the stream.
+# The descriptors are divided: some for the feed, files and threads, some for HTTP, so that a daemon
+# with a full stream can still be asked for its health, and the rest for the stream.
 _OWN_DESCRIPTORS = 128
 # Where the system sets no limit: as many as max_subscribers can ask for.
 _ANY = 1_000_000
@@ -75,7 +75,7 @@ def share(descriptors: int, subscribers: int, http: int, tell: bool = False) -> 
 
 
 def _raise_descriptors() -> int:
-    """The usual 1,024 are for shells."""
+    """The limit of open files, raised as far as allowed: the usual 1,024 is far too low."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # forbidden, or more than the kernel has
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -97,12 +97,12 @@ async def open_first(
 
 
 def keep_inherited() -> NoReturn:
-    """Raise OSError: a socket of the service manager's would go on taking connections unheard."""
+    """Raise OSError: the service manager would keep its socket open, with nobody to accept."""
     raise OSError("systemd opened the socket in use: change ListenStream= of its socket unit")
 
 
 def log_listening(service: str, listeners: list[trio.SocketListener]) -> tuple[str, int]:
-    """Log where it listens; the first address, with the port taken."""
+    """Log where it listens; return the first address, with the port taken."""
     addresses: list[tuple[str, int]] = [each.socket.getsockname()[:2] for each in listeners]
     for host, port in addresses:
         log.info("listening", service=service, host=host, port=port)
@@ -112,7 +112,7 @@ def log_listening(service: str, listeners: list[trio.SocketListener]) -> tuple[s
 def log_failed(
     service: str, wanted: tuple[str, int], error: OSError, stays: tuple[str, int] | None
 ) -> None:
-    """Tell that a changed address cannot be had, and which one is served on."""
+    """Log that a changed address is unavailable, and which one stays in use."""
     log.error(
         "listen_failed",
         service=service,
@@ -151,18 +151,8 @@ async def open_beside(
         for family, kind, protocol, _, address in await trio.socket.getaddrinfo(
             server.host, server.port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
         ):
-            sock = trio.socket.socket(family, kind, protocol)
-            try:
-                sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, True)
-                sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, True)
-                if family == trio.socket.AF_INET6:
-                    sock.setsockopt(trio.socket.IPPROTO_IPV6, trio.socket.IPV6_V6ONLY, True)
-                await sock.bind(address)
-                sock.listen(_BACKLOG)
-            except BaseException:
-                sock.close()
-                raise
-            opened.append(trio.SocketListener(sock))
+            sock = listening_socket(family, kind, protocol, address, share=True)
+            opened.append(trio.SocketListener(trio.socket.from_stdlib_socket(sock)))
     except BaseException:
         close(opened)
         raise
@@ -171,8 +161,27 @@ async def open_beside(
     return opened
 
 
+def listening_socket(
+    family: int, kind: int, protocol: int, address: Any, *, share: bool
+) -> socket.socket:
+    """A socket that listens at ``address``, all as getaddrinfo has them; ``share`` allows others to
+    listen there too. Raises OSError."""
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, share)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def close(listeners: list[trio.SocketListener]) -> None:
-    """Close them, those that are closed already too."""
+    """Close them; closed ones are left alone."""
     for listener in listeners:
         listener.socket.close()
 

@@ -1,23 +1,22 @@
-"""How fast things may come."""
+"""Rate limits."""
 
 from __future__ import annotations
 
 import trio
 from cachetools import TTLCache
 
-# Handing on a newcomer costs 0.6 ms of a core with its handshake, so a storm of them takes no more
-# than 60 % of it.
+# A newcomer and its handshake cost 0.6 ms of a core, so a storm takes no more than 60 % of it.
 NEWCOMERS_PER_S = 1000
 BURST_S = 0.05
 
-# What an address may do at once, in seconds of its pace.
+# The burst of an address, in seconds of its rate.
 _ADDRESS_BURST_S = 2.0
-# Addresses whose pace is remembered, for so long after each began.
+# How many addresses are remembered, and for how long after each began.
 _MOST_ADDRESSES, _REMEMBERED_S = 4096, 60.0
 
 
 class Throttle:
-    """Lets ``per_s`` a second through, and what is due in ``burst_s`` seconds at once."""
+    """Allows ``per_s`` a second, with bursts of ``burst_s`` seconds' worth."""
 
     __slots__ = ("_burst_s", "_free_at", "_step_s")
 

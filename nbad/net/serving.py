@@ -1,4 +1,4 @@
-"""A door at the configured address, which a reload may move without a gap."""
+"""Listening at the configured address, which a reload may move without a gap."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Listening:
         """Accept until cancelled, and move when the configured address changes.
 
         Started with the address; ``moved`` is told of it, and of each later one. A new address is
-        opened before the old one is let go; where it cannot be had, or the sockets are inherited,
+        opened before the old one is closed; where it is unavailable, or the sockets are inherited,
         the old one stays. Connections stay in either case.
         """
         serving = self._configured()

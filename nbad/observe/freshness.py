@@ -1,12 +1,12 @@
-"""How long what is told took from when it happened."""
+"""Freshness: the time from an event of a game to its message."""
 
 from __future__ import annotations
 
 from nbad.observe.timing import Tick
 
-# Two clocks that are kept right differ by less; the feed's dates have whole seconds besides.
+# Synchronised clocks differ by less, and the feed's dates are in whole seconds.
 _CLOCKS_DIFFER_S = 2.0
-# What took longer was put in late or edited: it says nothing of how fast news travels.
+# What took longer was entered late or edited: it says nothing about latency.
 _LONGEST_S = 600.0
 
 

@@ -1,4 +1,4 @@
-"""When garbage is collected: right after a tick was served, and not long while many watch."""
+"""Garbage collection between ticks: right after one was served, briefly while many watch."""
 
 from __future__ import annotations
 

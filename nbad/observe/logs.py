@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, or the same for people."""
+"""The log: one JSON object a line, or lines for people."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Output:
         """``count`` is told of each event that is written."""
         self._count = count
         self._sink: Sink | None = None
-        # Those of all loggers, also of those that were bound before a reload: what they are still
-        # to write goes where all else goes.
+        # Shared by all loggers, also those bound before a reload: their later lines go to the new
+        # output too.
         self._logger = _Logger()
         self._processors: list[Processor] = []
 
@@ -69,7 +69,7 @@ class Output:
         stamina.instrumentation.set_on_retry_hooks([])
 
     def last_words(self, service: str) -> Callable[[str, str], None]:
-        """What tells, in another thread and as the very last, that ``service`` was cut, and why."""
+        """A function that logs, from any thread, that ``service`` was cut and why."""
 
         def tell(event: str, reason: str) -> None:
             if self._sink is None:

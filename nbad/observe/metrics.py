@@ -1,4 +1,4 @@
-"""The metrics, in a registry of their own: what Prometheus is told."""
+"""The metrics for Prometheus, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Metrics:
     """Fed by the log's events, by served ticks and by reloads; :meth:`text` is the exposition."""
 
     def __init__(self) -> None:
-        # When each series was first counted is of no use here, and doubles what is scraped.
+        # The _created series are of no use here, and double what is scraped.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)  # process_*: memory, CPU, descriptors, start
@@ -185,7 +185,7 @@ class Metrics:
         self._feed_age.set_function(age_s)
 
     def told(self, waits_s: Iterable[float]) -> None:
-        """Take in how long ago what was told now had happened."""
+        """Take in the freshness (s) of what was sent now."""
         for wait_s in waits_s:
             self._freshness.observe(wait_s)
 
@@ -214,7 +214,7 @@ class Metrics:
             self._build.labels(__version__, model).set(1)
 
     def wrote(self, seconds: float) -> None:
-        """Take in how long the log took to take an entry."""
+        """Take in how long (s) writing an entry to the log took."""
         self._publish.observe(seconds)
 
     def published(self, entries: int, lost: int, failures: int, *, leading: bool) -> None:

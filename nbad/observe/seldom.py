@@ -1,4 +1,4 @@
-"""Log lines that strangers cause: the first few of a kind, then their number."""
+"""A limit on log lines that strangers cause: the first few of a kind, then their number."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Seldom:
         self._unlogged: dict[str, int] = {}
 
     def due(self, kind: str) -> int | None:
-        """Whether to log one more of ``kind``: how many before it were not, or None for no.
+        """How many of ``kind`` were not logged before this one; None where this one is not to be.
 
-        Kinds are ours, never a stranger's words: each is remembered.
+        Every kind is remembered: they are names of ours, never a stranger's input.
         """
         now = trio.current_time()
         since, count = self._windows.get(kind, (now, 0))

@@ -1,4 +1,4 @@
-"""What each stage took: since the start and of late, in memory that does not grow."""
+"""Latency of each stage since the start and in the last five minutes, in constant memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STAGES = ("poll", "parse", "pattern", "predict", "emit", "total")
 _RATIO = 1.05
 _LEAST_MS = 0.001
 _BUCKETS = 380
-# "Of late" is the last five minutes, forgotten a minute at a time.
+# The last five minutes, forgotten a minute at a time.
 _SLICE_S = 60.0
 _SLICES = 5
 
@@ -117,7 +117,7 @@ class Statistics:
         self.freshness = StageStatistics()  # from when something happened to its message
 
     def add(self, timing_ms: Mapping[str, float], errors: Mapping[str, int], now: float) -> None:
-        """Take in a tick: what its stages took, and what went wrong in them."""
+        """Take in a tick: the latency (ms) and the errors of its stages."""
         for name, ms in timing_ms.items():
             self.stages[name].add(ms, now)
         for name, count in errors.items():

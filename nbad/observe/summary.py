@@ -1,4 +1,4 @@
-"""The stages' line a minute, in place of one for every tick: ``[log] stages = "summary"``."""
+"""One line a minute for all stages, instead of one per stage and tick: ``[log] stages``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EVERY_S = 60.0
 
 
 class StageSummary:
-    """What the stages took since the last line."""
+    """The latency of the stages since the last line."""
 
     def __init__(self) -> None:
         self._since: float | None = None

@@ -27,8 +27,8 @@ no_counts: Callable[[], Counts] = partial(defaultdict, int)  # a Counter takes t
 
 
 class Channel(NamedTuple):
-    """A channel as the stage behind it found it: values still waiting in it, how long the one
-    taken had waited, and how many were replaced by newer ones since the start."""
+    """A channel as its receiver found it: values still waiting, how long (s) the one taken had
+    waited, and how many were replaced by newer ones since the start."""
 
     depth: int
     waited_s: float
@@ -56,7 +56,7 @@ class Overruns:
     _stages: dict[str, _Overrun] = field(default_factory=dict)
 
     def note(self, name: str, tick: Tick, elapsed_ms: float, budget_ms: float) -> None:
-        """Take in what ``name`` took, over its budget or not, and log what is to be said of it."""
+        """Take in how long ``name`` took; log it where it is over its budget and a line is due."""
         if not self.warm:
             # The last stage that every pipeline has.
             self.warm = name == "predict" and tick.whole and tick.feed is not FeedState.DOWN
@@ -141,7 +141,7 @@ def record(
     source: Receiver[Any] | None = None,
     depth: int = 0,
 ) -> None:
-    """Log what the stage ``name`` took for ``tick``, and keep it in the tick's trace."""
+    """Log how long the stage ``name`` took for ``tick``, and keep it in the tick."""
     if games or name == "poll":  # what a stage without work takes is no figure of its speed
         tick.timing_ms[name] = round(elapsed_ms, 3)
     if source:

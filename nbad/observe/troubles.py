@@ -1,4 +1,4 @@
-"""Troubles that last: said when they begin, once a minute while they last, and when they end."""
+"""Troubles that last: logged when they begin, once a minute while they last, and when they end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbad.observe.timing import Tick
 log = structlog.get_logger()
 
 SAID_EVERY_S = 60.0
-# Different troubles kept apart; what else comes shares the place of the one that began first.
+# Troubles remembered at most; one more takes the place of the one that began first.
 _MOST = 256
 # Lines of an event in a minute, of all its troubles together.
 _LINES = 8
@@ -33,9 +33,9 @@ class _Trouble:
 
 
 class Troubles:
-    """One line where a hundred would say the same, also where the trouble comes and goes: each is
-    said to begin, and to be over, once a minute at most; and of many at once the first are. Times
-    are on Trio's clock."""
+    """One line in place of a hundred, also for a trouble that comes and goes: its beginning and its
+    end are logged once a minute at most, and of many at once only the first. Times are on Trio's
+    clock."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Hashable], _Trouble] = {}
@@ -94,7 +94,7 @@ class Troubles:
         return True
 
     def _make_room(self, now: float) -> None:
-        """Forget what was over for long, and past the bound what began first."""
+        """Forget troubles that ended a minute ago, and past the bound the one that began first."""
         for at in [
             at
             for at, trouble in self._known.items()
@@ -115,8 +115,11 @@ class FeedTurns:
         """Take in how the feed is at a served tick."""
         if tick.feed is (self._was or FeedState.OK):
             return
-        tell = log.info if tick.feed is FeedState.OK else log.warning
-        tell("feed_state", state=tick.feed, was=self._was, age_s=round(tick.feed_age_s, 1))
+        fields = {"state": tick.feed, "was": self._was, "age_s": round(tick.feed_age_s, 1)}
+        if tick.feed is FeedState.OK:
+            log.info("feed_state", **fields)
+        else:
+            log.warning("feed_state", **fields)
         self._was = tick.feed
 
 

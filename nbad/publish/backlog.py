@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from nbad.publish.entries import More
 from nbad.publish.tails import Tails
 from nbad.stream import frames
-from nbad.stream.journal import EVERYTHING, StreamJournal
+from nbad.stream.batch import EVERYTHING
+from nbad.stream.journal import StreamJournal
 
 
 @dataclass(frozen=True, slots=True)

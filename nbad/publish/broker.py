@@ -1,6 +1,6 @@
-"""The broker: a Redis stream and, beside it, the lease of the one who may write to it.
+"""The broker: a Redis stream, and the lease that allows one daemon to write to it.
 
-Both scripts run in Redis as one step, so that nobody writes who has lost the lease: not after a
+Each script runs in Redis as one step, so a daemon that lost the lease writes nothing: not after a
 pause, and not from the other side of a partition.
 """
 
@@ -26,14 +26,14 @@ T = TypeVar("T")
 START = "0-0"
 """Before the first entry of a stream."""
 
-# Within a data centre an answer takes under 1 ms: a broker that is silent for so long is away.
+# Within a data centre an answer takes under 1 ms: a broker silent for this long is unavailable.
 ANSWER_S = 2.0
 # Said of an outage, each once.
 _MOST_REASONS = 8
 
 
 class _Script:
-    """A script, and the name that Redis knows it by once it has run."""
+    """A script, and the digest that Redis knows it by once it has run."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -118,7 +118,7 @@ class Outage:
 
 
 class Broker:
-    """The commands that there are need of. Each raises :class:`BrokerError`."""
+    """The commands that daemon and relay need. Each raises :class:`BrokerError`."""
 
     def __init__(self, connection: Connection, publish: Publish, answer_s: float) -> None:
         self._connection = connection
@@ -195,13 +195,13 @@ class Broker:
         except trio.TooSlowError:
             raise BrokerError(f"no answer within {patience_s:g} s") from None
         except FAULTS as error:
-            # Behind it Redis says which of our scripts it was.
+            # After that Redis only names the script.
             raise BrokerError(cause(error).partition(" script: ")[0]) from error
 
 
 @contextmanager
 def _as_redis_says() -> Iterator[None]:
-    """What reads an answer: one of another form than Redis gives is a fault of the broker's."""
+    """While reading an answer: one of a form that Redis does not give is a BrokerError."""
     try:
         yield
     except (TypeError, ValueError, LookupError, AttributeError) as error:

@@ -1,7 +1,7 @@
-"""A connection to Redis or Valkey: one command after the other, written and read by who asks.
+"""A connection to Redis or Valkey: one command after the other, in the caller's own task.
 
-Of the protocol (RESP2) only what the log needs. There is no pool and no task that reads: a daemon
-writes an entry a tick, and each task that an answer passes through costs it as much as the entry.
+Of the protocol (RESP2) only what the log needs. There is no pool and no reading task: a daemon
+writes an entry a tick, and each task that an answer passes through costs as much as the entry.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 
 class ProtocolError(Exception):
-    """What answers is no Redis, or has ended the connection."""
+    """The peer is not Redis, or has closed the connection."""
 
 
 FAULTS = (RefusedError, ProtocolError, OSError, trio.BrokenResourceError)
@@ -42,8 +42,8 @@ FAULTS = (RefusedError, ProtocolError, OSError, trio.BrokenResourceError)
 class Connection:
     """Commands over ``stream``, one after the other.
 
-    It is of no use any more once a command raised anything but :class:`RefusedError`, or was
-    cancelled: what would be read next is the answer to something else.
+    Not usable after a command raised anything but :class:`RefusedError`, or was cancelled: the next
+    answer read would be that of another command.
     """
 
     def __init__(self, stream: trio.abc.Stream) -> None:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from nbad.domain import FeedState
 from nbad.publish.connection import MAX_VALUE
 from nbad.stream import wire
-from nbad.stream.journal import Message
+from nbad.stream.batch import Message
 from nbad.stream.wire import Row
 
 Fields = dict[str, bytes]

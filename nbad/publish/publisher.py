@@ -1,11 +1,11 @@
-"""The publisher: what the stream's subscribers get, into the log too, by one daemon of several.
+"""The publisher: writes to the log what the stream's subscribers get. One of several daemons does.
 
 It holds nothing of its own but numbers: what the log still lacks is in the journal's ring. So a
 broker that is slow, full or away costs the daemon's subscribers nothing and the daemon no memory,
 and once it is back the log is caught up from the ring.
 
-Every daemon asks for the lease. Who has it leads and writes; the others stand by, with their
-polling stretched. Who does not see the feed neither takes the lease nor keeps it.
+Every daemon asks for the lease. The one that holds it leads and writes; the others stand by, with
+their polling stretched. A daemon that does not see the feed neither takes the lease nor keeps it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HEARTBEAT_S = 2.0
 """The log is written to at least so often while somebody leads."""
 
 PLAYS_S = 10.0
-"""The log is told of the games' plays no more often: what each did takes 0.5 ms a game to tell."""
+"""The games' plays are written no more often: each one's swing costs 0.5 ms a game."""
 
 _RETRY_S = (0.1, 2.0)
 # A tick passes at least every 10 s: past it a stage is stuck, and another daemon should lead.
@@ -97,7 +97,7 @@ class Publisher:
         return bool(self._settings.current.config.publish.url)
 
     def unready(self) -> list[str]:
-        """Why the daemon should not be asked, where ``[publish] required`` says so."""
+        """Why the daemon is not ready, where ``[publish] required`` asks for publishing."""
         if not self._settings.current.config.publish.required or not self.wanted:
             return []
         if self.trouble is not None:

@@ -11,7 +11,8 @@ import structlog
 from nbad.domain import Play, Point, Swing
 from nbad.publish.entries import More, Tail
 from nbad.stream import wire
-from nbad.stream.journal import GameStory, StreamJournal
+from nbad.stream.journal import StreamJournal
+from nbad.stream.story import GameStory
 
 log = structlog.get_logger()
 

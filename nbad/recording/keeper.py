@@ -11,7 +11,8 @@ import trio
 from nbad.domain import Game, Status
 from nbad.recording.nights import NightsError, WholeGame, keep, whole_game
 from nbad.settings.current import Settings
-from nbad.stream.journal import GameStory, StreamJournal
+from nbad.stream.journal import StreamJournal
+from nbad.stream.story import GameStory
 
 log = structlog.get_logger()
 

@@ -24,7 +24,9 @@ from nbad.publish.entries import (
     SnapshotEntry,
     Tail,
 )
-from nbad.stream.journal import Batch, Message, Story, StreamJournal
+from nbad.stream.batch import Batch, Message
+from nbad.stream.journal import StreamJournal
+from nbad.stream.story import Story
 from nbad.stream.wire import Row
 
 

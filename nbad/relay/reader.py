@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from random import uniform
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SILENT_S = 4 * HEARTBEAT_S
-"""A log that says nothing for so long has no publisher."""
+"""A log silent for this long has no publisher."""
 
 # At once: some 2 MB, applied in about 50 ms between two checkpoints.
 _ENTRIES = 200
@@ -79,11 +79,11 @@ class Reader:
 
     @property
     def silent_s(self) -> float:
-        """Since the log last said something that counts."""
+        """Seconds since the last entry that counts."""
         return trio.current_time() - self._heard_at
 
     def unready(self) -> list[str]:
-        """Why the relay should not be asked now."""
+        """Why the relay is not ready; empty where it is."""
         reasons = [] if self.trouble is None else [f"the broker cannot be read: {self.trouble}"]
         if self.silent_s > SILENT_S:
             reasons.append(f"the log is silent for {self.silent_s:.0f} s: nobody publishes")
@@ -139,7 +139,7 @@ class Reader:
             log.warning("log_unreachable", error=str(error))
         self._tell({})
 
-    async def _reads(self, broker: Broker) -> Any:
+    async def _reads(self, broker: Broker) -> AsyncGenerator[None, None]:
         """Read and apply; yields whenever the log's end was reached."""
         while True:
             entries = await broker.read(self._after, _ENTRIES, _WAIT_S)
@@ -219,7 +219,7 @@ class Reader:
             model.name = found[1].decode(errors="replace")
 
     def _tell(self, timing_ms: dict[str, float]) -> None:
-        """Say how the feed looks from here: who hears nothing knows nothing of it."""
+        """Report the feed as seen from here: without entries it is down."""
         now = trio.current_time()
         feed = self._follower.feed
         if self.silent_s > SILENT_S or self._follower.lost:

@@ -1,9 +1,9 @@
 """Several relays on one port, watched by one process that serves nobody itself.
 
-Each worker has a listening socket of its own on the common port (SO_REUSEPORT: the kernel deals the
-newcomers out), and one for HTTP. The watcher opens them and keeps them open: whoever comes while a
-worker is restarted waits in its queue. A worker speaks to the watcher as a service does to systemd:
-it says that it is ready, how it is, and that it moves.
+Each worker has its own listening socket on the common port (SO_REUSEPORT: the kernel distributes
+new connections), and one for HTTP. The watcher opens them and keeps them open: clients that connect
+while a worker is restarted wait in its queue. A worker notifies the watcher as a service notifies
+systemd: readiness, status, watchdog.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import trio
 
 from nbad import __version__
 from nbad.exit_codes import CONFIG, FAILED, OK, UNAVAILABLE, USAGE, end
+from nbad.net.errors import first_error
+from nbad.net.listeners import listening_socket
 from nbad.observe.logs import Output, open_output
 from nbad.relay.process import read_runtime
 from nbad.settings.current import ToldModel
@@ -39,9 +41,8 @@ _STUCK_S = 30.0
 # From its start to its first word: the imports, and the log read once.
 _START_S = 60.0
 _RESTART_S = (0.2, 10.0)
-# What does not mend by itself ends all of them.
+# Errors that a restart does not cure end all of them.
 _LASTING = (USAGE, CONFIG)
-_BACKLOG = 65_535
 _MOST_PORT = 65_535
 
 
@@ -114,18 +115,11 @@ def _listen(server: Server | Http, *, share: bool) -> list[socket.socket]:
     found = socket.getaddrinfo(
         server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    sockets = []
     # A name with two addresses would get two free ports, and only one can be told.
-    for family, kind, protocol, _, address in found[: 1 if server.port == 0 else None]:
-        sock = socket.socket(family, kind, protocol)
-        sockets.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(share))
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
-    return sockets
+    return [
+        listening_socket(family, kind, protocol, address, share=share)
+        for family, kind, protocol, _, address in found[: 1 if server.port == 0 else None]
+    ]
 
 
 async def _watch(
@@ -182,16 +176,10 @@ async def _watch(
                     running.start_soon(keep)
             nursery.cancel_scope.cancel()
     except* _EndedError as group:
-        code = _code(group)
+        ended = first_error(group)
+        code = ended.code if isinstance(ended, _EndedError) else FAILED
     log.info("stopped")
     return code
-
-
-def _code(group: BaseExceptionGroup[_EndedError]) -> int:
-    first: BaseException = group
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    return first.code if isinstance(first, _EndedError) else FAILED
 
 
 async def _keep(
@@ -260,7 +248,7 @@ async def _run_once(
 async def _listen_to(
     words: trio.socket.SocketType, worker: _Worker, workers: list[_Worker], notifier: Notifier
 ) -> None:
-    """Hear what a worker says, and end one that says nothing."""
+    """Take in a worker's notifications, and kill it when they stop."""
     patience = _START_S
     while True:
         told = b""

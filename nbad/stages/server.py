@@ -25,9 +25,10 @@ from nbad.net.serving import Address, Listening
 from nbad.observe.timing import Tick, check_budget, record
 from nbad.observe.troubles import note_failed
 from nbad.stages.envelopes import Forecasts
+from nbad.stream.batch import Batch, Message
 from nbad.stream.connection import handle_connection
 from nbad.stream.hub import Hub
-from nbad.stream.journal import Batch, Message, StreamJournal
+from nbad.stream.journal import StreamJournal
 from nbad.stream.subscriber import CLOSE_S
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ async def handle_connection(
 
 
 async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | None:
-    """The checked head, None where the peer was refused or went."""
+    """The checked head, None where the peer was refused or left."""
     scope = trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_S)
     hub.handshakes.add(scope)
     refusal = RefusedError(
@@ -77,7 +77,7 @@ async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> H
         with scope:
             return await read_head(transport, hub.access)
     except RefusedError as error:
-        # With it this frame would be part of a circle, which only the collector takes apart.
+        # With it this frame would be part of a cycle, which only the collector frees.
         refusal = error.with_traceback(None)
     except GoneError as error:
         log.debug("handshake_refused", address=address, status=0, detail=str(error))
@@ -98,7 +98,7 @@ async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> H
         try:
             await transport.send_all(refusal.response())
         except trio.BrokenResourceError:
-            return None  # gone without waiting for the answer: nobody is left to tell
+            return None  # it left without waiting for the answer
     await linger(transport)
     return None
 
@@ -130,7 +130,7 @@ async def _run_websocket(
             nursery.cancel_scope.cancel()
         ended = True
     except* LocalProtocolError as group:
-        # The library answering a ping after its own Close (of a message too big): all is said.
+        # The library answered a ping after its own Close (of a message too big).
         log.debug("connection_closed", address=address, detail=repr(group.exceptions[0]))
         ended = True
     except* Exception:
@@ -138,7 +138,7 @@ async def _run_websocket(
         raise
     finally:
         if not ended:
-            # Cut by a cancellation from outside: a goodbye where it costs no waiting.
+            # Cancelled from outside: a goodbye where it costs no waiting.
             stream.try_send_close(GOING_DOWN, "going down")
         stream.release()
     if stream.lingers:
@@ -149,8 +149,8 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
     """Upgrade, welcome, register, and observe the client until it leaves."""
     stream = subscriber.stream
     ws = await _upgrade(nursery, stream, head)
-    # Judged again, as it may have changed while the upgrade was answered: no await lies before
-    # the registration.
+    # Checked again, as it may have changed while the upgrade was answered; no await lies between
+    # this and the registration.
     if hub.closing or hub.full(subscriber.host) or not hub.access.accepts_token(subscriber.token):
         code, why = (TOO_MANY, "too many subscribers")
         if hub.closing:

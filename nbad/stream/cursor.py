@@ -1,4 +1,4 @@
-"""Where one subscriber stands in the night, and what it is to be sent next.
+"""Where one subscriber stands in the stream, and what it is to be sent next.
 
 Pure: the socket asks :meth:`Cursor.pull` when it can take a frame. So frames for a subscriber that
 lags are built only when they can be sent, and all that waits for it is a few numbers.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
+from nbad.stream.batch import EVERYTHING, Interest
+from nbad.stream.journal import StreamJournal
 
 
 class Mode(Enum):
@@ -53,7 +54,7 @@ class Cursor:
 
     @property
     def group(self) -> tuple[Interest, bool]:
-        """Who is sent the same frames: all of one interest that take them compressed, or not."""
+        """Subscribers of one group are sent the same frames."""
         return self.interest, self.deflate
 
     def subscribe(self, interest: Interest, since: Since | None) -> None:
@@ -67,7 +68,7 @@ class Cursor:
             self.mode = Mode.REPLAY
             self.seq = since.seq
         elif journal.follows and since.seq > journal.seq:
-            # Told elsewhere what the log is about to bring: a snapshot would go back in time.
+            # It saw elsewhere what the log is about to bring: a snapshot would go back in time.
             self.mode = Mode.LIVE
             self.seq = since.seq
         else:
@@ -83,7 +84,7 @@ class Cursor:
         """Send the batches after ``offered``, the last that was offered to everyone."""
         if self.mode is Mode.LIVE:
             if not self.waiting:
-                # Those before it that hold no game of ours passed by uncounted.
+                # Those before it without a game of this interest passed by uncounted.
                 self.seq = max(self.seq, offered)
             self.mode = Mode.REPLAY
             self.waiting = 0
@@ -96,7 +97,7 @@ class Cursor:
     def wait(self, seq: int) -> int:
         """The batch ``seq`` could not be sent at once: how many wait now, it included."""
         if not self.waiting:
-            # Batches without a game of ours passed by uncounted; none of them is owed.
+            # Batches without a game of this interest passed by uncounted; none is owed.
             self.seq = seq - 1
         self.waiting += 1
         return self.waiting
@@ -107,20 +108,20 @@ class Cursor:
         return frame if frame is None or not self.deflate else self.journal.deflated.of(frame)
 
     def _next(self, queue: int) -> bytes | None:
-        night = self.journal
+        journal = self.journal
         if self.mode is Mode.SNAPSHOT:
-            return self._snapshot() if night.ready else None
+            return self._snapshot() if journal.ready else None
         if self.mode is Mode.PAUSED or (self.mode is Mode.LIVE and not self.waiting):
             return None
-        if not night.holds(self.seq):
+        if not journal.holds(self.seq):
             return self._snapshot()
         if self.mode is Mode.LIVE and self.waiting > queue:
             return self._conflate()
-        for batch in night.after(self.seq, self.interest):
+        for batch in journal.after(self.seq, self.interest):
             self.seq = batch.seq
             if self.mode is Mode.LIVE:
                 self.waiting -= 1
-            return night.frame(batch, self.interest)
+            return journal.frame(batch, self.interest)
         self._mark_current()
         return None
 

@@ -1,7 +1,7 @@
 """permessage-deflate without context takeover (RFC 7692): each message compressed by itself.
 
-So a message is compressed and framed once for all who take it so, like any other. What a client
-sends compressed is for :mod:`nbad.stream.inflater`.
+So a message is compressed and framed once for all its receivers. What a client sends compressed is
+for :mod:`nbad.stream.inflater`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _WINDOWS = frozenset(map(str, range(8, 16)))
 _LEVEL = 1  # a tenth larger than zlib's default in a tenth of its time
 # Below this the head is most of a packet.
 _WORTH_COMPRESSING = 256
-# Of frames compressed, the whole ring's; with those they were made of it is four times that.
+# Compressed frames: the whole ring's. With the frames they were made from it is four times that.
 _KEPT_BYTES = 2 * 1024 * 1024
-# In a batch, some 30 us each: as many as there are frames kept of one.
+# Compressed for one batch, at some 30 us each: as many as the frames kept of one.
 _MOST_MADE = 256
 MESSAGE_END = b"\x00\x00\xff\xff"
 """What ends every compressed message, and is left out on the wire."""
@@ -54,7 +54,7 @@ def accept_offer(offers: Iterable[str]) -> str | None:
         answer = [_NAME, *_NO_TAKEOVER]
         if windows["server"] is not None:
             if windows["server"] != _LARGEST_WINDOW:
-                continue  # it would have all compressed for itself alone
+                continue  # it would need frames of its own
             answer.append(f"server_max_window_bits={_LARGEST_WINDOW}")
         return "; ".join(answer)
     return None
@@ -71,10 +71,9 @@ def deflated(frame: bytes) -> bytes:
 
 
 class DeflatedFrames:
-    """Frames compressed, each once for all who take it so.
+    """Compressed frames, each made once for all its receivers.
 
-    Where very many different ones are wanted within a batch, some stay as they are: whoever takes
-    compressed messages takes others too.
+    Of very many different ones within a batch some stay uncompressed, which every receiver takes.
     """
 
     def __init__(self) -> None:
@@ -82,7 +81,7 @@ class DeflatedFrames:
         self._made = 0
 
     def begin_batch(self) -> None:
-        """Another batch may have as many made."""
+        """Allow as many new ones again."""
         self._made = 0
 
     def of(self, frame: bytes) -> bytes:

@@ -24,11 +24,11 @@ from nbad.stream.frames import PeerError, close_frame, is_close
 from nbad.stream.inflater import Inflater
 from nbad.stream.peer_reader import PeerReader
 
-# A window that stays full this long belongs to a peer that is gone or hung.
+# A peer whose window stays full this long is gone or hung.
 STALL_S = 20.0
 
-# What a transport without a socket is given at once: less than a TLS record holds, so that a long
-# frame on a slow line is seen to go on.
+# A transport without a socket is given this much at once: less than a TLS record holds, so that the
+# progress of a long frame on a slow line is seen.
 PIECE_BYTES = 16_000
 
 # Frames written in a row by one subscriber that catches up before others get their turn.
@@ -36,7 +36,7 @@ BURST = 16
 
 
 class _State(IntEnum):
-    """How far what is said to the peer has come; it only ever goes on."""
+    """The state of what is sent; it only moves forward."""
 
     UPGRADING = auto()
     OPEN = auto()
@@ -44,7 +44,7 @@ class _State(IntEnum):
     CLOSED = auto()  # a Close frame is queued or sent, and nothing follows it
 
 
-# Looked at for each frame of a broadcast: one name less to go through.
+# For each frame of a broadcast: one look-up less.
 _CLOSED = _State.CLOSED
 
 
@@ -53,7 +53,7 @@ def _nothing() -> None:
 
 
 def _at_once() -> float:
-    """Whose end holds up nobody."""
+    """No delay."""
     return 0.0
 
 
@@ -200,16 +200,16 @@ class FrameStream(trio.abc.Stream):
         return data
 
     async def aclose(self) -> None:
-        """Let go of the socket, as the library does when it is done with it.
+        """What the library calls when it is done with the stream.
 
-        The TCP connection is the handler's to end, which knows whether a Close frame must first
-        reach the peer.
+        The handler closes the TCP connection: it knows whether a Close frame must first reach the
+        peer.
         """
         self._released = True
         await trio.lowlevel.checkpoint()
 
     def try_send_close(self, code: int, reason: str) -> None:
-        """A Close frame, as far as it can be had without waiting: for a peer about to be cut."""
+        """Send a Close frame if that takes no waiting: the peer is about to be cut."""
         if self._flushing or self._state is _CLOSED or self.broken or self._send is None:
             return
         self._state = _CLOSED
@@ -218,11 +218,11 @@ class FrameStream(trio.abc.Stream):
     def release(self) -> None:
         """Write no more: the descriptor is about to be closed, and its number used again."""
         if self._rest is not None:
-            # Otherwise the kernel goes on offering it to a peer that stopped reading, for minutes.
+            # Otherwise the kernel goes on retrying for minutes, to a peer that stopped reading.
             reset_on_close(self._transport)
         self._released = True
         self._send = None
-        # The subscriber holds us: who left is freed at once, not when garbage is next collected.
+        # They refer back to this stream: without them it is freed at once, not by the collector.
         self.source = _nothing
         self.leaving = _at_once
 

@@ -1,8 +1,8 @@
-"""The head of a connection: read by h11 under a deadline, judged, and answered where refused.
+"""The request that opens a connection: read by h11, checked, and answered where it is refused.
 
-The WebSocket library behind it must not see a stranger's bytes: a high byte in a header, or a
-request it does not expect, ends its task with an error. So it is given :attr:`Head.canonical`,
-written anew from what was checked here.
+The WebSocket library must not see a stranger's bytes: a high byte in a header, or a request it does
+not expect, ends its task with an error. So it is given :attr:`Head.canonical`, made of what was
+checked here.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import trio
 
 from nbad.net.http import why
 from nbad.settings.access import OPEN, AccessPolicy, brought
+from nbad.stream.batch import Interest
 from nbad.stream.cursor import Since
 from nbad.stream.deflate import accept_offer
-from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, narrow, parse_since
 from nbad.stream.wire import PROTOCOL
 
@@ -107,7 +107,7 @@ async def read_head(transport: trio.abc.Stream, access: AccessPolicy = OPEN) -> 
         raise RefusedError(HTTPStatus.BAD_REQUEST, "expected an HTTP/1.1 request")
     early, _ = connection.trailing_data
     if received - len(early) > HEAD_BYTES:
-        # h11 counts what is incomplete only: a head that its last chunk completes gets through.
+        # h11 limits incomplete heads only: one that its last chunk completes gets through.
         raise RefusedError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {HEAD_BYTES} bytes"
         )
@@ -145,8 +145,8 @@ def check(request: h11.Request, early: bytes = b"", access: AccessPolicy = OPEN)
         since, interest = since_of(asked), interest_of(asked)
     except BadRequestError as error:
         raise _bad(str(error)) from None
-    # Some send a browser's whole head and read no extension: a client that would rather speak
-    # another protocol is not known to be written for this one, and gets what anybody can read.
+    # Some clients copy a browser's headers and cannot inflate. One whose first choice is another
+    # protocol may not be written for this one: it gets what any client can read.
     plain = bool(offered) and offered[0] != PROTOCOL
     deflate = None if plain else accept_offer(_split(headers, "sec-websocket-extensions"))
     return Head(_canonical(key, subprotocol), subprotocol, since, interest, early, token, deflate)
@@ -171,7 +171,7 @@ def _key(values: list[str]) -> str:
         if len(values) == 1 and len(base64.b64decode(values[0], validate=True)) == 16:
             return values[0]
     except binascii.Error:
-        pass  # said below, with the other ways in which it can be wrong
+        pass  # reported below, with the other ways to be wrong
     raise _bad("expected one Sec-WebSocket-Key of 16 bytes in base64")
 
 

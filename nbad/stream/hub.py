@@ -1,4 +1,4 @@
-"""All subscribers, by what they want: who is sent a batch, a heartbeat, a ping, and a goodbye.
+"""All subscribers, grouped by what they want: sends batches, heartbeats, pings and goodbyes.
 
 One task broadcasts (the stage) and one sends heartbeats and pings; no subscriber has a timer or a
 writer of its own while its socket is ready.
@@ -19,9 +19,10 @@ from nbad.observe.timing import Tick
 from nbad.observe.troubles import Troubles
 from nbad.settings.access import AccessPolicy
 from nbad.stream import frames, wire
+from nbad.stream.batch import EVERYTHING, Batch, Interest
 from nbad.stream.cursor import Mode, Since
 from nbad.stream.frame_stream import STALL_S
-from nbad.stream.journal import EVERYTHING, Batch, Interest, StreamJournal
+from nbad.stream.journal import StreamJournal
 from nbad.stream.requests import BadRequestError
 from nbad.stream.subscriber import Subscriber
 
@@ -42,15 +43,15 @@ _EVERYTHING = ((EVERYTHING, False), (EVERYTHING, True))
 # Different filters at once; one that is sent compressed and uncompressed counts as two.
 MAX_FILTERS = 4096
 
-# Ended a second, of those whose peer left: a third of a core.
+# Subscribers whose peer left are ended at this rate: a third of a core.
 _LEAVERS_PER_S = 500
 
-# The task that sends heartbeats and pings rests so long; a heartbeat is at most this late.
+# The least rest of the task that sends heartbeats and pings: a heartbeat is at most this late.
 KEEP_S = 0.25
 
 
 class TooManyFiltersError(BadRequestError):
-    """A filter that nobody has yet, where there are as many as there may be."""
+    """A new filter, where as many as allowed are in use."""
 
     code = "too_many_filters"
 
@@ -61,15 +62,15 @@ class TooManyFiltersError(BadRequestError):
 
 
 class Hub:
-    """The subscribers and the night they watch. ``settings`` is read anew at every use."""
+    """The subscribers, and the journal they follow. ``settings`` is read at every use."""
 
     def __init__(self, journal: StreamJournal, settings: Settings) -> None:
         self.journal = journal
         self.closing = False
         self.troubles = Troubles()
-        self.address: tuple[str, int] | None = None  # where it listens, for the HTTP side to tell
+        self.address: tuple[str, int] | None = None  # where it listens, for /v1/about
         self.seldom = Seldom()  # bounds the log lines that strangers can cause
-        # Called, before anybody is sent to, when the journal has a batch or lost a game.
+        # Called when the journal has a batch or lost a game, before anybody is sent to.
         self.on_news: Callable[[], None] = lambda: None
         self.handshakes: set[trio.CancelScope] = set()
         self._settings = settings
@@ -99,21 +100,21 @@ class Hub:
 
     @property
     def access(self) -> AccessPolicy:
-        """What newcomers are judged by."""
+        """Which newcomers are let in."""
         return self._settings.current.access
 
     def full(self, host: str) -> bool:
-        """Whether a newcomer is one too many, in all or of its address."""
+        """Whether a newcomer exceeds the maximum, in total or of its address."""
         server = self.server
         most = server.max_subscribers_per_address
         return self.count >= server.max_subscribers or 0 < most <= self._hosts[host]
 
     def listen_at(self, address: tuple[str, int]) -> None:
-        """Keep where the stream is, for who shows the way."""
+        """Keep the address of the stream."""
         self.address = address
 
     async def keep_access(self) -> None:
-        """Close those whose token a reload withdraws, until cancelled."""
+        """Close subscribers whose token a reload removes, until cancelled."""
         runtime = self._settings.current
         while True:
             runtime = await self._settings.wait_until_other_than(runtime)
@@ -125,7 +126,7 @@ class Hub:
         return trio.current_time() - self._fresh_at
 
     def close_revoked(self) -> None:
-        """Close those whose token was taken from the file."""
+        """Close subscribers whose token is no longer in the file."""
         access = self.access
         for subscriber in self._all():
             if not access.accepts_token(subscriber.token):
@@ -155,9 +156,9 @@ class Hub:
             del self._hosts[subscriber.host]
 
     def gone(self, subscriber: Subscriber) -> float:
-        """Forget one whose peer has left; in how many seconds its tasks may end.
+        """Forget a subscriber whose peer left; how many seconds to wait before ending its tasks.
 
-        To end them takes 0.6 ms each: where thousands leave at once, they would stop all others.
+        Ending them takes 0.6 ms: thousands that leave at once would hold up all others.
         """
         self.leave(subscriber)
         return 0.0 if self.closing else self._leavers.delay(trio.current_time())
@@ -172,13 +173,13 @@ class Hub:
         if group not in self._groups and len(self._groups) - len(_EVERYTHING) >= MAX_FILTERS:
             raise TooManyFiltersError
         if not self._remove(subscriber):
-            return  # gone meanwhile: what it still said is heard for nothing
+            return  # it has left meanwhile
         self._groups.setdefault(group, {})[subscriber] = None
         cursor.subscribe(interest, since)
         subscriber.stream.kick()
 
     def note_feed(self, tick: Tick) -> None:
-        """Keep how the feed is, for all that tells it."""
+        """Keep the state of the feed, for snapshots, heartbeats and welcomes."""
         self.journal.note_feed(tick.feed, tick.feed_age_s)
         self.feed = tick.feed
         self._fresh_at = trio.current_time() - tick.feed_age_s
@@ -190,7 +191,7 @@ class Hub:
         live = Mode.LIVE
         turn = 0
         for (interest, deflate), members in list(self._groups.items()):
-            turn += 1  # to look for its games costs about as much as a send
+            turn += 1  # looking for a filter's games costs about as much as a send
             if turn % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()
             frame = self.journal.frame(batch, interest) if members else None
@@ -200,7 +201,7 @@ class Hub:
                 frame = self.journal.deflated.of(frame)
             now = trio.current_time()
             for subscriber in list(members):
-                # In line, as calls were a third of what a delivery cost beside the write itself.
+                # Inlined: calls were a third of what a delivery cost apart from the write.
                 cursor = subscriber.cursor
                 if cursor.mode is live and cursor.seq < seq:
                     if not cursor.waiting and subscriber.stream.push(frame):
@@ -215,14 +216,14 @@ class Hub:
                     now = trio.current_time()
 
     def _delay(self, subscriber: Subscriber, seq: int) -> None:
-        """The batch ``seq`` waits for a socket to take it, or is one too many."""
+        """Have the batch ``seq`` wait for the socket, or close a subscriber that is too slow."""
         server = self.server
         if subscriber.cursor.wait(seq) > server.queue and server.slow == "close":
-            # The Close frame is behind all that its socket holds: it may read that first.
+            # The Close frame follows all that its socket holds: it may take that long to read it.
             subscriber.close(TOO_SLOW, "too slow", within_s=STALL_S)
 
     async def send_first_snapshots(self) -> None:
-        """Send those who came before the feed was first seen their snapshot."""
+        """Send subscribers that joined before the feed was first seen their snapshot."""
         for index, subscriber in enumerate(self._all(), 1):
             if subscriber.cursor.mode is Mode.SNAPSHOT:
                 subscriber.stream.kick()
@@ -230,11 +231,10 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     async def resend_snapshots(self) -> None:
-        """Send everyone a snapshot, waiting for nobody: games left, or the night is another."""
+        """Send everyone a snapshot, waiting for nobody: games left, or the journal was replaced."""
         self.on_news()
         everyone = list(self._all())
-        # All of them before the first checkpoint: who is asked for a frame meanwhile must not go on
-        # from where it stood.
+        # All of them before the first checkpoint: none may go on with batches meanwhile.
         for subscriber in everyone:
             subscriber.cursor.request_snapshot()
         await self._kick(everyone)
@@ -253,9 +253,9 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     async def keep(self) -> None:
-        """Heartbeats to whom nothing was sent, pings to all, until cancelled.
+        """Send heartbeats to silent connections and pings to all, until cancelled.
 
-        Looked for when the first is due: with a batch a second that is seldom.
+        It sleeps until the first is due: with a batch a second that is seldom.
         """
         pinged_at = trio.current_time()
         while True:
@@ -271,7 +271,7 @@ class Hub:
                 await self._settings.wait_until_other_than(runtime)
 
     async def _send_heartbeats(self) -> float:
-        """To all that were sent nothing for so long; since when nobody was sent less."""
+        """Send those that are due; return since when the most silent connection has been silent."""
         now = longest = trio.current_time()
         silent_since = now - self.server.heartbeat_s
         frame: bytes | None = None
@@ -293,9 +293,10 @@ class Hub:
         )
 
     async def _send_pings(self) -> None:
-        """Ping everyone; who sent nothing since the last ping, not even its pong, is gone.
+        """Ping everyone, and reset those from which nothing came since their last ping.
 
-        Who is behind gets no ping, as it would only queue: its socket's progress is watched.
+        A subscriber with frames waiting gets no ping, which would only queue: its flush task
+        already watches its progress.
         """
         for index, subscriber in enumerate(self._all(), 1):
             stream = subscriber.stream
@@ -309,7 +310,7 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     async def shut(self) -> None:
-        """Let nobody in any more; send each what waits for it, when to come back, and 1001."""
+        """Let nobody in; send each subscriber what waits for it, when to come back, and 1001."""
         self.closing = True
         for scope in self.handshakes:
             scope.cancel()
@@ -325,7 +326,7 @@ class Hub:
                 await trio.lowlevel.checkpoint()
 
     def _all(self) -> Iterator[Subscriber]:
-        """Everyone there now, safe against who comes and goes meanwhile."""
+        """A copy of all subscribers: others may come and go meanwhile."""
         return iter([member for members in self._groups.values() for member in members])
 
     def _remove(self, subscriber: Subscriber) -> bool:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from cachetools import LRUCache
 
-from nbad.domain import FeedState, Game, Play, Point
+from nbad.domain import FeedState, Game
 from nbad.stream import frames, wire
+from nbad.stream.batch import Batch, Interest, Message, supersede
 from nbad.stream.deflate import DeflatedFrames
+from nbad.stream.story import GameStory, Story
 
 # Batches kept: ten minutes of one a second, longer than a phone in a tunnel or a restart of an app.
 # At about 4 KB a batch this is 2.5 MB; a client that was away longer gets a snapshot.
@@ -28,89 +29,6 @@ CACHED_FRAMES = 256
 REPLAY_CACHE_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Interest:
-    """What a subscriber wants: these games, and all games of these teams; neither: everything."""
-
-    games: frozenset[str] = frozenset()
-    teams: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        """Whether it narrows anything."""
-        return bool(self.games or self.teams)
-
-    def wants(self, game: Message) -> bool:
-        """Whether ``game`` belongs to it."""
-        return (
-            not self
-            or game.game_id in self.games
-            or game.home in self.teams
-            or game.away in self.teams
-        )
-
-
-EVERYTHING = Interest()
-
-
-class Message(NamedTuple):
-    """A game's newest message: ``body`` is its JSON; ``home`` and ``away`` are tricodes."""
-
-    game_id: str
-    home: str
-    away: str
-    body: bytes
-    corrected: bool = False
-
-
-class Story(Protocol):
-    """How a game came to where it stands: what only a whole game shows."""
-
-    def encode_series(self) -> bytes:
-        """Its forecast series, as JSON."""
-
-    def encode_scoring(self) -> bytes:
-        """The plays that changed the score, as JSON."""
-
-    def play_rows(self) -> Sequence[Sequence[Any]] | None:
-        """A row for each play (:func:`.wire.play_rows`); None where its forecasts are not known."""
-
-
-class GameStory(NamedTuple):
-    """The story of a game that this process forecasts: encoded only where somebody asks."""
-
-    series: tuple[Point, ...]
-    plays: tuple[Play, ...]
-    game: Game | None = None
-
-    def encode_series(self) -> bytes:
-        return wire.encode_series(self.series)
-
-    def encode_scoring(self) -> bytes:
-        return wire.encode_scoring(self.plays)
-
-    def play_rows(self) -> list[tuple[Any, ...]] | None:
-        game = self.game
-        return None if game is None else wire.play_rows(game.update.entry, game.swings())
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One tick's changed games. ``frame`` is the whole batch; ``parts`` caches filtered ones by
-    their games, a bit each; ``bits`` are those of games and teams once anybody filters; ``games``
-    and ``teams`` are whose they are, so that a replay passes over it at one look.
-    """
-
-    seq: int
-    tick: int
-    messages: tuple[Message, ...]
-    timing_ms: Mapping[str, float]
-    frame: bytes
-    games: frozenset[str]
-    teams: frozenset[str]
-    parts: dict[int, bytes] = field(default_factory=dict)
-    bits: list[dict[str, int]] = field(default_factory=list)
-
-
 class StreamJournal:
     """The state that is streamed. ``seq`` is that of the newest batch, 0 before the first.
 
@@ -118,9 +36,9 @@ class StreamJournal:
     :meth:`restore`, :meth:`remove`).
 
     ``ready`` is False until the feed was seen once: before that an empty snapshot would be a lie.
-    ``joined`` counts the batches that were joined for those who read too slowly, ``removals``
-    how often games left. No batch tells of that: who saw one before needs a snapshot.
-    ``follows``: it is fed by a log, and a subscriber may have been told elsewhere what comes next.
+    ``conflated_total`` counts the batches that were joined for subscribers that read too slowly,
+    ``removals`` how often games left: no batch tells of that, so whoever saw them needs a snapshot.
+    ``follows``: it is fed by a log, and a subscriber may have seen elsewhere what comes next.
     """
 
     def __init__(self, epoch: str, ring: int = RING, *, follows: bool = False) -> None:
@@ -392,7 +310,7 @@ class StreamJournal:
         for batch in self.after(seq, interest):
             for message in batch.messages:
                 if interest.wants(message):
-                    newest[message.game_id] = _over(newest.get(message.game_id), message)
+                    newest[message.game_id] = supersede(newest.get(message.game_id), message)
             last = batch
             count += 1
         if last is None:
@@ -432,10 +350,3 @@ def _fill_bits(batch: Batch) -> list[dict[str, int]]:
             by_team[team] = by_team.get(team, 0) | 1 << place
     batch.bits.extend((by_game, by_team))
     return batch.bits
-
-
-def _over(older: Message | None, newer: Message) -> Message:
-    """``newer`` in place of ``older``: what took back something goes on saying so."""
-    if older is None or newer.corrected or not older.corrected:
-        return newer
-    return newer._replace(body=wire.as_corrected(newer.body), corrected=True)

@@ -1,4 +1,4 @@
-"""What a client may say: one JSON object with an ``op``, parsed and judged here."""
+"""A client's messages, parsed and checked: each is one JSON object with an ``op``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from nbad.stream.batch import EVERYTHING, Interest
 from nbad.stream.cursor import Since
-from nbad.stream.journal import EVERYTHING, Interest
 
 MAX_BYTES = 4096
 """The longest message a client may send."""
@@ -22,7 +22,7 @@ MAX_NAMES = 100
 """How many games and teams one filter may name; a night has 15 and 30."""
 
 
-# Of a key that nobody knows.
+# Characters of an unknown key.
 _SHOWN = 40
 
 
@@ -89,7 +89,7 @@ def parse_request(text: str | bytes) -> Request:
 def narrow(games: frozenset[str], teams: frozenset[str]) -> Interest:
     """The interest in these. Raises :class:`BadRequestError` where they are too many.
 
-    Who wants everything shares one: two empty sets are half a KB.
+    All who want everything share one object: two empty sets are half a KB.
     """
     count = len(games) + len(teams)
     if count > MAX_NAMES:
@@ -107,10 +107,10 @@ def parse_since(value: object) -> Since:
 
 
 def _only(message: dict[str, Any], known: tuple[str, ...]) -> None:
-    """A key that is misspelt would otherwise narrow nothing, and nobody would know."""
+    """Refuse unknown keys: a misspelt one would silently narrow nothing."""
     for key in message:
         if key not in known:
-            key = key[:_SHOWN]  # to compare it costs its length squared
+            key = key[:_SHOWN]  # comparing it costs its length squared
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
             raise BadRequestError(
                 f"{key}: expected a known key, was unknown; the nearest is {near}"

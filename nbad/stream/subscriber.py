@@ -1,4 +1,4 @@
-"""One subscriber: its socket, its place in the night, and what the log will say of it."""
+"""One subscriber: its socket, its cursor, and its figures for the log."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Subscriber:
 
     @property
     def host(self) -> str:
-        """Whom it is counted by: the peer's address, or its network."""
+        """What it is counted by: the peer's address, or its network."""
         return network_of(self.address.rpartition(":")[0].strip("[]"))
 
     def close(

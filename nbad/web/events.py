@@ -1,8 +1,8 @@
 """``/v1/events``: the stream as server-sent events, for curl and whatever reads no WebSocket.
 
-A follower is a cursor in the journal, as a subscriber is: what it has not taken is made when its
-socket takes it, and where the ring no longer holds that it is sent a snapshot. So a slow one costs
-a few numbers and its own connection.
+A follower is a cursor in the journal, as a subscriber is: frames are made when its socket takes
+them, and where the ring no longer holds what it missed it is sent a snapshot. So a slow one costs a
+few numbers and its own connection.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from starlette.types import Receive, Scope, Send
 
 from nbad.settings.current import Settings
 from nbad.stream import frames, wire
+from nbad.stream.batch import Interest
 from nbad.stream.cursor import Cursor, Since
 from nbad.stream.handshake import interest_of, since_of
-from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, parse_since
 from nbad.web.answers import refusal
 from nbad.web.status import Live
 
-# Waits of a client before it comes again, told once; browsers and curl's --retry heed it.
+# How long a client waits before it reconnects, sent once; browsers and curl's --retry obey it.
 _RETRY_MS = 2000
 
 

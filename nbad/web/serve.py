@@ -8,8 +8,9 @@ from typing import NoReturn
 
 import trio
 
+from nbad.net.asgi import asgi
 from nbad.net.door import Door, Share, Visit
-from nbad.net.http import Exchange, Waiting, asgi, serve_connection
+from nbad.net.http import Exchange, Waiting, serve_connection
 from nbad.net.listeners import share_descriptors
 from nbad.net.pacing import Paces
 from nbad.net.serving import Address, Listening
@@ -59,6 +60,7 @@ async def serve_http(
         most=share_descriptors(settings.current.config).http,
         share=share,
         make_room=waiting.end_oldest,
+        half_closing=True,
     )
 
     async def keep_size() -> NoReturn:

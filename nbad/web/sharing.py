@@ -35,13 +35,13 @@ def base_url(request: Request, settings: Settings) -> str | None:
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         return None
-    # Who asks is told its own word: a proxy's, where TLS ends at it.
+    # As the client sees it: the proxy's, where TLS ends there.
     scheme = request.headers.get("x-forwarded-proto", "http")
     return f"{scheme}://{host}" if scheme in ("http", "https") else f"http://{host}"
 
 
 def tags(request: Request, settings: Settings, title: str, line: str) -> str:
-    """The head's tags for those who show links: Open Graph, and X's beside it."""
+    """The head's tags for link previews: Open Graph, and those of X."""
     found = [("og:title", title), ("og:description", line), ("og:type", "website")]
     found.append(("og:site_name", "nbad"))
     base = base_url(request, settings)
@@ -60,7 +60,7 @@ def tags(request: Request, settings: Settings, title: str, line: str) -> str:
 
 
 class Previews:
-    """The pictures, as answers. ``in_thread`` is how one is drawn off the loop."""
+    """The pictures, as answers. ``in_thread`` draws one off the event loop."""
 
     def __init__(
         self, in_thread: Callable[[Draw], Awaitable[bytes]] = trio.to_thread.run_sync
@@ -104,7 +104,7 @@ class Previews:
         return Response(picture, headers=headers, media_type="image/png")
 
     async def _drawn(self, tag: str, draw: Draw) -> bytes:
-        """One at a time; what was drawn meanwhile, for another who asked, is that."""
+        """Draw one at a time; what was drawn meanwhile for another request is used again."""
         async with self._drawing:
             if tag not in self._kept:
                 await trio.sleep(self._pace.delay(trio.current_time()))

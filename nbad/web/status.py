@@ -1,4 +1,4 @@
-"""What the HTTP side knows of the running daemon, and whether it is fit to be asked."""
+"""What the HTTP side knows of the running daemon, and whether that is ready."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _STUCK_S = 30.0
 
 @dataclass(slots=True)
 class Live:
-    """The night, the figures, the teams' ratings and who reads which box score (a relay has none of
-    both), and the last tick served."""
+    """The stream, the figures, the teams' ratings and the box scores (a relay has neither), and the
+    last tick served."""
 
     hub: Hub
     statistics: Statistics
@@ -35,7 +35,7 @@ class Live:
     ratings: RatingsTracker | None = None
     boxes: BoxOrders | None = None
     tick: Tick | None = None
-    unready_too: Callable[[], list[str]] = list  # why else it should not be asked
+    unready_too: Callable[[], list[str]] = list  # further reasons not to be ready
     news: trio.Event = field(default_factory=trio.Event)  # set at the next tick, and made anew
     served_at: float = field(default_factory=trio.current_time)
 
@@ -55,12 +55,12 @@ class Live:
         self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
 
     def wake(self) -> None:
-        """Have those who wait for ``news`` look."""
+        """Wake whoever waits for ``news``."""
         self.news.set()
         self.news = trio.Event()
 
     def unready(self) -> list[str]:
-        """Why the daemon should not be asked now; empty where it may be."""
+        """Why the daemon is not ready; empty where it is."""
         age_s = self.hub.feed_age_s
         if self.tick is None:
             return [f"no tick has been served yet, {age_s:.0f} s after the start"]
