@@ -45,6 +45,10 @@ MAX_FILTERS = 4096
 # Ended a second, of those whose peer left: a third of a core.
 _LEAVERS_PER_S = 500
 
+# Subscribers of whom is logged, in a minute, that they joined, and as many that they left: all of
+# them of a usual night, and not those of somebody who does nothing else.
+VISITS = 600
+
 # The task that sends heartbeats and pings rests so long; a heartbeat is at most this late.
 KEEP_S = 0.25
 
@@ -69,6 +73,7 @@ class Hub:
         self.troubles = Troubles()
         self.address: tuple[str, int] | None = None  # where it listens, for the HTTP side to tell
         self.seldom = Seldom()  # bounds the log lines that strangers can cause
+        self.visits = Seldom(VISITS)
         # Called, before anybody is sent to, when the journal has a batch or lost a game.
         self.on_news: Callable[[], None] = lambda: None
         self.handshakes: set[trio.CancelScope] = set()
