@@ -94,7 +94,7 @@ def main() -> None:
         )
         watching.start()
         try:
-            while daemon.told("subscriber_joined") < arguments.subscribers:
+            while daemon.subscribers() < arguments.subscribers:
                 time.sleep(0.5)
             tokens.write_text("".join(f"token-{n}\n" for n in range(1, arguments.tokens)))
             daemon.process.send_signal(signal.SIGHUP)

@@ -111,8 +111,11 @@ class Reloads:
                 with trio.move_on_after(_PATIENCE_S) as self._running:
                     self._done(await self._reload(settings))
                 if self._running.cancelled_caught:
-                    problem = f"{self._path}: expected to be read in time, was not: what it names"
-                    log.error("reload_rejected", errors=[f"{problem} may be a pipe or a dead disk"])
+                    why = "what it names may be a pipe or a dead disk"
+                    if self._asked.is_set():
+                        why = "another reload was asked for, and follows"
+                    problem = f"{self._path}: expected to be read in time, was not: {why}"
+                    log.error("reload_rejected", errors=[problem])
                     self._done(False)
                 self._running = None
                 if ready():

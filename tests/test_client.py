@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 
+import h11
 import pytest
 import trio
 from stream_kit import HOST, Stage, make_clock, make_game, running
 from trio.testing import MockClock
+from wsproto.utilities import generate_accept_token
 
 from nbad.client import (
     Batch,
@@ -134,6 +137,34 @@ async def test_a_gap_is_a_drop_and_not_silent(clock: MockClock) -> None:
             assert "a gap" in dropped.reason
             await until_seq(feed, 3)
             assert scores(feed) == {"0022500000": 3, "0022500001": 0}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Sec-WebSocket-Protocol: \xff",
+        b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8",
+    ],
+)
+async def test_an_upgrade_that_cannot_be_read_is_a_drop(header: bytes) -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            server = h11.Connection(h11.SERVER)
+            server.receive_data(bytes(await stream.receive_some()))
+            request = server.next_event()
+            assert isinstance(request, h11.Request)
+            key = dict(request.headers)[b"sec-websocket-key"]
+            head = b"HTTP/1.1 101\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            head += b"Sec-WebSocket-Accept: " + generate_accept_token(key) + b"\r\n"
+            await stream.send_all(head + header + b"\r\n\r\n")
+            await stream.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        [listener] = await nursery.start(partial(trio.serve_tcp, answer, 0, host=HOST))
+        with pytest.raises(DroppedError, match="not the protocol"):
+            async with connect(f"ws://{HOST}:{listener.socket.getsockname()[1]}/v1/stream"):
+                pass
+        nursery.cancel_scope.cancel()
 
 
 async def test_it_waits_longer_each_time_and_comes_back(clock: MockClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,11 +32,18 @@ def listen(stream: ClientConnection, seen: Counter[str], games: dict[str, Any]) 
 
 
 def test_it_runs_beside_a_folder_of_its_name_and_its_reader_may_leave(tmp_path: Path) -> None:
-    # As in the folder above a checkout.
+    # As in the folder above a checkout, with the environment of a service.
     (tmp_path / "nbad").mkdir()
+    environ = os.environ | {
+        "NBAD_FEED__BASE_URL": "http://127.0.0.1:1/x", "NBAD_LOG__FORMAT": "console",
+        "STATE_DIRECTORY": str(tmp_path / "state"),
+    }  # fmt: skip
     code = "import sys; from nbad.cli import main; sys.exit(main())"
     command = [sys.executable, "-P", "-c", code, "demo", "--games", "2", "--speed", "60"]
-    demo = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    demo = start(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env=environ,
+    )  # fmt: skip
     assert demo.stdout
     assert demo.stderr
     told = [demo.stdout.readline() for _ in range(8)]
@@ -43,6 +51,7 @@ def test_it_runs_beside_a_folder_of_its_name_and_its_reader_may_leave(tmp_path: 
     demo.stdout.close()
     assert demo.wait(30) == 0
     assert demo.stderr.read() == ""
+    assert not (tmp_path / "state").exists()
 
 
 def test_ten_games_are_told_until_they_end(sent_elsewhere: Callable[[], Counter[str]]) -> None:

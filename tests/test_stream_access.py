@@ -211,7 +211,7 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     assert "two words" not in "".join(problems)
 
 
-def test_a_key_with_a_password_is_told_and_not_asked_for(tmp_path: Path) -> None:
+def test_a_key_with_a_password_and_one_that_is_gone_are_told(tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     certificate.write_bytes(trustme.CA().issue_cert("localhost").cert_chain_pems[0].bytes())
     encrypted = ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -220,4 +220,6 @@ def test_a_key_with_a_password_is_told_and_not_asked_for(tmp_path: Path) -> None
     key.write_bytes(encrypted)
     problems: list[str] = []
     load_access(Server(tls_cert=certificate, tls_key=key), problems)
+    load_access(Server(tls_cert=certificate, tls_key=tmp_path / "gone"), problems)
     assert "its key needs a password" in problems[0]
+    assert problems[1].startswith("server.tls_key: expected a readable file, was ")

@@ -16,8 +16,10 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock, lockstep_stream_pair
 
 from nbad.net import listeners
+from nbad.observe.seldom import WINDOW_S
 from nbad.stream.frame_stream import FrameStream
 from nbad.stream.frames import text_frame
+from nbad.stream.hub import VISITS
 from nbad.stream.wire import encode_error
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
@@ -221,3 +223,16 @@ async def test_a_long_unknown_key_is_told_of_shortly(clock: MockClock) -> None:
         detail = (await client.expect("error"))["detail"]
         assert "the nearest is games" in detail
         assert len(detail) < 120
+
+
+async def test_who_only_comes_and_goes_does_not_fill_the_log(clock: MockClock) -> None:
+    async with running() as stage:
+        with capture_logs() as logs:
+            for _ in range(VISITS):
+                stage.hub.visits.due("joined")
+            for _ in range(2):
+                async with stage.client() as client:
+                    await client.expect("welcome")
+                await trio.sleep(WINDOW_S)
+        joined = [log["unlogged"] for log in logs if log["event"] == "subscriber_joined"]
+        assert joined == [1]

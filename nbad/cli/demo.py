@@ -88,7 +88,12 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
             # was started is not taken for it.
             command = [sys.executable, "-P", "-m", "nbad", "run", "--config", str(config)]
             places = [str(Path(nbad.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-            environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+            environ = {
+                name: value
+                for name, value in os.environ.items()
+                # They are for a service: its feed is elsewhere, and its state is not for this.
+                if not name.startswith("NBAD_") and name != "STATE_DIRECTORY"
+            } | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
             daemon: trio.Process = await nursery.start(
                 partial(
                     trio.run_process, command, check=False, stdin=subprocess.DEVNULL,

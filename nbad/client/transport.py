@@ -147,7 +147,7 @@ class Transport:
                 self._ws.receive_data(data)
             except _ENDED as error:
                 raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
-            except RemoteProtocolError as error:
+            except (RemoteProtocolError, ValueError) as error:  # of a header that it cannot read
                 raise DroppedError(f"not the protocol: {error}") from error
             self._events = self._ws.events()
 

@@ -18,6 +18,7 @@ import trio
 
 from nbad.net.errors import forget_frames
 from nbad.net.sockets import linger, peer, reset_on_close
+from nbad.observe.seldom import Seldom
 
 log = structlog.get_logger()
 
@@ -177,11 +178,13 @@ async def serve_connection(
     limits: Limits = Limits(),
     headers: tuple[tuple[str, str], ...] = (),
     waiting: Waiting | None = None,
+    seldom: Seldom | None = None,
 ) -> None:
     """Answer a client's requests with ``handler``, one after the other, then close the connection.
 
     ``headers`` are put on every answer that has none of the name; ``waiting`` is where it waits for
-    a request. Only cancellation gets out: what the handler raises is logged as ``http_failed``.
+    a request. Only cancellation gets out: what the handler raises is logged as ``http_failed``, as
+    often as ``seldom`` lets.
     """
     server = _Connection(stream, handler, limits, headers, waiting or Waiting())
     try:
@@ -189,7 +192,8 @@ async def serve_connection(
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         log.debug("connection_closed", address=peer(stream), detail=str(error))
     except Exception:
-        log.exception("http_failed", path=server.path)
+        if (unlogged := (seldom or Seldom()).due("failed")) is not None:
+            log.exception("http_failed", path=server.path, unlogged=unlogged)
     finally:
         await trio.aclose_forcefully(stream)
 

@@ -9,9 +9,10 @@ WINDOW_S = 60.0
 
 
 class Seldom:
-    """Lets :data:`BURST` lines of a kind through in :data:`WINDOW_S`, and counts the others."""
+    """Lets ``burst`` lines of a kind through in :data:`WINDOW_S`, and counts the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, burst: int = BURST) -> None:
+        self._burst = burst
         self._windows: dict[str, tuple[float, int]] = {}
         self._unlogged: dict[str, int] = {}
 
@@ -25,7 +26,7 @@ class Seldom:
         if now - since >= WINDOW_S:
             since, count = now, 0
         self._windows[kind] = (since, count + 1)
-        if count >= BURST:
+        if count >= self._burst:
             self._unlogged[kind] = self._unlogged.get(kind, 0) + 1
             return None
         return self._unlogged.pop(kind, 0)

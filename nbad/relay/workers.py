@@ -149,7 +149,9 @@ async def _watch(
         while True:
             await asked.wait()
             asked = trio.Event()
-            notifier.reloading()
+            ready = all(worker.ready for worker in workers)
+            if ready:
+                notifier.reloading()
             with suppress(ConfigError, OSError), trio.move_on_after(_START_S):  # each tells of it
                 config = (
                     await trio.to_thread.run_sync(
@@ -163,7 +165,8 @@ async def _watch(
             with trio.move_on_after(_START_S):
                 for worker in workers:
                     await worker.reloaded.wait()
-            notifier.ready("reloaded")
+            if ready:
+                notifier.ready("reloaded")
 
     # A second signal ends this process at once, and the workers with it: their input ends.
     signals.forward_to(end=stop, reload=lambda: asked.set(), cut=output.last_words("relay"))

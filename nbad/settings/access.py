@@ -70,6 +70,14 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    for name, file in (("tls_cert", server.tls_cert), ("tls_key", server.tls_key)):
+        try:
+            if file is not None:
+                file.open("rb").close()
+        except OSError as error:  # which of the two it is, OpenSSL does not say
+            why = f"was {str(file)!r}: {error.strerror}"
+            problems.append(f"server.{name}: expected a readable file, {why}")
+            return None
     try:
         context.load_cert_chain(server.tls_cert, server.tls_key, _no_password)
     except OSError as error:  # ssl.SSLError is one

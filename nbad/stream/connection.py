@@ -63,7 +63,8 @@ async def handle_connection(
         finally:
             await trio.aclose_forcefully(transport)
     except* Exception as group:
-        log.exception("subscriber_failed", address=address, exc_info=group)
+        if (unlogged := hub.seldom.due("failed")) is not None:
+            log.exception("subscriber_failed", address=address, unlogged=unlogged, exc_info=group)
 
 
 async def _read_request(hub: Hub, transport: trio.abc.Stream, address: str) -> Head | None:
@@ -157,7 +158,14 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             code, why = (GOING_DOWN, "going down")
         elif not hub.access.accepts_token(subscriber.token):
             code, why = (NOT_ALLOWED, "token withdrawn")
-        log.info("subscriber_refused", address=subscriber.address, code=code, reason=why)
+        if (unlogged := hub.seldom.due(f"refused {code}")) is not None:
+            log.info(
+                "subscriber_refused",
+                address=subscriber.address,
+                code=code,
+                reason=why,
+                unlogged=unlogged,
+            )
         subscriber.close(code, why)
         while True:
             await ws.get_message()
@@ -166,7 +174,13 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             __version__, hub.journal.epoch, hub.server.heartbeat_s, hub.feed, hub.feed_age_s
         )
     )
-    log.info("subscriber_joined", id=subscriber.number, address=subscriber.address)
+    if (unlogged := hub.visits.due("joined")) is not None:
+        log.info(
+            "subscriber_joined",
+            id=subscriber.number,
+            address=subscriber.address,
+            unlogged=unlogged,
+        )
     try:
         try:
             hub.join(subscriber, head.interest, head.since)
@@ -179,15 +193,17 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
             # Of a broken frame the library sends no Close (of a message too big it does).
             stream.try_send_close(ws.closed.code, ws.closed.reason or "")
             stream.lingers = True
-        log.info(
-            "subscriber_left",
-            id=subscriber.number,
-            address=subscriber.address,
-            reason=_reason(subscriber, ws),
-            sent=subscriber.sent,
-            conflated=subscriber.cursor.conflated,
-            seconds=round(trio.current_time() - subscriber.joined_at, 3),
-        )
+        if (unlogged := hub.visits.due("left")) is not None:
+            log.info(
+                "subscriber_left",
+                id=subscriber.number,
+                address=subscriber.address,
+                reason=_reason(subscriber, ws),
+                sent=subscriber.sent,
+                conflated=subscriber.cursor.conflated,
+                seconds=round(trio.current_time() - subscriber.joined_at, 3),
+                unlogged=unlogged,
+            )
 
 
 async def _upgrade(nursery: trio.Nursery, stream: FrameStream, head: Head) -> WebSocketConnection:

@@ -46,6 +46,10 @@ MAX_FILTERS = 4096
 # Subscribers whose peer left are ended at this rate: a third of a core.
 _LEAVERS_PER_S = 500
 
+# Subscribers of whom is logged, in a minute, that they joined, and as many that they left: all of
+# them of a usual night, and not those of somebody who does nothing else.
+VISITS = 600
+
 # The least rest of the task that sends heartbeats and pings: a heartbeat is at most this late.
 KEEP_S = 0.25
 
@@ -70,6 +74,7 @@ class Hub:
         self.troubles = Troubles()
         self.address: tuple[str, int] | None = None  # where it listens, for /v1/about
         self.seldom = Seldom()  # bounds the log lines that strangers can cause
+        self.visits = Seldom(VISITS)
         # Called when the journal has a batch or lost a game, before anybody is sent to.
         self.on_news: Callable[[], None] = lambda: None
         self.handshakes: set[trio.CancelScope] = set()

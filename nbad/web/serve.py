@@ -14,6 +14,7 @@ from nbad.net.http import Exchange, Waiting, serve_connection
 from nbad.net.listeners import share_descriptors
 from nbad.net.pacing import Paces
 from nbad.net.serving import Address, Listening
+from nbad.observe.seldom import Seldom
 from nbad.settings.current import Settings
 from nbad.web.app import make_app
 from nbad.web.pages import HEADERS
@@ -39,6 +40,7 @@ async def serve_http(
     handler = asgi(make_app(live, settings))
     paces = Paces()
     waiting = Waiting()
+    seldom = Seldom()
 
     async def attend(visit: Visit) -> None:
         async def paced(exchange: Exchange) -> None:
@@ -46,7 +48,7 @@ async def serve_http(
             await trio.sleep(paces.delay(visit.address, per_s, trio.current_time()))
             await handler(exchange)
 
-        await serve_connection(visit.stream, paced, headers=HEADERS, waiting=waiting)
+        await serve_connection(visit.stream, paced, headers=HEADERS, waiting=waiting, seldom=seldom)
 
     def share() -> Share:
         # No connection is ever settled: those of one address that are open are those that have

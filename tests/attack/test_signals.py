@@ -92,6 +92,8 @@ def test_a_reload_that_hangs_makes_nobody_deaf_and_the_newest_one_wins(tmp_path:
         assert daemon.wait_for("reloaded")["changes"] == {
             "budgets_ms.parse": {"old": 20.0, "new": 7.0}
         }
+        rejected = [event["errors"] for event in daemon.events("reload_rejected")]
+        assert all("another reload was asked for" in told for [told] in rejected)
         configure(daemon, hanging)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.pause()
