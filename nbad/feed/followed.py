@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from nbad.domain import FINAL, BoardEntry, Listing, Play, State, Update
-from nbad.feed.decode import BadData, epoch_s, stamp_of
+from nbad.feed.decode import BadData
 from nbad.feed.incremental import MOST_PLAYS, Reading, read
 from nbad.feed.judge import Judge, Verdict, state_of_plays
 from nbad.feed.names import Names
 from nbad.feed.playbyplay import Comparison, compare
 from nbad.feed.poll_plan import TrackedGame
+from nbad.feed.times import epoch_s, stamp_of
 from nbad.pattern.clock import REGULATION_S, elapsed_s, remaining_s
 
 _EDITED, _ACTUAL = attrgetter("edited"), attrgetter("actual")

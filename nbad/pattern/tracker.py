@@ -8,14 +8,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nbad.domain import Result
+from nbad.pattern.calendar import game_day, over_by, season_at
 from nbad.pattern.game_ids import season_of
 from nbad.pattern.players import Five, GameLines
 from nbad.pattern.rating import (
     Expectation,
     Ratings,
-    game_day,
-    over_by,
-    season_at,
 )
 
 # A season has 1,400 games; what lies more than four summers back says nothing. Who played is kept

@@ -12,7 +12,7 @@ import structlog
 from nbad.channels import Publisher, Receiver, Sender
 from nbad.domain import Listing, Scoreboard, State, Update
 from nbad.feed.boxscore import parse_box_score_head
-from nbad.feed.decode import BadData, epoch_s, stamp_of
+from nbad.feed.decode import BadData
 from nbad.feed.followed import FollowedGame
 from nbad.feed.incremental import Reading
 from nbad.feed.judge import is_further
@@ -20,6 +20,7 @@ from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
 from nbad.feed.poll_plan import TrackedGame
 from nbad.feed.scoreboard import MOST_GAMES, parse_scoreboard
+from nbad.feed.times import epoch_s, stamp_of
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
 from nbad.pattern.market import Line

@@ -18,10 +18,10 @@ from nbad.domain import Schedule, Status
 from nbad.feed.beside import keep_odds, keep_schedule
 from nbad.feed.box_orders import BoxOrders, keep_box_scores
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
-from nbad.feed.decode import epoch_s
 from nbad.feed.endpoints import play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
 from nbad.feed.poll_plan import TrackedGame, odds_interval_s
+from nbad.feed.times import epoch_s
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
 from nbad.observe.timing import Counts, Overruns, Tick, no_counts, record
 from nbad.observe.troubles import Troubles
