@@ -502,7 +502,7 @@ def test_two_ticks_become_one_with_the_newest_of_each_document(settings: Setting
     old, new = Tick(1, 1.0, settings.current), Tick(2, 2.0, settings.current)
     old.errors["poll"], old.feed_errors["timeout"] = 2, 2
     waiting = Fetched(
-        old, documents=(Document("", b"1", 0.0), Document(ONE, b"2", 0.0)), failed=(TWO,)
+        old, documents=(Document("", b"1", 0.0), Document(ONE, b"2", 0.0)), failed=(TWO, ONE)
     )
     newer = Fetched(new, documents=(Document("", None, 0.0), Document(ONE, b"3", 0.0)))
     merged, superseded = merge_fetched(waiting, newer)

@@ -137,6 +137,7 @@ class _State:
     def arrive(self, place: str, document: Document, asked_at: float) -> None:
         """Add an answer to the next tick."""
         self.news.documents[place] = document
+        self.news.failed.discard(place)
         self.news.asked_first = min(self.news.asked_first, asked_at)
         self.ended()
 
@@ -247,11 +248,13 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
     It began with the older one's first request, and keeps its errors.
     """
     documents = {document.place: document for document in waiting.documents}
-    superseded = sum(document.place in documents for document in newer.documents)
+    answered = {document.place for document in newer.documents}
+    superseded = len(documents.keys() & answered)
     for document in newer.documents:
         # A 304 says that what waits is still so: it does not take its place.
         if document.body is not None or document.place not in documents:
             documents[document.place] = document
+    failed = [place for place in waiting.failed if place not in answered]
     newer.tick.started = min(waiting.tick.started, newer.tick.started)
     _add(newer.tick.errors, waiting.tick.errors)
     _add(newer.tick.feed_errors, waiting.tick.feed_errors)
@@ -260,7 +263,7 @@ def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
             newer,
             documents=tuple(documents.values()),
             schedule=newer.schedule or waiting.schedule,
-            failed=tuple(dict.fromkeys(waiting.failed + newer.failed)),
+            failed=tuple(dict.fromkeys((*failed, *newer.failed))),
         ),
         superseded,
     )
