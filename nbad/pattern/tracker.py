@@ -84,6 +84,8 @@ class RatingsTracker:
     def learn(self, game: PlayedGame) -> bool:
         """Take a final as it is told; whether it is news. What the schedule said of the same score
         stands: when a game began is better known there."""
+        if game.lines is not None and game.lines.absurd:
+            game = PlayedGame(game.result)
         known = self._games.get(game.result.game_id)
         if known is not None:
             start = known.result.start_utc
