@@ -79,7 +79,7 @@ def each_line(broadcast: Callable[[], Awaitable[None]]) -> None:
 
 def bare() -> None:
     """Nothing but ``socket.send`` of a ready frame: what the kernel takes."""
-    from nbad.stream.wire import text_frame
+    from nbad.stream.frames import text_frame
 
     text = orjson.dumps(batch())
     listener = socket.create_server((HOST, 0), backlog=65_535)

@@ -42,7 +42,7 @@ from nbad.model.forecaster import BUNDLED, COLUMNS, TREES
 from nbad.model.table import scores_of
 from nbad.observe.garbage import Collector
 from nbad.settings.schema import Config, Feed, Poll
-from nbad.stream import wire
+from nbad.stream import frames, wire
 from nbad.stream.journal import RING
 
 GAMES = 15
@@ -111,8 +111,8 @@ def predicting(rounds: int) -> None:
 def emitting(rounds: int) -> None:
     """One batch, or a message per game, to sockets that are read meanwhile."""
     body = b'{"game_id":"0022500001","filler":"%b"}' % (b"x" * 800)
-    batch = wire.text_frame(wire.encode_batch("e", 1, 1, [body] * GAMES, {}))
-    each = [wire.text_frame(body) for _ in range(GAMES)]
+    batch = frames.text_frame(wire.encode_batch("e", 1, 1, [body] * GAMES, {}))
+    each = [frames.text_frame(body) for _ in range(GAMES)]
     pairs = [socket.socketpair() for _ in range(SUBSCRIBERS)]
 
     def send(frames: list[bytes]) -> None:

@@ -77,6 +77,18 @@ def test_standard_output_that_is_lost_is_no_traceback(
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_what_was_closed_before_the_start_leads_nowhere(tmp_path: Path, closed: str) -> None:
+    """Else the exit code is another, and what a library says goes to the next socket."""
+    for command, code in (("relay", 78), ("check", 0), ("version", 0)):
+        call = [sys.executable, "-m", "nbad", command]
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *call], cwd=tmp_path, check=False,
+            stdout=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == code, command
+
+
 def test_a_plot_that_cannot_be_written_is_told_before_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,3 +213,15 @@ def test_ctrl_c_ends_the_processes_that_read_games_without_a_traceback(tmp_path:
         os.killpg(process.pid, signal.SIGINT)
         assert process.communicate() == ("", "")
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_the_terminal_has_no_letter_for_is_no_traceback(tmp_path: Path, encoding: str) -> None:
+    config = tmp_path / os.fsdecode(b"Don\xc4\x8di\xc4\x87\xff.toml")
+    config.write_text("[server]\nport = 0\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "nbad", "check", "--config", str(config)],
+        capture_output=True, check=False, timeout=60,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -249,3 +249,27 @@ async def test_where_all_room_is_taken_a_connection_that_does_nothing_is_ended(
         nursery.cancel_scope.cancel()
     for client in clients:
         client.close()
+
+
+async def test_more_room_lets_those_in_that_wait_for_it(autojump_clock: MockClock) -> None:
+    async with listening(2) as listeners, trio.open_nursery() as nursery:
+        came = 0
+
+        async def take(visit: Visit) -> None:
+            nonlocal came
+            came += 1
+            await trio.sleep_forever()
+
+        door = make_door(take, most=1)
+        for listener in listeners:
+            nursery.start_soon(door.accept, listener)
+        nursery.start_soon(door.run, nursery)
+        clients = [connect(listener) for listener in listeners for _ in range(2)]
+        await trio.sleep(1)
+        assert came == 1
+        door.resize(4)
+        await trio.sleep(1)
+        assert came == 4
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()

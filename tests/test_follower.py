@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from stream_kit import make_game
 
@@ -130,3 +131,12 @@ def test_a_tail_whose_beginning_is_missing_is_a_gap_but_for_plays() -> None:
     # Of an older batch: what it tells is known.
     assert follower.take(heartbeat(3, more={ONE.game_id: plays})) is Change.NOTHING
     assert follower.journal.play_rows(ONE.game_id) == [["first"], ["second"]]
+
+
+def test_a_snapshot_says_how_the_feed_is_as_no_heartbeat_comes_between_batches() -> None:
+    follower = at(3)
+    follower.take(replace(snapshot(3, ONE, TWO), feed=FeedState.OK, feed_age_s=2.0))
+    follower.take(batch(4, ONE))
+    assert (follower.feed, follower.feed_age_s) == (FeedState.OK, 2.0)
+    follower.take(replace(snapshot(3, ONE, TWO), feed=FeedState.DOWN))  # read again
+    assert follower.feed is FeedState.OK

@@ -60,3 +60,28 @@ def test_node_follows_a_night_through_every_drop(tmp_path: Path) -> None:
         games = json.loads(get(f"http://127.0.0.1:{daemon.port('http')}/v1/games")[1])["games"]
         assert sorted(seen["games"]) == sorted(game["game_id"] for game in games)
         assert daemon.end() == 0
+
+
+UNFILTERED = """
+import { follow } from MODULE;
+class Full {
+  constructor() {
+    const told = { type: "error", code: "too_many_filters", detail: "none more" };
+    queueMicrotask(() => this.onmessage({ data: JSON.stringify(told) }));
+  }
+  close() {}
+}
+const state = (_, reason) => { console.log(reason); process.exit(0); };
+follow("ws://x/", { state }, { WebSocket: Full, teams: ["BOS"] });
+setTimeout(() => process.exit(1), 1000);
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_a_filter_that_there_is_no_room_for_is_tried_again(tmp_path: Path) -> None:
+    """It would follow nothing, and say so to nobody."""
+    script = tmp_path / "full.mjs"
+    script.write_text(UNFILTERED.replace("MODULE", json.dumps(MODULE.as_uri())))
+    assert NODE
+    done = subprocess.run([NODE, str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "too_many_filters: none more\n")

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from daemon_kit import Daemon, get, serving, until_status
 
-from nbad.observe.logs import Output, _tell_lost, open_output
+from nbad.observe.logs import Output, _dumps, _tell_lost, open_output
 from nbad.observe.sink import Sink
 from nbad.settings.schema import Log
 
@@ -123,3 +123,9 @@ def test_a_sink_that_ended_holds_nobody_up() -> None:
     assert sink.drain(60)
     assert disk.written == b"{}\n"
     assert sink.drain(60)
+
+
+def test_a_file_whose_name_is_not_utf_8_is_told_all_the_same() -> None:
+    line = _dumps({"event": "record_failed", "path": os.fsdecode(b"/r\xff"), "of": {1: "x"}})
+    assert json.loads(line) == {"event": "record_failed", "path": "/r\udcff", "of": {"1": "x"}}
+    assert line.endswith(b"\n")

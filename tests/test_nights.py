@@ -22,7 +22,7 @@ from jsonschema_rs import Draft202012Validator
 from stream_kit import FakeSettings, make_game
 from structlog.testing import capture_logs
 
-from nbad.domain import Game, Point, Quantiles, Status
+from nbad.domain import Game, Play, Point, Quantiles, Status, Swing
 from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.recording import nights
@@ -146,6 +146,24 @@ async def test_a_name_of_the_feed_is_no_markup_of_the_page(tmp_path: Path) -> No
     async with client(open_hub(known), known) as http:
         page = (await http.get("/game/0022500001")).text
     assert 'content="Away at &lt;script&gt;&quot;&amp;"' in page
+
+
+def test_what_was_said_of_a_game_stands_until_the_game_is_another(tmp_path: Path) -> None:
+    def keep(home: int, win: float, number: int = 7) -> float:
+        play = Play(number, 1, 4, 0.0, home, 99, "game", "end", 0, 0, "", "", "")
+        game = ended(1, home, 99, win)
+        swing = Swing(play, 2880.0, 0.5, game.forecast)  # type: ignore[arg-type]
+        update = game.update._replace(plays=(play,))
+        whole = nights.whole_game(game._replace(update=update, swings=lambda: (swing,)))
+        written = nights.keep(tmp_path, [whole])
+        [kept] = nights.games(tmp_path)
+        assert bool(written) == (kept.said[0][1] == win)
+        return kept.said[0][1]
+
+    assert keep(101, 0.6) == 0.6
+    assert keep(101, 0.7) == 0.6  # a daemon that started with another model
+    assert keep(101, 0.7, number=8) == 0.7
+    assert keep(102, 0.8, number=8) == 0.8
 
 
 async def test_nothing_is_kept_where_no_folder_is_named() -> None:
@@ -342,3 +360,8 @@ def test_a_real_night_is_kept_and_told_after_it_is_over(tmp_path: Path) -> None:
     assert daemon.end() == 0
     with closing(sqlite3.connect(tmp_path / "kept" / nights.FILE)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_folder_that_is_closed_to_us_is_told_as_one() -> None:
+    with pytest.raises(nights.NightsError, match="name too long"):
+        nights.games(Path("/" + "x" * 300))  # the system's answer, also to root

@@ -450,10 +450,16 @@ def test_a_final_without_points_does_not_unmake_what_the_plays_saw(forecaster: F
     assert told(Feed(forecaster).says([END], final(0, 0)))[:4] == ("final", 4, 100, 98)
 
 
-@pytest.mark.parametrize("clock", ["", None, "PT00M00.0S"])
-def test_half_time_is_known_without_a_clock(forecaster: Forecaster, clock: str | None) -> None:
+@pytest.mark.parametrize(
+    ("period", "clock"),
+    [(2, ""), (2, None), (2, "PT00M00.0S"), (2, "PT09M00.00S"), (0, ""), (None, None),
+     (3, "PT12M00.00S"), (3, "PT00M00.00S")],
+)  # fmt: skip
+def test_half_time_is_known_by_its_name(
+    forecaster: Forecaster, period: int, clock: str | None
+) -> None:
     end = action(200, 50, 48, period=2, clock=0, kind="period", subkind="end")
-    half = live(2, "", 50, 48, gameStatusText="Half", gameClock=clock)
+    half = live(period, "", 50, 48, gameStatusText="Half", gameClock=clock)
     update = Feed(forecaster).says([end], half)
     assert told(update) == ("halftime", 2, 50, 48, False)
     assert update is not None
@@ -664,6 +670,26 @@ def test_a_clock_that_is_put_back_holds_up_no_points(forecaster: Forecaster) -> 
     assert feed.says(board=live(4, "PT00M07.00S", 100, 98)) is None  # but not as many
 
 
+def test_a_copy_from_before_is_not_believed_for_what_another_document_took_back_earlier(
+    forecaster: Forecaster,
+) -> None:
+    feed = Feed(forecaster)
+    p1, p2, p3 = (action(at, points, 0) for at, points in ((1, 2), (2, 4), (3, 6)))
+    feed.says([p1], live(1, "PT09M58.00S", 2, 1))
+    assert told(feed.says(board=live(1, "PT09M57.00S", 4, 0))) == ("live", 1, 4, 0, True)
+    feed.says([p1, p2, p3])
+    assert feed.says([p1, p2]) is None  # as the board, which lags
+
+
+def test_points_taken_back_are_told_once_both_say_so_of_later(feed: Feed) -> None:
+    """The plays never had the basket, so that nothing of theirs goes back."""
+    feed.says(board=live(1, "PT09M50.00S", 6, 3))
+    assert feed.says(board=live(1, "PT09M40.00S", 4, 3)) is None
+    assert score(feed.says([P1, P2, P3, action(4, 4, 3, clock=590)])) == (6, 3)
+    update = feed.says([P1, P2, P3, action(5, 4, 3, clock=580, kind="rebound")])
+    assert told(update) == ("live", 1, 4, 3, True)
+
+
 def test_plays_with_the_sides_swapped_are_never_told_and_end_no_game(
     forecaster: Forecaster,
 ) -> None:
@@ -684,13 +710,18 @@ def test_plays_with_the_sides_swapped_are_never_told_and_end_no_game(
 
 def test_a_period_that_begins_at_0_00_has_not_ended(feed: Feed) -> None:
     """Between two periods the clock still is at the end of the last one."""
-    feed.says(board=live(1, "PT00M00.00S", 4, 3))
-    update = feed.says(board=live(2, "PT00M00.00S", 4, 3))
+    feed.says(board=live(1, "PT00M02.00S", 4, 3))
+    update = feed.says(board=live(2, "PT00M00.00S", 6, 3))
     assert update is not None
     assert (update.entry.period, update.entry.clock_s) == (2, 720)
-    assert feed.says(board=live(2, "PT00M00.00S", 4, 3)) is None
-    on = action(4, 6, 3, period=2, clock=700)
-    assert told(feed.says([P1, P2, P3, on])) == ("live", 2, 6, 3, False)
+    assert feed.says(board=live(2, "PT00M00.00S", 6, 3)) is None
+    on = action(4, 8, 3, period=2, clock=700)
+    assert told(feed.says([P1, P2, P3, on])) == ("live", 2, 8, 3, False)
+    assert told(feed.says(board=live(2, "PT11M20.00S", 8, 5))) == ("live", 2, 8, 5, False)
+    assert feed.says(board=live(2, "PT00M00.00S", 8, 5)) is None  # of nothing
+    update = feed.says(board=live(2, "PT00M00.00S", 48, 45))
+    assert update is not None
+    assert update.entry.clock_s == 0
 
 
 @pytest.mark.parametrize("over", [final(0, 0), final(0, 0) | {"homeTeam": {"teamId": 1}}])

@@ -239,6 +239,18 @@ def test_quantiles_are_in_order_and_agree_with_the_probability(forecaster: Forec
         assert (forecast.home_win > 0.5) == (forecast.margin.p50 > 0)
 
 
+def test_the_margin_of_a_side_that_leads_at_the_end_is_its_lead(forecaster: Forecaster) -> None:
+    clocks = [10.0, 9.9, 1.1, 1.0, 0.5, 0.1]
+    rows = [told([play(1, 4, left, 100, 99)]) for left in clocks]
+    made = forecaster.forecast(np.array([list(row.values()) for row in rows]))
+    for forecast in made[-2:]:
+        assert abs(forecast.margin.p50 - 1) < 0.2
+        assert forecast.margin.p90 < 2
+    # It comes there without a step.
+    for before, after in (made[:2], made[2:4]):
+        assert abs(before.margin.p10 - after.margin.p10) < 0.2
+
+
 def test_no_total_is_below_what_was_scored(forecaster: Forecaster) -> None:
     rows = [told([play(1, 4, left, 100, 98)]) for left in (60.0, 24.0, 5.0, 0.5, 0.0)]
     for forecast in forecaster.forecast(np.array([list(row.values()) for row in rows])):

@@ -1,4 +1,4 @@
-"""The examples of docs/protocol.md, run as they stand against the real stage."""
+"""The examples of docs/protocol.md and clients.md, run as they stand against the real stage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PIPES: dict[str, Any] = {
     "stdout": subprocess.PIPE,
     "stderr": subprocess.DEVNULL,
 }
-PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 
-def example(language: str, mark: str) -> str:
-    """The one code block in ``language`` that holds ``mark``."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.S)
+def example(language: str, mark: str, page: str = "protocol.md") -> str:
+    """The one code block of ``page`` in ``language`` that holds ``mark``."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), re.S)
     (found,) = [block for block in blocks if mark in block]
     return str(found)
 
@@ -79,7 +79,8 @@ async def test_python_with_websockets() -> None:
 
 
 async def test_python_with_our_client() -> None:
-    code = example("python", "nbad.client").replace('teams=["BOS"]', 'teams=["CHI", "ATL"]')
+    code = example("python", "import Batch, Dropped", "clients.md")
+    code = code.replace('teams=["BOS"]', 'teams=["CHI", "ATL"]')
     await printed([sys.executable, "-u", "-c"], code)
 
 

@@ -369,6 +369,20 @@ async def test_a_log_that_was_emptied_gets_the_whole_night_at_once(
         assert daemon.log()[2:] == ["batch 6"]
 
 
+async def test_each_reason_of_an_outage_is_said_once(
+    daemon: Daemon, autojump_clock: MockClock
+) -> None:
+    daemon.tick()
+    async with daemon.publishing():
+        await trio.sleep(0.1)
+        with capture_logs() as lines:
+            for reason in ("it ended the connection", "NOAUTH", "NOAUTH"):
+                daemon.broker.fault = reason
+                daemon.tick()
+                await trio.sleep(10.0)
+        assert [line["error"] for line in lines] == ["it ended the connection", "NOAUTH"]
+
+
 async def test_a_log_that_cannot_be_written_is_one_trouble_though_the_lease_can_be_had(
     daemon: Daemon, autojump_clock: MockClock
 ) -> None:

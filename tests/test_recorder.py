@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -92,6 +93,14 @@ async def test_any_fault_of_writing_costs_payloads_and_no_more(
     assert told == ["record_failed", "record_lost"]
     assert logs[1]["payloads"] == 2
     assert len(Recording(tmp_path).entries) == 1
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    writer = recording.Writer(tmp_path / "feed")
+    writer.write(arrivals(2))
+    shutil.rmtree(tmp_path / "feed")
+    writer.write(arrivals(1))
+    assert len(Recording(tmp_path / "feed").entries) == 1
 
 
 def test_a_full_disk_leaves_neither_empty_files_nor_torn_members(

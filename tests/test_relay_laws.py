@@ -25,6 +25,7 @@ from nbad.publish.entries import SnapshotEntry, decode, encode
 from nbad.relay.follower import Change, Follower
 from nbad.stream import wire
 from nbad.stream.cursor import Cursor, Mode
+from nbad.stream.frames import payload
 from nbad.stream.journal import EVERYTHING, Interest, StreamJournal
 from nbad.stream.requests import parse_since
 
@@ -128,12 +129,12 @@ class Relaying(RuleBasedStateMachine):
 
     def tick(self, daemon: Daemon, changed: dict[int, int], gone: int | None = None) -> None:
         """A tick of ``daemon``, told to the client where it is there: what the hub does."""
-        removals = daemon.journal.removals
+        removals, seq = daemon.journal.removals, daemon.journal.seq
         daemon.tick(changed, gone)
         if self.cursor and self.at is daemon.journal:
             if daemon.journal.removals != removals:
                 self.cursor.request_snapshot()
-            else:
+            elif daemon.journal.seq != seq:  # where nothing changed there is no batch
                 self.cursor.wait(daemon.journal.seq)
             self.flush()
 
@@ -263,7 +264,7 @@ class Relaying(RuleBasedStateMachine):
     @rule()
     def receive(self) -> None:
         while self.wire:
-            raw = orjson.loads(wire.payload(self.wire.popleft()))
+            raw = orjson.loads(payload(self.wire.popleft()))
             assert raw["epoch"] != self.view.epoch or raw["seq"] >= self.view.seq
             self.view.take(BY_TYPE[raw["type"]].model_validate(raw))
 
@@ -314,7 +315,7 @@ class Relaying(RuleBasedStateMachine):
 
 
 def told(journal: StreamJournal, interest: Interest) -> list[tuple[str, ClientGame]]:
-    raw = orjson.loads(wire.payload(journal.snapshot(interest)))
+    raw = orjson.loads(payload(journal.snapshot(interest)))
     return [(game.game_id, game) for game in Snapshot.model_validate(raw).games]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -177,3 +178,12 @@ def test_a_relay_without_a_broker_ends_and_says_what_to_do(
     line = errors.read_text().splitlines()[0]
     assert line.startswith("nbad relay: ")
     assert complaint in line
+
+
+def test_workers_whose_http_ports_would_end_past_the_last_one_are_refused(tmp_path: Path) -> None:
+    config = tmp_path / "nbad.toml"
+    config.write_text('[publish]\nurl = "redis://127.0.0.1:1"\n[http]\nport = 65534\n')
+    command = [*NBAD, "relay", "--workers", "3", "--config", str(config)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == CONFIG
+    assert "http.port: expected one with 2 more after it, was 65534" in done.stderr

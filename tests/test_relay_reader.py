@@ -174,6 +174,34 @@ async def test_a_gap_that_it_cannot_fill_waits_for_the_next_snapshot(
         assert not relay.reader.unready()
 
 
+async def test_a_relay_that_comes_into_batches_without_end_knows_that_the_feed_is_well(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.journal.note_feed(FeedState.OK, 0.0)
+    night.play(20)
+    async with relay.reading():
+        night.play(1)
+        await trio.sleep(0.1)
+        assert relay.feed() is FeedState.OK
+        assert not relay.reader.unready()
+
+
+async def test_a_broker_begun_anew_with_its_clock_behind_is_read(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker, fence=9)
+    night.play(3)
+    async with relay.reading():
+        relay.broker.entries.clear()
+        relay.broker.written = 0
+        anew = Night(relay.broker, "d1", fence=2)
+        for _ in range(20):
+            anew.play(1)
+            await trio.sleep(1.0)
+        assert relay.at == "d1.20"
+
+
 async def test_silence_is_told_and_an_older_publisher_is_no_sign_of_life(
     relay: Relay, autojump_clock: MockClock
 ) -> None:

@@ -15,8 +15,8 @@ from nbad.pattern.rating import Ratings
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.stages.envelopes import Forecasts, Patterns, Updates
-from nbad.stages.patterns import build_patterns
-from nbad.stages.predictor import predict
+from nbad.stages.patterns import PatternTracker, build_patterns
+from nbad.stages.predictor import SeriesTracker, predict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +105,26 @@ async def test_a_target_score_that_was_none_leaves_no_gap() -> None:
     assert (meanwhile[0].forecast, meanwhile[0].series) == (None, ())
     assert series(before[0])
     assert series(after[0]) == series(at_once[0])
+
+
+class Faulty(Plain):
+    """Fails where the home side is 6 ahead."""
+
+    def forecast(self, matrix: NDArray[np.float64]) -> list[Forecast]:
+        if matrix[0][INDEX["differential"]] == 6:
+            raise ValueError
+        return super().forecast(matrix)
+
+
+def test_a_fault_of_the_model_leaves_no_gap() -> None:
+    patterns, tracker, made = PatternTracker(), SeriesTracker(), []
+    for count, known in ((4, 0), (6, 4), (9, 6)):
+        tick = Tick(count, 0.0, Runtime(Config(), Faulty("a")))
+        folded, _ = patterns.fold(Updates(tick, (update(PLAYS[:count], known),)))
+        forecasts, failed = tracker.forecast(folded)
+        made.append((len(forecasts.games), len(failed)))
+    assert made == [(1, 0), (0, 1), (1, 0)]
+    assert [at for at, _, _ in series(forecasts.games[0])] == [0, 30, 60, 90, 120, 150]
 
 
 async def test_another_model_forecasts_every_point_anew_and_corrects_nothing() -> None:

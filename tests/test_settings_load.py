@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import nbad.settings.load
 from nbad.settings.files import try_folder
-from nbad.settings.load import ConfigError, differences, known_keys, load
+from nbad.settings.load import ConfigError, differences, find, known_keys, load
 from nbad.settings.runtime import read_runtime
 from nbad.settings.schema import Config
 
@@ -140,3 +141,10 @@ def test_every_key_has_a_description() -> None:
         for key, field in type(section).model_fields.items():
             assert field.description, key
     assert "server.port" in known_keys()
+
+
+def test_a_default_file_that_cannot_be_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Path("/" + "x" * 300)  # as one in a folder that is closed to us, also for root
+    monkeypatch.setattr(nbad.settings.load, "DEFAULT_PATHS", (closed,))
+    with pytest.raises(ConfigError, match="expected a readable file, was: File name too long"):
+        load(find(None), {})

@@ -18,6 +18,7 @@ from daemon_kit import ANY_PORTS, Daemon, get, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
+from structlog.testing import capture_logs
 from test_pattern_rating import league
 from test_ratings_tracker import STAR
 
@@ -247,3 +248,20 @@ def test_a_restart_in_december_forecasts_as_before_it(
         assert json.loads(get(f"{http}/v1/ratings")[1])["learnt"] < 10
         assert to_come(http) != before
         assert daemon.end() == 0
+
+
+def test_a_file_that_cannot_be_read_is_put_aside_before_another_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / FILE).mkdir()  # as one whose rights or whose disk forbid it
+    assert not read_knowledge(tmp_path, Ratings()).ratings.games
+    assert [file.name for file in tmp_path.iterdir()] == [f"{FILE}.unreadable"]
+
+
+async def test_a_folder_that_cannot_be_looked_into_is_lived_with() -> None:
+    settings = Settings(Runtime(Config(), Forecaster.load()))
+    closed = {"STATE_DIRECTORY": "/" + "x" * 300}  # as one that is closed to us, also for root
+    read_knowledge(state_folder(State(), closed), Ratings())
+    with capture_logs() as logs:
+        await Keeper(known(1), settings, closed).keep()
+    assert [event["event"] for event in logs] == ["state_unwritable"]

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 from stream_kit import HOST, Stage, head, make_clock, make_game, running
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed
@@ -203,3 +209,15 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     for problem, start in zip(problems, starts, strict=True):
         assert problem.startswith(f"server.{start}")
     assert "two words" not in "".join(problems)
+
+
+def test_a_key_with_a_password_is_told_and_not_asked_for(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(trustme.CA().issue_cert("localhost").cert_chain_pems[0].bytes())
+    encrypted = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    key.write_bytes(encrypted)
+    problems: list[str] = []
+    load_access(Server(tls_cert=certificate, tls_key=key), problems)
+    assert "its key needs a password" in problems[0]

@@ -14,9 +14,10 @@ from stream_kit import Raw, head, make_clock, make_game, masked, running
 from trio.testing import MockClock
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from nbad.stream import deflate, wire
+from nbad.stream import deflate
 from nbad.stream.deflate import DeflatedFrames, accept_offer, deflated
-from nbad.stream.inflater import InflateError, Inflater
+from nbad.stream.frames import PeerError, text_frame
+from nbad.stream.inflater import Inflater
 from nbad.stream.requests import MAX_BYTES
 
 TEXT, CLOSE, RSV1 = 0x1, 0x8, 0x40
@@ -78,7 +79,7 @@ def test_an_offer_is_taken_or_passed_over(offers: list[str], answer: str | None)
 @given(st.binary(max_size=70_000))
 def test_a_frame_is_compressed_and_says_the_same(noise: bytes) -> None:
     for text in (noise.hex().encode(), b"a" * len(noise)):
-        frame = wire.text_frame(text)
+        frame = text_frame(text)
         made = deflated(frame)
         assert len(made) <= len(frame)
         if made[0] & RSV1:
@@ -91,7 +92,7 @@ def test_a_frame_is_compressed_and_says_the_same(noise: bytes) -> None:
 
 def test_a_frame_is_compressed_once_and_so_many_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deflate, "_MOST_MADE", 2)
-    frames = [wire.text_frame(bytes([65 + number]) * 999) for number in range(3)]
+    frames = [text_frame(bytes([65 + number]) * 999) for number in range(3)]
     kept = DeflatedFrames()
     first, second, third = map(kept.of, frames)
     assert first[0] & second[0] & RSV1
@@ -152,7 +153,7 @@ def test_a_client_may_compress_and_cut_as_it_likes(data: st.DataObject) -> None:
     ids=["long", "bomb", "noise", "fragments", "garbage", "unmasked", "another"],
 )
 def test_a_compressed_message_is_bounded(sent: bytes, code: int) -> None:
-    with pytest.raises(InflateError) as error:
+    with pytest.raises(PeerError) as error:
         Inflater().take(sent)
     assert error.value.code == code
 

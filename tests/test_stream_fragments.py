@@ -9,6 +9,7 @@ from stream_kit import make_clock, masked, running
 from trio.testing import MockClock
 
 from nbad.stream.fragment_limit import MAX_FRAGMENTS, Fragments
+from nbad.stream.frames import PeerError
 
 TEXT, MORE, PING, CLOSE = 0x1, 0x0, 0x9, 0x8
 
@@ -27,8 +28,9 @@ def test_any_cut_of_the_bytes_counts_the_same(data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     fragments = Fragments()
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        assert fragments.allow(stream[start:end])
-    assert not fragments.allow(masked(MORE, b"", fin=False))
+        fragments.take(stream[start:end])
+    with pytest.raises(PeerError):
+        fragments.take(masked(MORE, b"", fin=False))
 
 
 @pytest.mark.parametrize("payload", [b"", b" "])

@@ -7,7 +7,7 @@ import trio
 from stream_kit import Raw, Stage, head, make_clock, make_game, masked, running
 from trio.testing import MockClock
 
-from nbad.stream import wire
+from nbad.stream.frames import ping_frame
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
@@ -176,7 +176,7 @@ async def test_a_peer_that_vanished_is_found_by_ping(clock: MockClock) -> None:
 
 
 def test_control_frames_are_small_enough_to_share() -> None:
-    assert wire.ping_frame() == b"\x89\x00"
+    assert ping_frame() == b"\x89\x00"
 
 
 def reset(raw: Raw) -> None:

@@ -17,7 +17,8 @@ from trio.testing import MockClock, lockstep_stream_pair
 
 from nbad.net import listeners
 from nbad.stream.frame_stream import FrameStream
-from nbad.stream.wire import encode_error, text_frame
+from nbad.stream.frames import text_frame
+from nbad.stream.wire import encode_error
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 

@@ -11,6 +11,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from nbad.domain import Play
 from nbad.stream import wire
+from nbad.stream.frames import close_frame, is_close, ping_frame, text_frame
 
 PLAY = Play(
     7, 70000, 2, 431.25, 30, 28, "2pt", "Layup", 3, 3, "Ø. Layup", "2026-01-20T00:59:01.5Z", ""
@@ -80,7 +81,7 @@ def test_batch_counts_what_it_joins() -> None:
 def test_frames_are_whole_text_messages(size: int) -> None:
     payload = b"x" * size
     client = FrameProtocol(client=True, extensions=[])
-    client.receive_bytes(wire.text_frame(payload))
+    client.receive_bytes(text_frame(payload))
     frames = list(client.received_frames())
     assert b"".join(str(frame.payload).encode() for frame in frames) == payload
     assert frames[0].opcode is Opcode.TEXT
@@ -88,9 +89,9 @@ def test_frames_are_whole_text_messages(size: int) -> None:
 
 
 def test_only_a_close_is_a_close() -> None:
-    assert wire.is_close(wire.close_frame(1001, "x" * 500))
-    assert not wire.is_close(wire.ping_frame())
-    assert not wire.is_close(wire.text_frame(b"{}"))
+    assert is_close(close_frame(1001, "x" * 500))
+    assert not is_close(ping_frame())
+    assert not is_close(text_frame(b"{}"))
 
 
 def test_the_plays_that_scored_are_told_and_no_others() -> None:
@@ -111,7 +112,7 @@ def test_a_frame_is_what_wsproto_makes_of_the_text(size: int) -> None:
     payload = ("é" * size).encode()[: size - size % 2] + b"x" * (size % 2)
     assert len(payload) == size
     encoder = FrameProtocol(client=False, extensions=[])
-    assert wire.text_frame(payload) == bytes(encoder.send_data(payload.decode()))
+    assert text_frame(payload) == bytes(encoder.send_data(payload.decode()))
 
 
 @given(st.floats(-6e10, 2.5e11) | st.integers(0, 2 * 10**15).map(lambda micros: micros / 1e6))

@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TextIO
 
 from nbad.exit_codes import FAILED, OK, end
@@ -34,6 +33,7 @@ def guarded(command: Callable[[], int]) -> int:
     A closed pipe is success, as for any filter: its reader has seen enough. A full device is one
     line on standard error, exit code 1.
     """
+    _open_closed()
     _replace_stdout()
     try:
         try:
@@ -51,16 +51,25 @@ def guarded(command: Callable[[], int]) -> int:
         return end((sys.argv[1:] or [""])[0], FAILED, f"cannot write to standard output: {lost}")
 
 
+def _open_closed() -> None:
+    """Have what was closed before the start lead nowhere: the next file or socket would else take
+    its number, and be written to in its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it is the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
 def _replace_stdout() -> None:
-    old: TextIO | None = sys.stdout
-    if old is None:  # closed before the start
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
-        return
+    old: TextIO = sys.stdout
     raw = _Stdout(old.fileno(), "wb", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=old.encoding,
-        errors=old.errors,
+        errors="backslashreplace",  # a player's name is worth no traceback
         line_buffering=old.isatty(),
     )
 

@@ -79,7 +79,8 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
                 f'schedule_url = "{address.schedule_url}"\n'
                 "[poll]\nlive_interval_s = 0.25\nidle_interval_s = 1.0\nrefresh_interval_s = 1.0\n"
                 "max_requests_per_s = 200.0\n"
-                f'[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{log_file}"\n'
+                f'[server]\nport = 0\n[http]\nport = 0\n[log]\nfile = "{log_file}"\n',
+                "utf-8",
             )
             # A process of its own, as it runs in earnest: nothing of the demo slows it down. In a
             # session of its own: a Ctrl-C is for the demo, which then ends the daemon well.

@@ -126,7 +126,7 @@ def write_predictions(path: Path, made: Evaluation) -> None:
         for z in (-Z90, 0.0, Z90)
     ]
     quantiles[3] = low_total(made.rows.matrix, d)
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, (game, at, win) in enumerate(

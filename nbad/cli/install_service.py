@@ -71,7 +71,7 @@ def install(root: Path, command: Path, systemd: int) -> list[Path]:
         files[etc / "nbad.toml"] = source("nbad.toml")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, "utf-8")
         path.chmod(0o644)
     return list(files)
 
@@ -87,7 +87,7 @@ def unit(name: str, command: Path) -> str:
 
 def source(name: str) -> str:
     """A file that comes with nbad: beside the package in a checkout, else of the wheel."""
-    return (_home() / name).read_text()
+    return (_home() / name).read_text("utf-8")
 
 
 def _home() -> Path:

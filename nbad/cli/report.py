@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
                 told = read_log(lines, args.night)
         text = page(args.night, games, told)
         if args.out:
-            args.out.write_text(text)
+            args.out.write_text(text, "utf-8")
         else:
             sys.stdout.write(text)
     except OSError as error:

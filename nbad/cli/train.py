@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
         made = evaluate(known, Forecaster.load(args.out), seed=args.seed, season=season,
                         notify=notify)  # fmt: skip
         figures = report(made)
-        (args.out / "CARD.md").write_text(card(figures, facts, known))
+        (args.out / "CARD.md").write_text(card(figures, facts, known), "utf-8")
         draw(made, args.out / "evaluation.png")
-        (args.out / SUMS).write_text(sums(args.out))
+        (args.out / SUMS).write_text(sums(args.out), "utf-8")
     except OSError as error:
         return end("train", USAGE, f"--out {args.out}: expected a folder that can be written,"
                    f" was: {error.strerror}")  # fmt: skip

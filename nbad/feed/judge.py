@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from nbad.domain import FINAL, HALFTIME, LIVE, POSTPONED, SCHEDULED, Listing, Play, State
 from nbad.feed.decode import period_s
@@ -44,10 +44,19 @@ class Source(Generic[T]):
     def went_back(self) -> bool:
         return self._high is not None
 
-    @property
-    def most_points(self) -> int:
-        """The most that it stood at since it last went back."""
-        return max(known.points for known in (self.state, self._high, _NOTHING) if known)
+    def confirms(self, state: State, before: State | None) -> bool:
+        """Whether it is at the score of ``state`` too, and went back as that does from ``before``,
+        or is past it as well: copies from before are not."""
+        if self.state is None or before is None or self.state.score != state.score:
+            return False
+        went_back = self._high is not None and self._high.score == before.score
+        return went_back or min(self.state.rank, state.rank) > before.rank
+
+    def is_new(self, state: State) -> bool:
+        """Whether it never was at ``state``, nor past that: with fewer points, or as many and less
+        game time. No copy from before is that, whatever it takes back."""
+        known = filter(None, (self.state, self._high))
+        return all((state.points, state.rank) > (was.points, was.rank) for was in known)
 
     def report(
         self, value: T, state: State, now: float, *, proven: bool = False, older: bool = False
@@ -66,13 +75,13 @@ class Source(Generic[T]):
         self.accept(value, state, back=back)
         return True
 
-    def settle(self, now: float, other: State | None = None) -> bool:
-        """Accept the pending report if it stood long enough, or has the score of ``other``, a state
-        that was itself accepted though it went back. Returns whether it was."""
+    def settle(self, now: float, other: Source[Any] | None = None) -> bool:
+        """Accept the pending report if it stood long enough, or ``other`` confirms it. Returns
+        whether it was."""
         if self.pending is None:
             return False
         value, state = self.pending
-        agreed = other is not None and other.score == state.score
+        agreed = other is not None and other.confirms(state, self.state)
         if not agreed and (self.silent or now - self._pending_since < ACCEPTED_AFTER_S):
             return False
         self.accept(value, state, back=True)
@@ -130,7 +139,8 @@ class Judge(Generic[T]):
 
     def report_board(self, listing: Listing, now: float) -> bool:
         """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
-        proves it newer, only that it is over, or goes on with more points than ever before.
+        proves it newer, only that it is over, or goes on with more points than ever before, or as
+        many and less time.
 
         What its last entry took the place of, without going back, takes nothing back either, but
         coming again it is that of another edge.
@@ -141,10 +151,8 @@ class Judge(Generic[T]):
             self._postponed_at = None
         elif self._postponed_at is None:
             self._postponed_at = self.plays.state
-        proven = last is not None and (
-            (state.status is FINAL and last.status.in_play)
-            or (state.status.in_play and state.points > self.board.most_points)
-        )
+        over = state.status is FINAL and last is not None and last.status.in_play
+        proven = over or (state.status.in_play and self.board.is_new(state))
         older = listing == self._replaced
         if not self.board.report(listing, state, now, proven=proven, older=older):
             return False
@@ -223,10 +231,10 @@ class Judge(Generic[T]):
         accepted = False
         if board.pending is not None:
             before = board.value
-            accepted = board.settle(now, plays.state if plays.went_back else None)
+            accepted = board.settle(now, plays)
             self._replaced = before if accepted else self._replaced
         if plays.pending is not None:
-            accepted |= plays.settle(now, board.state if board.went_back else None)
+            accepted |= plays.settle(now, board)
         if board.state is None:
             return None
         boxed = self._boxed()
@@ -365,10 +373,11 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     elif clock is None:
         same = known.period == period and known.status is not SCHEDULED
         clock = known.clock_s if same else period_s(period) if period else 0.0
-    elif not clock and period and home + away == known.points:
-        # No period goes by without a point: it is still at 0:00 of the one before.
-        begins = known.period < period or known.clock_s == period_s(period)
-        clock = period_s(period) if begins else clock
+    elif not clock and period and period >= known.period:
+        # It may be that of the period before still, or of nothing: so few points take no such time.
+        left = known.clock_s if period == known.period else period_s(period)
+        fewest = left / 60 if left > 60 else 0.0
+        clock = left if home + away - known.points < fewest else clock
     if over and (home == away or said is None):
         # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played. Who won is
         # not known either where the score is not said.

@@ -29,6 +29,7 @@ from nbad.feed.decode import (
     integer_or_none,
     items,
     label,
+    period_s,
     text,
 )
 from nbad.feed.names import find_team
@@ -80,6 +81,7 @@ def parse_listing(game: Any) -> Listing:
     period = integer_or_none(game, "period", MOST_PERIODS)
     clock = clock_or_none(game.get("gameClock"), period or 0)
     status = _status(code, period, clock, label(game, "gameStatusText").lower())
+    period = 2 if status is HALFTIME else period
     start_utc = utc_or_none(game.get("gameTimeUTC"))
     home_score = integer_or_none(home, "score", MOST_POINTS)
     away_score = integer_or_none(away, "score", MOST_POINTS)
@@ -132,8 +134,10 @@ def _team(team: Any) -> Team:
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
     if _NOT_PLAYED(words):
         return POSTPONED
-    if code == 2 and period == 2 and not clock and words.startswith("half"):
-        return HALFTIME
+    if code == 2 and words.startswith("half"):
+        # The clock may be that of the break, and the period the one to come.
+        at_third = period == 3 and (not clock or clock == period_s(3))
+        return HALFTIME if not period or period == 2 or at_third else LIVE
     return _STATUS[code]
 
 

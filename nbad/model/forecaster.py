@@ -28,6 +28,8 @@ BUNDLED = Path(__file__).parent / "bundled"
 FACTS, TREES, RATINGS = "model.json", "home_win.txt", "ratings.json"
 # As near to certain as a game that goes on can be.
 _SURE = 0.00001
+# Seconds left: of a lead that nobody has time to turn, and of one of which an overtime says much.
+_LAST_S, _LATE_S = 1.0, 10.0
 # In half the time of making it by its name.
 _quantiles = partial(tuple.__new__, Quantiles)
 
@@ -90,6 +92,19 @@ def _standing(win: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
     far = within((np.abs(own) - 3.0) / 2.0, 0.0, 1.0)
     standing: Matrix = (1 - far) * normal_quantile(win) + far * own
     return standing
+
+
+def _last_spread(
+    win: Matrix, mean: Matrix, scale: Matrix, spread: Matrix, remaining: Matrix
+) -> Matrix:
+    """The margin's standard deviation of a side that leads, such that in the last seconds its
+    middle is ``mean``: most likely the lead stands, and what an overtime would add says little of
+    that."""
+    wide = within((remaining - _LAST_S) / (_LATE_S - _LAST_S), 0.0, 1.0)
+    own = np.abs(mean) / np.maximum(np.abs(normal_quantile(win)), 1e-9)
+    narrow = np.minimum(np.maximum(own, scale), spread)
+    last: Matrix = narrow + wide * (spread - narrow)
+    return last
 
 
 class Forecaster:
@@ -206,6 +221,9 @@ class Forecaster:
         if self.scores is not None:
             win = sigmoid(logit(win) + _correction(self.scores, booster_inputs(matrix)))
         differential = matrix[:, INDEX["differential"]]
+        late = (remaining < _LATE_S) & (differential != 0)
+        if late.any():
+            spread = np.where(late, _last_spread(win, mean, scale, spread, remaining), spread)
         decided = remaining <= 0
         win = np.where(decided, differential > 0, win)
         overtime = np.where(decided, 0.0, overtime)

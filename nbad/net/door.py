@@ -95,7 +95,9 @@ class Door:
         self._attend = attend
         self._share = share
         self._make_room = make_room
-        self._room = trio.Semaphore(most)
+        self._most = most
+        self._open = 0
+        self._no_room = trio.lowlevel.ParkingLot()
         self._accepts = Throttle(_ACCEPTS_PER_S, _ACCEPT_BURST_S)
         self._turns = Throttle(NEWCOMERS_PER_S, BURST_S)
         self._paces = Paces()
@@ -109,6 +111,19 @@ class Door:
         self._news = trio.Event()
         self._closed = False
         self._seldom = Seldom()
+
+    def resize(self, most: int) -> None:
+        """Let ``most`` be open from now on; those that are stay, also where they are more."""
+        self._most = most
+        self._no_room.unpark_all()
+
+    @property
+    def _full(self) -> bool:
+        return self._open >= self._most
+
+    def _leave(self) -> None:
+        self._open -= 1
+        self._no_room.unpark()
 
     async def accept(self, listener: trio.SocketListener) -> None:
         """Take connections in until cancelled; those taken in go on."""
@@ -127,10 +142,9 @@ class Door:
 
     async def _take_in(self, listening: socket.socket) -> None:
         """Take some, as soon as there is room and at a pace."""
-        if not self._room.value:
+        while self._full:
             self._make_room()
-            await self._room.acquire()
-            self._room.release()
+            await self._no_room.park()
         try:
             taken = self._take_some(listening)
         except OSError as error:
@@ -169,7 +183,7 @@ class Door:
         """Take what the kernel has, but not all day; how many. Raises OSError: accept's own."""
         share = self._share()
         for taken in range(_AT_ONCE):
-            if not self._room.value:
+            if self._full:
                 return taken
             try:
                 sock, address = listening.accept()
@@ -179,7 +193,7 @@ class Door:
                 if error.errno in _GONE:
                     continue
                 raise
-            self._room.acquire_nowait()
+            self._open += 1
             self._take(sock, network_of(address[0] if address else ""), share)
         return _AT_ONCE
 
@@ -261,7 +275,7 @@ class Door:
         finally:
             visit.settle()
             visit.stream.socket.close()
-            self._room.release()
+            self._leave()
 
     def _release_turn(self, address: str) -> None:
         self._beginning[address] -= 1
@@ -272,7 +286,7 @@ class Door:
     def _drop(self, sock: socket.socket) -> None:
         reset_on_close(sock)
         sock.close()
-        self._room.release()
+        self._leave()
 
 
 def _hung_up(sock: socket.socket) -> bool:

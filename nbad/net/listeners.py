@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import resource
 import socket
 from collections.abc import Iterable
@@ -36,8 +37,10 @@ class AddressError(OSError):
     @property
     def told(self) -> str:
         """What is wrong, and what to do."""
-        hint = f"stop what listens there, or set another [{self.section}] host or port"
-        return f"{self.host}:{self.port}: {self.strerror}; {hint} (0 takes a free port)"
+        hint = f"set another [{self.section}] host or port (0 takes a free port)"
+        if self.errno == errno.EADDRINUSE:
+            hint = f"stop what listens there, or {hint}"
+        return f"{self.host}:{self.port}: {self.strerror}; {hint}"
 
 
 @dataclass(frozen=True, slots=True)

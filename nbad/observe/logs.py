@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import io
+import json
 import logging
 import os
 import time
@@ -181,6 +182,5 @@ def _with_priority(_: Any, level: str, line: Any) -> bytes:
 def _dumps(event: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # a key within it that is no text, which takes longer
-        option = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-        return orjson.dumps(event, default=str, option=option)
+    except TypeError:  # a key within it that is no text, or a file's name that is not UTF-8
+        return json.dumps(event, default=str, skipkeys=True).encode() + b"\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nbad.publish.entries import More
 from nbad.publish.tails import Tails
-from nbad.stream import wire
+from nbad.stream import frames
 from nbad.stream.journal import EVERYTHING, StreamJournal
 
 
@@ -81,11 +81,11 @@ class Backlog:
         if batch is not None:
             newest = batch.seq == journal.seq
             more = self._tails.news(journal, plays) if newest else {}
-            return Piece(wire.payload(batch.frame), more, batch.seq, newest, newest and plays)
+            return Piece(frames.payload(batch.frame), more, batch.seq, newest, newest and plays)
         owed = self._owed or self._seq is None or self._removals != journal.removals
         if not owed and self._entries < every:
             return None
-        body = wire.payload(journal.snapshot(EVERYTHING))
+        body = frames.payload(journal.snapshot(EVERYTHING))
         more = self._tails.whole(journal)
         return Piece(body, more, journal.seq, True, True, journal.removals)
 

@@ -28,6 +28,8 @@ START = "0-0"
 
 # Within a data centre an answer takes under 1 ms: a broker that is silent for so long is away.
 ANSWER_S = 2.0
+# Said of an outage, each once.
+_MOST_REASONS = 8
 
 
 class _Script:
@@ -89,6 +91,30 @@ class BrokerError(Exception):
 
 class FencedError(Exception):
     """The lease is another's, or has run out: nothing was written."""
+
+
+class Outage:
+    """Why the broker cannot be had, as ``reason``; None while it can."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._said: set[str] = set()
+
+    def note(self, error: BrokerError) -> bool:
+        """Keep the reason; whether to say it: what began it, as a connection that ended, seldom
+        says what keeps it up, as a wrong password."""
+        self.reason = str(error)
+        if self.reason in self._said or len(self._said) >= _MOST_REASONS:
+            return False
+        self._said.add(self.reason)
+        return True
+
+    def over(self) -> bool:
+        """It can be had; whether it could not before."""
+        was = self.reason is not None
+        self.reason = None
+        self._said.clear()
+        return was
 
 
 class Broker:

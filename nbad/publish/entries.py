@@ -78,13 +78,18 @@ class BatchEntry:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEntry:
-    """The whole night at ``seq``; ``more`` holds what else there is of each game, whole."""
+    """The whole night at ``seq``; ``more`` holds what else there is of each game, whole.
+
+    ``feed`` is how the feed was then, None where it is not told.
+    """
 
     fence: int
     epoch: str
     seq: int
     messages: tuple[Message, ...]
     more: Mapping[str, More]
+    feed: FeedState | None = None
+    feed_age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,8 @@ class _Batch(_Placed):
 class _Snapshot(_Placed):
     type: Literal["snapshot"]
     games: list[_Game]
+    feed: FeedState | None = Field(None, strict=False)
+    feed_age_s: float = Field(0.0, ge=0, allow_inf_nan=False)
 
 
 class _Heartbeat(_Placed):
@@ -221,7 +228,7 @@ def _snapshot(fence: int, told: _Snapshot, body: bytes, more: Mapping[str, More]
         else_ = more.get(game.game_id, More())
         series, scoring = Tail(0, list(game.series)), else_.scoring or Tail(0, [])
         whole[game.game_id] = More(series, scoring, else_.plays)
-    return SnapshotEntry(fence, told.epoch, told.seq, messages, whole)
+    return SnapshotEntry(fence, told.epoch, told.seq, messages, whole, told.feed, told.feed_age_s)
 
 
 def _messages(games: list[_Game], texts: list[bytes]) -> tuple[Message, ...]:

@@ -24,7 +24,7 @@ import trio
 from nbad.domain import FeedState
 from nbad.observe.timing import Tick
 from nbad.publish.backlog import Backlog
-from nbad.publish.broker import Broker, BrokerError, FencedError, Lease, with_broker
+from nbad.publish.broker import Broker, BrokerError, FencedError, Lease, Outage, with_broker
 from nbad.publish.entries import More, encode
 from nbad.stream import wire
 from nbad.stream.journal import StreamJournal
@@ -54,9 +54,8 @@ _FINISH_S = 1.0
 class Publisher:
     """Publishes ``journal`` while it holds the lease. One for a daemon.
 
-    ``leading`` is whether it does; ``trouble`` says why the log cannot be written, None while it
-    can. ``took`` is told how long each write took, in s. ``entries`` counts what was written and
-    ``failures`` the tries that failed, since the start.
+    ``leading`` is whether it does. ``took`` is told how long each write took, in s. ``entries``
+    counts what was written and ``failures`` the tries that failed, since the start.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Publisher:
         took: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.leading = False
-        self.trouble: str | None = None
+        self._outage = Outage()
         self.entries = 0
         self.failures = 0
         self.backlog = Backlog(journal)
@@ -86,6 +85,11 @@ class Publisher:
         self._wrote_at = -HEARTBEAT_S
         self._renewed_at = 0.0
         self._plays_at = -PLAYS_S
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log cannot be written, None while it can."""
+        return self._outage.reason
 
     @property
     def wanted(self) -> bool:
@@ -152,13 +156,11 @@ class Publisher:
 
     def _failed(self, error: BrokerError) -> None:
         self.failures += 1
-        if self.trouble is None:
+        if self._outage.note(error):
             log.warning("publish_failed", error=str(error))
-        self.trouble = str(error)
 
     def _went_well(self) -> None:
-        if self.trouble is not None:
-            self.trouble = None
+        if self._outage.over():
             log.info("publish_restored", failures=self.failures)
 
     def _stop_leading(self) -> None:

@@ -56,7 +56,6 @@ class Writer:
     """Appends to a recording. Blocks: call it in a thread."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._night = ""
         self._file: Path | None = None
@@ -66,6 +65,7 @@ class Writer:
         nights: dict[str, list[Arrival]] = {}
         for arrival in arrivals:
             nights.setdefault(night_of(arrival.received_at), []).append(arrival)
+        self.folder.mkdir(parents=True, exist_ok=True)  # it may have been deleted since
         for night, members in nights.items():
             if self._file is None or night != self._night:
                 self._night = night

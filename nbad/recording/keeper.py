@@ -92,7 +92,7 @@ class NightKeeper:
         if not games:
             return
         try:
-            await trio.to_thread.run_sync(
+            written = await trio.to_thread.run_sync(
                 keep, folder, games, abandon_on_cancel=True, limiter=self.thread
             )
         except NightsError as error:
@@ -105,5 +105,5 @@ class NightKeeper:
             # One that was corrected meanwhile goes on waiting.
             self._waiting = {name: game for name, game in self._waiting.items()
                              if waiting.get(name) is not game}  # fmt: skip
-            for each in games:
+            for each in written:
                 log.info("game_kept", game_id=each.kept.game_id, night=each.kept.night)

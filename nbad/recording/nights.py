@@ -113,23 +113,49 @@ def said_at(series: list[list[Any]], moments: Iterable[float] = MOMENTS) -> list
     return found
 
 
-def keep(folder: Path, games: Iterable[WholeGame]) -> None:
-    """Write ``games``, each in place of what was kept of it. Raises :class:`NightsError`."""
-    rows = [
-        (
-            *(getattr(g.kept, name) for name in _COLUMNS[:-1]), orjson.dumps(g.kept.said).decode(),
-            zlib.compress(g.game), zlib.compress(g.plays),
-        )
-        for g in games
-    ]  # fmt: skip
+def keep(folder: Path, games: Iterable[WholeGame]) -> list[WholeGame]:
+    """Write ``games``, each in place of what was kept of it, and return those written.
+
+    Where the end and the plays are those kept, what was said of them stands: a daemon that starts
+    with another model, or without the odds, said nothing of that game. Raises
+    :class:`NightsError`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(folder / FILE, timeout=_LOCKED_S)) as file, file:
             file.executescript(_SCHEMA)
+            news = [game for game in games if not _is_kept(file, game)]
+            rows = [
+                (
+                    *(getattr(g.kept, name) for name in _COLUMNS[:-1]),
+                    orjson.dumps(g.kept.said).decode(), zlib.compress(g.game),
+                    zlib.compress(g.plays),
+                )
+                for g in news
+            ]  # fmt: skip
             marks = ", ".join("?" * (len(_COLUMNS) + 2))
             file.executemany(f"INSERT OR REPLACE INTO games VALUES ({marks})", rows)
+            return news
     except (sqlite3.Error, OSError) as error:
         raise NightsError(f"{folder / FILE}: {error}") from error
+
+
+def _is_kept(file: sqlite3.Connection, game: WholeGame) -> bool:
+    """Whether the same end is kept, by the same plays."""
+    found = file.execute(
+        "SELECT home_score, away_score, plays FROM games WHERE game_id = ?", [game.kept.game_id]
+    ).fetchone()
+    if found is None or found[:2] != (game.kept.home_score, game.kept.away_score):
+        return False
+    try:
+        return _happened(_unpacked(found[2])) == _happened(game.plays)
+    except (ValueError, TypeError, KeyError, zlib.error):
+        return False  # it cannot be read, and is written anew
+
+
+def _happened(plays: bytes) -> list[list[Any]]:
+    """The plays without what was forecast of them."""
+    return [row[: wire.PLAY_COLUMNS.index("home_win")] for row in orjson.loads(plays)["plays"]]
 
 
 def games(folder: Path, most: int = MOST_GAMES) -> list[KeptGame]:
@@ -193,10 +219,10 @@ _COLUMNS = ("game_id", "night", "season", "start_utc", "home", "away", "home_sco
 @contextmanager
 def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
     path = folder / FILE
-    if not path.is_file():
-        yield None
-        return
     try:
+        if not path.is_file():  # raises where the folder is closed to us
+            yield None
+            return
         address = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_S)) as file:
             yield file

@@ -152,14 +152,16 @@ class Follower:
 
     def _take_snapshot(self, entry: SnapshotEntry) -> Change:
         journal = self.journal
-        if journal.ready and entry.epoch == journal.epoch:
-            if entry.seq < journal.seq:
-                return Change.NOTHING
-            if entry.seq == journal.seq:
-                journal.tell(_told(entry))
-                gone = journal.game_ids - {message.game_id for message in entry.messages}
-                journal.remove(gone)
-                return Change.REMOVED if gone else Change.NOTHING
+        if self._knows(entry) and entry.seq < journal.seq:
+            return Change.NOTHING
+        if entry.feed is not None:
+            # While batches come there is no heartbeat that says it.
+            self.feed, self.feed_age_s = entry.feed, entry.feed_age_s
+        if journal.ready and entry.epoch == journal.epoch and entry.seq == journal.seq:
+            journal.tell(_told(entry))
+            gone = journal.game_ids - {message.game_id for message in entry.messages}
+            journal.remove(gone)
+            return Change.REMOVED if gone else Change.NOTHING
         journal.restore(entry.epoch, entry.seq, entry.messages, _told(entry))
         return Change.RESTORED
 

@@ -7,6 +7,7 @@ snapshots bridge what was trimmed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import trio
 
 from nbad.domain import FeedState
 from nbad.observe.timing import Tick
-from nbad.publish.broker import START, Broker, BrokerError, with_broker
+from nbad.publish.broker import START, Broker, BrokerError, Outage, with_broker
 from nbad.publish.entries import BadEntryError, decode
 from nbad.publish.publisher import HEARTBEAT_S
 from nbad.relay.follower import Change, Follower
@@ -55,15 +56,12 @@ class Counts:
 
 
 class Reader:
-    """Feeds ``hub`` from the log. ``on_read`` is told of each read, as of a tick.
-
-    ``trouble`` says why the broker cannot be read, None while it can.
-    """
+    """Feeds ``hub`` from the log. ``on_read`` is told of each read, as of a tick."""
 
     def __init__(self, hub: Hub, settings: Settings) -> None:
         self.on_read: Callable[[Tick], None] = lambda _: None
         self.counts = Counts()
-        self.trouble: str | None = None
+        self._outage = Outage()
         self._hub = hub
         self._settings = settings
         self._follower = Follower(hub.journal)
@@ -73,6 +71,11 @@ class Reader:
         self._heard_at = trio.current_time()
         self._fresh_at = trio.current_time()
         self._tick = 0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker cannot be read, None while it can."""
+        return self._outage.reason
 
     @property
     def silent_s(self) -> float:
@@ -132,17 +135,15 @@ class Reader:
 
     async def _failed(self, error: BrokerError) -> None:
         self.counts.failures += 1
-        if self.trouble is None:
+        if self._outage.note(error):
             log.warning("log_unreachable", error=str(error))
-        self.trouble = str(error)
         self._tell({})
 
     async def _reads(self, broker: Broker) -> Any:
         """Read and apply; yields whenever the log's end was reached."""
         while True:
             entries = await broker.read(self._after, _ENTRIES, _WAIT_S)
-            if self.trouble is not None:
-                self.trouble = None
+            if self._outage.over():
                 log.info("log_reachable", failures=self.counts.failures)
             await self._apply(entries)
             if len(entries) < _ENTRIES:
@@ -187,6 +188,11 @@ class Reader:
         change = follower.take(entry)
         if change is Change.STALE:
             self.counts.stale += 1
+            if new and self.silent_s > SILENT_S:
+                # Who had the higher fence is gone, and the broker knows nothing of it any more: it
+                # was begun anew, or failed over, where the clock is behind. Read what it has.
+                follower.fence = 0
+                self._rewound_at = -math.inf
             return change
         if change is not Change.NOTHING or new:
             # What is read again is no sign of life.

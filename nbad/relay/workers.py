@@ -42,6 +42,7 @@ _RESTART_S = (0.2, 10.0)
 # What does not mend by itself ends all of them.
 _LASTING = (USAGE, CONFIG)
 _BACKLOG = 65_535
+_MOST_PORT = 65_535
 
 
 @dataclass(slots=True)
@@ -75,6 +76,9 @@ def run_workers(path: Path | None, count: int, signals: Signals) -> int:
         return end("relay", CONFIG, *error.problems)
     except OSError as error:
         return end("relay", CONFIG, f"log.file: expected a file to write, was: {error.strerror}")
+    if (last := config.http.port + count - 1) > _MOST_PORT:
+        what = f"http.port: expected one with {count - 1} more after it, was {config.http.port}"
+        return end("relay", CONFIG, f"{what}: the last would be {last}")
     opened: list[socket.socket] = []
     try:
         workers = [_open_worker(config, number, opened) for number in range(count)]

@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nbad.settings.files import read_text
 
@@ -71,13 +71,18 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(server.tls_cert, server.tls_key)
+        context.load_cert_chain(server.tls_cert, server.tls_key, _no_password)
     except OSError as error:  # ssl.SSLError is one
         problems.append(
             "server.tls_cert: expected a PEM chain with its key (in tls_key, or in the same file), "
             f"was {str(server.tls_cert)!r}: {error.strerror or error}"
         )
     return context
+
+
+def _no_password() -> NoReturn:
+    """OpenSSL would ask the terminal for it, and a daemon has none."""
+    raise OSError("its key needs a password: remove it (openssl pkey -in KEY -out KEY.plain)")
 
 
 def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | None:

@@ -63,7 +63,14 @@ def find(path: Path | None) -> Path | None:
     """The file to read: ``path``, or the first of the default ones that is there."""
     if path is not None:
         return path
-    return next((default for default in DEFAULT_PATHS if default.is_file()), None)
+    return next((default for default in DEFAULT_PATHS if _may_be_there(default)), None)
+
+
+def _may_be_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # in a folder that is closed to us: reading it says so
+        return True
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:

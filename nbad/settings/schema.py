@@ -38,6 +38,14 @@ def _url(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    try:
+        value.encode("idna")  # as whoever looks it up does: that is no OSError where it fails
+    except UnicodeError:
+        raise PydanticCustomError("host", "an address or a host name") from None
+    return value
+
+
 def _public_url(value: str) -> str:
     return value and _url(value)
 
@@ -78,6 +86,7 @@ def _broker_url(value: str) -> str:
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 HttpUrl = Annotated[str, AfterValidator(_url)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
 HttpHeaders = Annotated[dict[str, str], AfterValidator(_headers)]
 
 
@@ -147,9 +156,7 @@ class Model(Section):
 class Server(Section):
     """The WebSocket stream."""
 
-    host: Annotated[str, Field(min_length=1)] = Field(
-        "127.0.0.1", description="address to listen on"
-    )
+    host: Host = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8765, description="port to listen on; 0 takes a free one")
     max_subscribers: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         10_000, description="maximum subscribers; more are closed with code 4013"
@@ -199,9 +206,7 @@ class Server(Section):
 class Http(Section):
     """The page, the figures and the health checks."""
 
-    host: Annotated[str, Field(min_length=1)] = Field(
-        "127.0.0.1", description="address to listen on"
-    )
+    host: Host = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8780, description="port to listen on; 0 takes a free one")
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
         256, description="connections at once; more wait"

@@ -55,6 +55,10 @@ class SeriesTracker:
         rows = forecasts[pattern.first_point_row :][: len(pattern.points)]
         before = self._series.get(update.entry.game_id, ())[: pattern.kept_points]
         series = before + tuple(map(Point, pattern.points, rows))
+        if len(before) < pattern.kept_points:  # a fault cost the game what was known of it
+            moments = pattern.start.copy().fold(update.plays)
+            rows = model.forecast(np.array([row for _, row in moments], dtype=np.float64))
+            series = tuple(map(Point, (at for at, _ in moments), rows))
         self._series[update.entry.game_id] = series
         if update.to_target_score:  # its clock says nothing of when it ends
             return Game(update, pattern.grid, None, ())

@@ -38,19 +38,22 @@ def state_folder(state: State, environ: Mapping[str, str]) -> Path | None:
 def read_knowledge(folder: Path | None, base: Ratings) -> Knowledge:
     """What is kept in ``folder``, rated from ``base``, the model's ratings. Blocks.
 
-    A file that cannot be believed is logged and put aside as ``….unreadable``: then, as without
-    one, nothing is known but what the model does.
+    A file that cannot be read or believed is logged and put aside as ``….unreadable``, or the next
+    write would take its place: then, as without one, nothing is known but what the model does.
     """
     knowledge = Knowledge()
-    if folder is not None and (content := _read(folder / FILE)) is not None:
-        try:
-            knowledge = decode(content)
-        except StateError as error:
-            log.error("state_unreadable", path=str(folder / FILE), reason=str(error))  # noqa: TRY400
-            with contextlib.suppress(OSError):
-                (folder / FILE).replace(folder / f"{FILE}.unreadable")
-        else:
-            log.info("state_read", path=str(folder / FILE), games=len(knowledge.ratings.games))
+    file = (folder or Path()) / FILE
+    try:
+        if folder is not None:
+            knowledge = decode(_read(file))
+            log.info("state_read", path=str(file), games=len(knowledge.ratings.games))
+    except FileNotFoundError:
+        pass  # the first start here
+    except (StateError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        log.error("state_unreadable", path=str(file), reason=reason)  # noqa: TRY400
+        with contextlib.suppress(OSError):
+            file.replace(file.with_suffix(".json.unreadable"))
     knowledge.quotes.forget_old(time.time())
     knowledge.ratings.start_from(base)
     knowledge.ratings.newest()  # learnt here, where nobody waits for a tick
@@ -93,7 +96,7 @@ class Keeper:
         # One thread at a time, also where one was left behind: all write the same new file.
         self._thread = trio.CapacityLimiter(1)
         folder = state_folder(settings.current.config.state, environ)
-        if folder is not None and (folder / FILE).exists():
+        if folder is not None and os.path.exists(folder / FILE):  # noqa: PTH110 - never raises
             self._kept = folder, knowledge.version
 
     def wake(self) -> None:
@@ -133,17 +136,10 @@ class Keeper:
         self._troubles.over("state", what="state")
 
 
-def _read(file: Path) -> bytes | None:
-    """None where there is no file; one that cannot be read is logged."""
-    try:
-        with file.open("rb") as source:
-            content = source.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        log.error("state_unreadable", path=str(file), reason=str(error))  # noqa: TRY400
-        return None
+def _read(file: Path) -> bytes:
+    """Raises OSError, and :class:`StateError` where there is too much."""
+    with file.open("rb") as source:
+        content = source.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        log.error("state_unreadable", path=str(file), reason=f"more than {MOST_BYTES} bytes")
-        return None
+        raise StateError(f"more than {MOST_BYTES} bytes")
     return content

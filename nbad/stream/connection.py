@@ -18,7 +18,7 @@ from wsproto.utilities import LocalProtocolError
 
 from nbad import __version__
 from nbad.net.sockets import LINGER_S, Send, linger, peer
-from nbad.stream import wire
+from nbad.stream import frames, wire
 from nbad.stream.cursor import Cursor
 from nbad.stream.frame_stream import FrameStream
 from nbad.stream.handshake import READ_BYTES, GoneError, Head, RefusedError, read_head
@@ -161,7 +161,7 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
         subscriber.close(code, why)
         while True:
             await ws.get_message()
-    subscriber.greeting = wire.text_frame(
+    subscriber.greeting = frames.text_frame(
         wire.encode_welcome(
             __version__, hub.journal.epoch, hub.server.heartbeat_s, hub.feed, hub.feed_age_s
         )
@@ -171,7 +171,7 @@ async def _serve(hub: Hub, nursery: trio.Nursery, subscriber: Subscriber, head: 
         try:
             hub.join(subscriber, head.interest, head.since)
         except TooManyFiltersError as error:
-            await stream.send_all(wire.text_frame(wire.encode_error(error.code, str(error))))
+            await stream.send_all(frames.text_frame(wire.encode_error(error.code, str(error))))
         await _read_loop(hub, ws, subscriber)
     finally:
         hub.leave(subscriber)
@@ -214,7 +214,7 @@ async def _read_loop(hub: Hub, ws: WebSocketConnection, subscriber: Subscriber) 
             continue
         answer = _act_on(hub, subscriber, text)
         if answer is not None:
-            await subscriber.stream.send_all(wire.text_frame(answer))
+            await subscriber.stream.send_all(frames.text_frame(answer))
 
 
 def _act_on(hub: Hub, subscriber: Subscriber, text: str | bytes) -> bytes | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from cachetools import LRUCache
 from isal import isal_zlib
 
-from nbad.stream import wire
+from nbad.stream import frames
 
 _NAME = "permessage-deflate"
 _NO_TAKEOVER = ("server_no_context_takeover", "client_no_context_takeover")
@@ -25,9 +25,8 @@ _WORTH_COMPRESSING = 256
 _KEPT_BYTES = 2 * 1024 * 1024
 # In a batch, some 30 us each: as many as there are frames kept of one.
 _MOST_MADE = 256
-_FLUSHED = b"\x00\x00\xff\xff"  # what ends every message, and is left out
-
-_RSV1 = 0x40
+MESSAGE_END = b"\x00\x00\xff\xff"
+"""What ends every compressed message, and is left out on the wire."""
 
 
 def accept_offer(offers: Iterable[str]) -> str | None:
@@ -62,12 +61,12 @@ def accept_offer(offers: Iterable[str]) -> str | None:
 
 
 def deflated(frame: bytes) -> bytes:
-    """A text frame (:func:`.wire.text_frame`) compressed; itself where that makes it no smaller."""
+    """A text frame compressed; itself where that makes it no smaller."""
     if len(frame) < _WORTH_COMPRESSING:
         return frame
     compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
-    packed = compressor.compress(wire.payload(frame)) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
-    made = wire.data_frame(frame[0] | _RSV1, packed[: -len(_FLUSHED)])
+    packed = compressor.compress(frames.payload(frame)) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
+    made = frames.data_frame(frame[0] | frames.RSV1, packed[: -len(MESSAGE_END)])
     return made if len(made) < len(frame) else frame
 
 

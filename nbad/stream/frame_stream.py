@@ -1,8 +1,9 @@
 """The stream under a subscriber's WebSocket: every byte it is sent goes through here.
 
-The WebSocket library reads through it and sends its handshake, pongs and Close replies through it.
-Our own frames, shared among subscribers, are pushed into it: written at once, without blocking,
-where the socket is ready, and otherwise by a task that lives only as long as the socket is full.
+The WebSocket library reads through it (:mod:`nbad.stream.peer_reader`) and sends its handshake,
+pongs and Close replies through it. Our own frames, shared among subscribers, are pushed into it:
+written at once, without blocking, where the socket is ready, and otherwise by a task that lives
+only as long as the socket is full.
 
 What it keeps true, whoever writes: a frame that is partly out is finished before anything else;
 control frames overtake data frames; nothing follows a Close frame. It relies on the library making
@@ -13,18 +14,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import IntEnum, auto
-from typing import NoReturn
 
 import trio
 
-from nbad.net.pacing import Throttle
 from nbad.net.sockets import Send, reset_on_close
-from nbad.stream import wire
-from nbad.stream.fragment_limit import Fragments
-from nbad.stream.inflater import InflateError, Inflater
-from nbad.stream.requests import MAX_BYTES, PER_SECOND
+from nbad.stream.frames import PeerError, close_frame, is_close
+from nbad.stream.inflater import Inflater
+from nbad.stream.peer_reader import PeerReader
 
 # A window that stays full this long belongs to a peer that is gone or hung.
 STALL_S = 20.0
@@ -32,13 +30,6 @@ STALL_S = 20.0
 # What a transport without a socket is given at once: less than a TLS record holds, so that a long
 # frame on a slow line is seen to go on.
 PIECE_BYTES = 16_000
-
-# What is read of a peer at once: at most 85 frames of it, so that they do not hold up the others.
-_READ_BYTES = 512
-# A full read costs as much as a frame, and any as half of one: bytes may be sent one by one.
-_READ_COST = 0.5
-# One that goes on sending more than it may is waited for so long.
-MOST_BEHIND_S = 60.0
 
 # Frames written in a row by one subscriber that catches up before others get their turn.
 BURST = 16
@@ -70,25 +61,24 @@ def _at_once() -> float:
 class FrameStream(trio.abc.Stream):
     """See the module. ``source`` gives the next data frame to send, None where there is none.
 
-    ``inflater`` is there where the peer may compress. ``nursery`` is the connection's: the flush
-    task runs in it, and a broken socket cancels it.
-    ``leaving`` is called once the peer is gone, and says in how many seconds its tasks may end: the
-    ends of many at once would hold up the others.
-    ``broken`` says why nothing more can be sent, ``heard_at`` when the peer last was heard (Trio's
-    clock), ``lingers`` that it was told of a fault of its own, which it should get to read.
+    ``early`` and ``inflater`` are as of :class:`.PeerReader`. ``nursery`` is the connection's: the
+    flush task runs in it, and a broken socket cancels it. ``leaving`` is called once the peer is
+    gone, and says in how many seconds its tasks may end: the ends of many at once would hold up the
+    others. ``broken`` says why nothing more can be sent, ``lingers`` that the peer was told of a
+    fault of its own, which it should get to read.
     """
 
     _transport: trio.abc.Stream
     _nursery: trio.Nursery
     _head: bytes
-    _early: bytes = b""
-    _inflater: Inflater | None = None
+    early: InitVar[bytes] = b""
+    inflater: InitVar[Inflater | None] = None
     _send: Send | None = None
     source: Callable[[], bytes | None] = _nothing
     leaving: Callable[[], float] = _at_once
-    heard_at: float = field(default_factory=trio.current_time, init=False)
     broken: str = field(default="", init=False)
     lingers: bool = field(default=False, init=False)
+    _reader: PeerReader = field(init=False)
     _rest: memoryview | None = field(default=None, init=False)
     # Nearly always empty, and a deque is 760 bytes.
     _urgent: list[bytes] = field(default_factory=list, init=False)
@@ -97,12 +87,17 @@ class FrameStream(trio.abc.Stream):
     _flushing: bool = field(default=False, init=False)
     # By the library, which reads no more, or by us.
     _released: bool = field(default=False, init=False)
-    _fragments: Fragments = field(default_factory=Fragments, init=False)
-    _throttle: Throttle = field(default_factory=lambda: Throttle(PER_SECOND), init=False)
-    _within_at: float = field(default_factory=trio.current_time, init=False)
     # Events only while somebody may wait for them.
     _opened: trio.Event | None = field(default_factory=trio.Event, init=False)
     _flushed: trio.Event | None = field(default=None, init=False)
+
+    def __post_init__(self, early: bytes, inflater: Inflater | None) -> None:
+        self._reader = PeerReader(self._transport, early, inflater)
+
+    @property
+    def heard_at(self) -> float:
+        """When the peer was last heard (Trio's clock)."""
+        return self._reader.heard_at
 
     def push(self, frame: bytes) -> bool:
         """Take ``frame`` where nothing else waits: write it, or what fits, now. Else False."""
@@ -142,7 +137,7 @@ class FrameStream(trio.abc.Stream):
         """
         if self._state >= _State.DRAINING:
             return
-        frame = notice + wire.close_frame(code, reason)
+        frame = notice + close_frame(code, reason)
         if drain:
             self._state = _State.DRAINING
             self._last = frame
@@ -165,7 +160,7 @@ class FrameStream(trio.abc.Stream):
         if self._state is _CLOSED:
             return
         # The handshake's answer is no frame: its first byte is the H of HTTP.
-        if self._state is not _State.UPGRADING and wire.is_close(data):
+        if self._state is not _State.UPGRADING and is_close(data):
             self._state = _CLOSED
         self._urgent.append(bytes(data))
         self.kick()
@@ -187,64 +182,22 @@ class FrameStream(trio.abc.Stream):
         # Bytes read before the answer would be taken for a part of the head, and lost.
         if self._opened is not None:
             await self._opened.wait()
-        while True:
-            data = await self._read()
-            if self._inflater is None or not data:
-                return data
-            try:
-                data = self._inflater.take(data)
-            except InflateError as error:
-                self._refuse(error.code, str(error))
-            if data:
-                return data
-
-    async def _read(self) -> bytes:
-        """The peer's next bytes, counted and paid for."""
         if self._released:
             raise trio.ClosedResourceError
-        if self._early:
-            data, self._early = self._early[:_READ_BYTES], self._early[_READ_BYTES:]
-        else:
-            data = await self._receive()
-        before = self._fragments.frames
-        if not self._fragments.allow(data):
-            self._refuse(1009, "too many fragments")
-        await self._pay(max(self._fragments.frames - before, len(data) / _READ_BYTES))
-        return data
-
-    async def _receive(self) -> bytes:
-        """What the peer sent, empty where it left: its end, or its error, comes in its turn."""
-        # The rest of a long frame at once: to be woken for a part of it costs more than the part.
-        size = max(_READ_BYTES, min(self._fragments.left, MAX_BYTES))
         try:
-            data = bytes(await self._transport.receive_some(size))
+            data = await self._reader.receive()
+        except PeerError as error:
+            # Cut, and told so where that costs no waiting.
+            self.try_send_close(error.code, str(error))
+            self.lingers = True
+            self._break(f"{error.code} {error}")
+            raise trio.BrokenResourceError(self.broken) from None
         except trio.BrokenResourceError:
             await trio.sleep(self.leaving())
             raise
         if not data:
             await trio.sleep(self.leaving())
         return data
-
-    async def _pay(self, frames: float) -> None:
-        """Wait until so many more frames of the peer may be read. Those that follow wait in its
-        socket, and one that has always had to wait for :data:`MOST_BEHIND_S` is cut.
-        """
-        now = trio.current_time()
-        delay = self._throttle.delay(now, max(frames, _READ_COST))
-        if not delay:
-            self._within_at = now
-        elif now - self._within_at > MOST_BEHIND_S:
-            self._refuse(1008, f"more than {PER_SECOND} frames a second")
-        # Its pongs may be behind what waits: it counts as heard until they are read.
-        self.heard_at = now + delay
-        await trio.sleep(delay)
-
-    def _refuse(self, code: int, reason: str) -> NoReturn:
-        """Cut a peer that does what it may not, and tell it so where that costs no waiting."""
-        self.try_send_close(code, reason)
-        self.lingers = True
-        self._break(f"{code} {reason}")
-        raise trio.BrokenResourceError(self.broken)
 
     async def aclose(self) -> None:
         """Let go of the socket, as the library does when it is done with it.
@@ -260,7 +213,7 @@ class FrameStream(trio.abc.Stream):
         if self._flushing or self._state is _CLOSED or self.broken or self._send is None:
             return
         self._state = _CLOSED
-        self._write(memoryview(wire.close_frame(code, reason)))
+        self._write(memoryview(close_frame(code, reason)))
 
     def release(self) -> None:
         """Write no more: the descriptor is about to be closed, and its number used again."""

@@ -18,7 +18,7 @@ from nbad.observe.seldom import Seldom
 from nbad.observe.timing import Tick
 from nbad.observe.troubles import Troubles
 from nbad.settings.access import AccessPolicy
-from nbad.stream import wire
+from nbad.stream import frames, wire
 from nbad.stream.cursor import Mode, Since
 from nbad.stream.frame_stream import STALL_S
 from nbad.stream.journal import EVERYTHING, Batch, Interest, StreamJournal
@@ -78,7 +78,7 @@ class Hub:
         }
         self._hosts: Counter[str] = Counter()
         self._numbers = 0
-        self._ping = wire.ping_frame()
+        self._ping = frames.ping_frame()
         self._leavers = Throttle(_LEAVERS_PER_S, BURST_S)
         self.feed = FeedState.DOWN
         self._fresh_at = trio.current_time()
@@ -288,7 +288,7 @@ class Hub:
         return longest
 
     def _heartbeat(self) -> bytes:
-        return wire.text_frame(
+        return frames.text_frame(
             wire.encode_heartbeat(self.journal.epoch, self.journal.seq, self.feed, self.feed_age_s)
         )
 
@@ -319,7 +319,7 @@ class Hub:
             of_host[subscriber.host] += 1
             # As fast as the next daemon lets them in.
             after_s = max(index / NEWCOMERS_PER_S, of_host[subscriber.host] / per_s)
-            notice = wire.text_frame(wire.encode_reconnect(after_s))
+            notice = frames.text_frame(wire.encode_reconnect(after_s))
             subscriber.close(GOING_DOWN, "going down", drain=True, notice=notice)
             if index % SENDS_PER_TURN == 0:
                 await trio.lowlevel.checkpoint()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from cachetools import LRUCache
 
 from nbad.domain import FeedState, Game, Play, Point
-from nbad.stream import wire
+from nbad.stream import frames, wire
 from nbad.stream.deflate import DeflatedFrames
 
 # Batches kept: ten minutes of one a second, longer than a phone in a tunnel or a restart of an app.
@@ -275,7 +275,7 @@ class StreamJournal:
         if names == self._names:
             names = self._names  # 3 KB less a batch, where the same games change each time
         self._names = names
-        batch = Batch(seq, tick, messages, dict(timing_ms), wire.text_frame(payload), *names)
+        batch = Batch(seq, tick, messages, dict(timing_ms), frames.text_frame(payload), *names)
         self._ring.append(batch)
         return batch
 
@@ -360,7 +360,7 @@ class StreamJournal:
                 self.feed,
                 self.feed_age_s,
             )
-            frame = wire.text_frame(payload)
+            frame = frames.text_frame(payload)
             if len(self._snapshots) < CACHED_FRAMES:
                 self._snapshots[interest] = frame
         return frame
@@ -411,7 +411,7 @@ class StreamJournal:
             batch.timing_ms,
             conflated,
         )
-        return wire.text_frame(payload)
+        return frames.text_frame(payload)
 
     def _whole_game(self, message: Message) -> bytes:
         """Encoded when first asked for: most ticks pass without a newcomer."""

@@ -1,7 +1,6 @@
-"""What goes over the wire, as pure functions: a game's message, the other messages, and frames.
+"""The stream's messages as JSON, made and taken apart. Pure.
 
-A game is serialised once per tick; everything that holds it splices those bytes. A message is
-framed once and the frame is shared by all its receivers, so nothing here knows a subscriber.
+A game is serialised once per tick; everything that holds it splices those bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from wsproto.frame_protocol import FrameProtocol
 
 from nbad.domain import BoardEntry, Forecast, Game, Market, Play, Point, Quantiles, Swing, Team
 from nbad.pattern.clock import elapsed_s
@@ -22,62 +20,6 @@ PROTOCOL = "nbad.v1"
 
 Row = list[Any]
 """One row of a forecast series or of a game's scoring."""
-
-# Server frames carry no mask and no extension, so one encoder serves every connection; it holds no
-# state between whole messages.
-_FRAMES = FrameProtocol(client=False, extensions=[])
-_TEXT = 0x81  # and nothing of the message follows
-
-
-def text_frame(payload: bytes) -> bytes:
-    """One text message, ``payload`` being UTF-8, as one WebSocket frame."""
-    return data_frame(_TEXT, payload)
-
-
-def data_frame(first: int, payload: bytes) -> bytes:
-    """A frame without a mask, of which ``first`` is the first byte."""
-    size = len(payload)
-    if size < 126:
-        return b"%c%c%b" % (first, size, payload)
-    if size < 1 << 16:
-        return b"%c\x7e%b%b" % (first, size.to_bytes(2, "big"), payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
-
-
-def payload(frame: bytes) -> bytes:
-    """The text of a frame that :func:`text_frame` made."""
-    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
-
-
-def ping_frame() -> bytes:
-    """A ping without payload."""
-    return bytes(_FRAMES.ping())
-
-
-def close_frame(code: int, reason: str) -> bytes:
-    """A Close frame; a reason that is too long for a control frame is cut."""
-    return bytes(_FRAMES.close(code, reason))
-
-
-def is_close(frame: bytes | bytearray | memoryview) -> bool:
-    """Whether ``frame`` starts with the opcode of a Close frame."""
-    return len(frame) > 0 and frame[0] & 0x0F == 0x8
-
-
-def head_size(head: bytes) -> int:
-    """How long a frame's head is, as far as ``head`` tells; 2 before it tells."""
-    if len(head) < 2:
-        return 2
-    extra = {126: 2, 127: 8}.get(head[1] & 0x7F, 0)
-    return 2 + extra + (4 if head[1] & 0x80 else 0)
-
-
-def payload_size(head: bytes) -> int:
-    """How long the payload is that follows a whole ``head``."""
-    length = head[1] & 0x7F
-    if length == 126:
-        return int.from_bytes(head[2:4], "big")
-    return int.from_bytes(head[2:10], "big") if length == 127 else length
 
 
 def rfc3339(seconds: float) -> str:

@@ -129,7 +129,7 @@ def writing(folder: Path, table: str, form: str) -> Iterator[Callable[[list[Row]
     """What writes rows of ``table`` to its file, ``csv`` or ``parquet``. Raises OSError."""
     path = folder / f"{table}.{form}"
     if form == "csv":
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS[table])
             yield writer.writerows

@@ -126,7 +126,7 @@ def save(folder: Path, known: Known, made_of: Rated, seed: int, name: str) -> di
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FACTS).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
-    (folder / TREES).write_text(trees)
+    (folder / TREES).write_text(trees, "utf-8")
     (folder / RATINGS).write_bytes(ratings)
     return facts
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,7 +22,8 @@ from nbad.settings.access import AccessPolicy, brought
 from nbad.settings.current import Settings
 from nbad.stream import wire
 from nbad.web import nights
-from nbad.web.boxscore import AGAIN_S, box_score
+from nbad.web.answers import csv_answer, json_answer, refusal, tagged
+from nbad.web.boxscore import box_score
 from nbad.web.events import Events
 from nbad.web.openapi import DOCUMENT
 from nbad.web.pages import page_routes
@@ -44,7 +42,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     async def games(_: Request) -> Response:
         night = live.hub.journal
         fragments = [orjson.Fragment(body) for body in night.bodies()]
-        return _json({"epoch": night.epoch, "seq": night.seq, "games": fragments})
+        return json_answer({"epoch": night.epoch, "seq": night.seq, "games": fragments})
 
     async def game(request: Request) -> Response:
         game_id = request.path_params["game_id"]
@@ -54,28 +52,24 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
             if kept is None:
                 return _no_game(game_id)
             whole = kept.game
-        return Response(whole, media_type="application/json")
+        return json_answer(whole)
 
     async def plays(request: Request) -> Response:
         game_id = request.path_params["game_id"]
         start = request.query_params.get("from", "0")
         if not (start.isascii() and start.isdecimal()) or len(start) > 6:
-            return _json({"error": f"from: expected a number of plays, was {start!r}"}, 400)
+            return refusal(400, f"from: expected a number of plays, was {start!r}")
         rows = await play_rows(game_id)
         if rows is None:
             return _no_game(game_id)
-        body = wire.encode_plays(game_id, rows[int(start) :])
-        return Response(body, media_type="application/json")
+        return json_answer(wire.encode_plays(game_id, rows[int(start) :]))
 
     async def plays_csv(request: Request) -> Response:
         game_id = request.path_params["game_id"]
         rows = await play_rows(game_id)
         if rows is None:
             return _no_game(game_id)
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows([wire.PLAY_COLUMNS, *rows])
-        headers = {"content-disposition": f'attachment; filename="{game_id}.csv"'}
-        return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+        return csv_answer(game_id, wire.PLAY_COLUMNS, rows)
 
     async def play_rows(game_id: str) -> Sequence[Sequence[Any]] | None:
         rows = live.hub.journal.play_rows(game_id)
@@ -85,21 +79,16 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         return None if kept is None else [tuple(row) for row in orjson.loads(kept.plays)["plays"]]
 
     async def boxscore(request: Request) -> Response:
-        game_id = request.path_params["game_id"]
-        status, body = await box_score(game_id, live.hub.journal, live.boxes)
-        if status == 200:
-            return _tagged(request, body, "application/json")
-        headers = {"retry-after": str(AGAIN_S)} if status == 503 else None
-        return Response(body, status, headers, "application/json")
+        return await box_score(request, live.hub.journal, live.boxes)
 
     async def stats(_: Request) -> Response:
         now, kept = trio.current_time(), live.statistics
-        return _json({"stages": kept.as_dict(now), "freshness": kept.freshness.as_dict(now)})
+        return json_answer({"stages": kept.as_dict(now), "freshness": kept.freshness.as_dict(now)})
 
     async def about(_: Request) -> Response:
         tick = live.tick
         stream = live.hub.address
-        return _json(
+        return json_answer(
             {
                 "version": __version__,
                 "model": tick.runtime.forecaster.name if tick else None,
@@ -111,28 +100,27 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
 
     async def ratings(request: Request) -> Response:
         tick = live.tick
-        if live.ratings is None or tick is None:
-            if live.ratings is None:
-                return _json({"error": "a relay has no ratings: ask the daemon"}, 404)
-            return _json({"error": "no tick has been served yet"}, 503)
         tracker = live.ratings
-        model = tick.runtime.forecaster.name
-        told = ratings_table(tracker.newest(), model, tracker.learnt)
-        return _tagged(request, orjson.dumps(told), "application/json")
+        if tracker is None:
+            return refusal(404, "a relay has no ratings: ask the daemon")
+        if tick is None:
+            return refusal(503, "no tick has been served yet")
+        table = ratings_table(tracker.newest(), tick.runtime.forecaster.name, tracker.learnt)
+        return tagged(request, orjson.dumps(table), "application/json")
 
     async def livez(_: Request) -> Response:
-        return _json({"status": "alive"})
+        return json_answer({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
         reasons = live.unready()
         body = {"status": "unready" if reasons else "ready", "reasons": reasons}
-        return _json(body, 503 if reasons else 200)
+        return json_answer(body, 503 if reasons else 200)
 
     async def metrics(_: Request) -> Response:
         return Response(live.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def openapi(_: Request) -> Response:
-        return _json(DOCUMENT)
+        return json_answer(DOCUMENT)
 
     def accepts(request: Request) -> bool:
         token = _token(request.headers, request.scope["query_string"])
@@ -195,11 +183,8 @@ class Gate:
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
             app = _PREFLIGHT
         elif not opened and not access.accepts_token(_token(headers, scope["query_string"])):
-            app = _json(
-                {"error": "expected a token: Authorization: Bearer TOKEN, or ?token=TOKEN"},
-                401,
-                {"www-authenticate": "Bearer"},
-            )
+            detail = "expected a token: Authorization: Bearer TOKEN, or ?token=TOKEN"
+            app = refusal(401, detail, {"www-authenticate": "Bearer"})
         await app(scope, receive, send_with_cors)
 
 
@@ -229,14 +214,6 @@ def _token(headers: Headers, query: bytes) -> bytes | None:
     return brought(headers.get("authorization", ""), asked.get("token", [""])[-1])
 
 
-def _tagged(request: Request, body: bytes, kind: str) -> Response:
-    """An answer with an ETag: 304 to whoever has it already."""
-    headers = {"etag": f'"{sha256(body).hexdigest()[:16]}"', "cache-control": "no-cache"}
-    if headers["etag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=kind)
-
-
 def _as_function(
     route: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
@@ -246,16 +223,10 @@ def _as_function(
     return call
 
 
-def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(value), status, headers, "application/json")
-
-
 def _no_game(game_id: str) -> Response:
-    return _json(
-        {"error": f"no game {game_id} tonight, and none was kept; /v1/games lists tonight's"}, 404
-    )
+    return refusal(404, f"no game {game_id} tonight, and none was kept; /v1/games lists tonight's")
 
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _json({"error": error.detail}, error.status_code, error.headers)
+    return refusal(error.status_code, error.detail, error.headers)

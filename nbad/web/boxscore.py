@@ -1,4 +1,4 @@
-"""``/v1/games/ID/boxscore``: the feed's own box score. Asking for it is what has it asked for."""
+"""``/v1/games/ID/boxscore``: the feed's box score. Reading it here has the feed asked for it."""
 
 from __future__ import annotations
 
@@ -6,34 +6,30 @@ from typing import TYPE_CHECKING
 
 import orjson
 import trio
+from starlette.requests import Request
+from starlette.responses import Response
 
 from nbad.stream.journal import StreamJournal
+from nbad.web.answers import refusal, tagged
 
 if TYPE_CHECKING:
     from nbad.feed.box_orders import BoxOrders
 
-# The first reader waits for the feed's answer, so long.
+# The first reader waits for the feed's answer, so long; after that it may come again.
 _WITHIN_S = 5.0
-AGAIN_S = 5
-"""When to ask again where it did not come."""
+_RETRY_AFTER = {"retry-after": "5"}
 
 
-async def box_score(
-    game_id: str, journal: StreamJournal, orders: BoxOrders | None
-) -> tuple[int, bytes]:
-    """Status and JSON of the answer: 404 where there can be none, 503 where it did not come."""
+async def box_score(request: Request, journal: StreamJournal, orders: BoxOrders | None) -> Response:
+    """404 where there can be none, 503 where it did not come in time."""
+    game_id = request.path_params["game_id"]
     if orders is None:
-        return 404, _error("a relay has no box scores: ask the daemon")
+        return refusal(404, "a relay has no box scores: ask the daemon")
     body = journal.body(game_id)
     if body is None:
-        return 404, _error(f"no game {game_id} tonight, and no box score is kept")
-    status = orjson.loads(body)["status"]
-    if status in ("scheduled", "postponed"):
-        return 404, _error(f"{game_id} has not begun")
+        return refusal(404, f"no game {game_id} tonight, and no box score is kept")
+    if orjson.loads(body)["status"] in ("scheduled", "postponed"):
+        return refusal(404, f"{game_id} has not begun")
     with trio.move_on_after(_WITHIN_S):
-        return 200, await orders.newest(game_id)
-    return 503, _error(f"the feed has not given the box score of {game_id}")
-
-
-def _error(text: str) -> bytes:
-    return orjson.dumps({"error": text})
+        return tagged(request, await orders.newest(game_id), "application/json")
+    return refusal(503, f"the feed has not given the box score of {game_id}", _RETRY_AFTER)

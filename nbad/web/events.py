@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-import orjson
 import trio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from nbad.settings.current import Settings
-from nbad.stream import wire
+from nbad.stream import frames, wire
 from nbad.stream.cursor import Cursor, Since
 from nbad.stream.handshake import interest_of, since_of
 from nbad.stream.journal import Interest
 from nbad.stream.requests import BadRequestError, parse_since
+from nbad.web.answers import refusal
 from nbad.web.status import Live
 
 # Waits of a client before it comes again, told once; browsers and curl's --retry heed it.
@@ -41,16 +41,15 @@ class Events:
         """Judge the request, and answer with a stream."""
         most = self._settings.current.config.http.max_event_streams
         if self._open >= most or self._live.hub.closing:
-            return _refusal(
-                503, f"expected at most {most} event streams, or the daemon is going down"
-            )
+            detail = f"expected at most {most} event streams, or the daemon is going down"
+            return refusal(503, detail, {"retry-after": "5"})
         try:
             asked = parse_qs(request.url.query, errors="replace")
             interest = interest_of(asked)
             last = request.headers.get("last-event-id")
             since = parse_since(last) if last else since_of(asked)
         except BadRequestError as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         return _Streaming(self, request, interest, since)
 
     async def send_all(
@@ -81,7 +80,7 @@ class Events:
             elif journal.seq > cursor.seq:
                 cursor.request_replay(cursor.seq)
             while (frame := cursor.pull(1)) is not None:
-                await _write(send, _event(wire.payload(frame), f"{journal.epoch}.{cursor.seq}"))
+                await _write(send, _event(frames.payload(frame), f"{journal.epoch}.{cursor.seq}"))
                 quiet_since = trio.current_time()
             with trio.move_on_at(quiet_since + hub.server.heartbeat_s) as patience:
                 await news.wait()
@@ -120,8 +119,3 @@ def _event(payload: bytes, event_id: str | None) -> bytes:
 
 async def _write(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-def _refusal(status: int, detail: str) -> Response:
-    headers = {"retry-after": "5"} if status == 503 else None
-    return Response(orjson.dumps({"error": detail}), status, headers, "application/json")

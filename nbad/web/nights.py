@@ -5,10 +5,8 @@ The file is read in threads, a few at once; what was worked out of it is kept un
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +19,7 @@ from starlette.responses import Response
 from nbad.observe.seldom import Seldom
 from nbad.recording import nights
 from nbad.settings.current import Settings
+from nbad.web.answers import csv_answer, json_answer, refusal
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -112,22 +111,18 @@ def verdict(games: list[nights.KeptGame]) -> dict[str, Any]:
     return judge((game.home_score - game.away_score, game.said) for game in games)
 
 
-def csv_text(games: list[nights.KeptGame]) -> str:
-    """A line for each moment of each game; the columns are :data:`CSV_COLUMNS`."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
+def csv_rows(games: list[nights.KeptGame]) -> Iterator[tuple[object, ...]]:
+    """A row of :data:`CSV_COLUMNS` for each moment of each game."""
     for g in games:
         head = g.game_id, g.night, g.away, g.home, g.away_score, g.home_score
-        writer.writerows((*head, *row) for row in g.said)
-    return text.getvalue()
+        yield from ((*head, *row) for row in g.said)
 
 
 def routes(past: Nights) -> dict[str, Callable[[Request], Awaitable[Response]]]:
     """``/v1/nights`` and what is below it."""
 
     async def everything(_: Request) -> Response:
-        return _json(await past.everything())
+        return json_answer(await past.everything())
 
     async def night(request: Request) -> Response:
         date = request.path_params["date"]
@@ -136,16 +131,14 @@ def routes(past: Nights) -> dict[str, Callable[[Request], Awaitable[Response]]]:
             return _no_night(date)
         told = verdict([each.kept for each in found])
         games = [orjson.Fragment(each.game) for each in found]
-        return _json(orjson.dumps({"date": date, "verdict": told, "games": games}))
+        return json_answer({"date": date, "verdict": told, "games": games})
 
     async def night_csv(request: Request) -> Response:
         date = request.path_params["date"]
         found = await past.night(date)
         if not found:
             return _no_night(date)
-        headers = {"content-disposition": f'attachment; filename="{date}.csv"'}
-        text = csv_text([each.kept for each in found])
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+        return csv_answer(date, CSV_COLUMNS, csv_rows([each.kept for each in found]))
 
     return {
         # The longer name first: a date would match it too.
@@ -165,15 +158,10 @@ def readable(
             return await route(request)
         except NotReadableError:
             detail = "the past nights cannot be read; the log event nights_unreadable says why"
-            return _json(orjson.dumps({"error": detail}), 503)
+            return refusal(503, detail)
 
     return guarded
 
 
 def _no_night(date: str) -> Response:
-    detail = f"no game of {date[:40]} was kept; /v1/nights lists those that were"
-    return _json(orjson.dumps({"error": detail}), 404)
-
-
-def _json(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, media_type="application/json")
+    return refusal(404, f"no game of {date[:40]} was kept; /v1/nights lists those that were")

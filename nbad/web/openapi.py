@@ -7,10 +7,43 @@ from typing import Any
 from nbad import __version__
 from nbad.stream.wire import PLAY_COLUMNS
 
+Schema = dict[str, Any]
+
+
+def _object(description: str = "", /, **properties: Schema) -> Schema:
+    """An object that has all of ``properties``."""
+    found: Schema = {"type": "object", "required": list(properties), "properties": properties}
+    return found | ({"description": description} if description else {})
+
+
+def _array(items: Schema, description: str = "", size: int | None = None) -> Schema:
+    """A list of ``items``, ``size`` of them where that is given."""
+    found: Schema = {"type": "array", "items": items}
+    if size is not None:
+        found |= {"minItems": size, "maxItems": size}
+    return found | ({"description": description} if description else {})
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return schema | {"type": [schema["type"], "null"]}
+
+
+_ANY_OBJECT = {"type": "object"}
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "number"}
+_WHOLE_NUMBER = {"type": "integer"}
+_FLAG = {"type": "boolean"}
 _SCORE = {"type": "integer", "minimum": 0}
-_GAME: dict[str, Any] = {
+_COUNT = _or_null(_SCORE)
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_DAY = {"type": "string", "format": "date"}
+_SINCE = {"type": "string", "pattern": r"^[0-9a-z]+\.[0-9]{1,15}$"}
+
+_GAME: Schema = {
     "type": "object",
     "description": "a game message of the stream: docs/protocol.md",
     "required": ["game_id", "status", "home", "away", "differential", "forecast"],
@@ -18,372 +51,254 @@ _GAME: dict[str, Any] = {
         "game_id": _TEXT,
         "status": {"enum": ["scheduled", "live", "halftime", "final", "postponed"]},
         "differential": {"type": "integer", "description": "home minus away"},
-        "home": {"type": "object"},
-        "away": {"type": "object"},
-        "forecast": {"type": ["object", "null"]},
+        "home": _ANY_OBJECT,
+        "away": _ANY_OBJECT,
+        "forecast": _or_null(_ANY_OBJECT),
     },
 }
-_WHOLE = {
+_WHOLE_GAME = {
     "allOf": [
-        {"$ref": "#/components/schemas/Game"},
-        {
-            "type": "object",
-            "required": ["series", "scoring"],
-            "properties": {
-                "series": {
-                    "type": "array",
-                    "description": "[elapsed_s, home_win, margin p10, p50, p90, total p50]",
-                    "items": {"type": "array", "items": _NUMBER, "minItems": 6, "maxItems": 6},
-                },
-                "scoring": {
-                    "type": "array",
-                    "description": "the plays that scored: [elapsed_s, home, away, description]",
-                    "items": {
-                        "type": "array",
-                        "items": {"type": ["number", "string"]},
-                        "minItems": 4,
-                        "maxItems": 4,
-                    },
-                },
-            },
-        },
+        _ref("Game"),
+        _object(
+            series=_array(
+                _array(_NUMBER, size=6), "[elapsed_s, home_win, margin p10, p50, p90, total p50]"
+            ),
+            scoring=_array(
+                _array({"type": ["number", "string"]}, size=4),
+                "the plays that scored: [elapsed_s, home, away, description]",
+            ),
+        ),
     ]
 }
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
-_PLAYS = {
-    "type": "object",
-    "description": "`home_win` and the quantiles are those after the play, `swing` what the play "
+_PLAYS = _object(
+    "`home_win` and the quantiles are those after the play, `swing` what the play "
     "itself added to `home_win`: time that ran down before it is not credited to it",
-    "required": ["game_id", "columns", "plays"],
-    "properties": {
-        "game_id": _TEXT,
-        "columns": {"const": list(PLAY_COLUMNS)},
-        "plays": {
-            "type": "array",
-            "description": "oldest first; of each a value for each column",
-            "items": {
-                "type": "array",
-                "minItems": len(PLAY_COLUMNS),
-                "maxItems": len(PLAY_COLUMNS),
-            },
-        },
-    },
-}
-_RATINGS: dict[str, Any] = {
-    "type": "object",
-    "required": ["model", "season", "learnt", "home_points", "teams"],
-    "properties": {
-        "model": _TEXT,
-        "season": {"type": ["string", "null"], "description": "of the newest result, as 2026-27"},
-        "learnt": {"type": "integer", "description": "results beyond those in the model"},
-        "home_points": {"type": "number", "description": "what playing at home is worth"},
-        "teams": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["rank", "team_id", "tricode", "name", "points", "sd"],
-                "properties": {
-                    "rank": {"type": "integer", "minimum": 1},
-                    "team_id": {"type": "integer"},
-                    "tricode": _TEXT,
-                    "name": _TEXT,
-                    "points": {
-                        "type": "number",
-                        "description": "margin to expect against an average team on neutral ground",
-                    },
-                    "sd": {"type": "number", "description": "its standard deviation"},
-                },
-            },
-        },
-    },
-}
-_COUNT = {"type": ["integer", "null"], "minimum": 0}
-_SHOTS = {
-    "type": ["array", "null"],
-    "description": "[made, tried]",
-    "items": _SCORE,
-    "minItems": 2,
-    "maxItems": 2,
-}
-_NUMBERS = {
+    game_id=_TEXT,
+    columns={"const": list(PLAY_COLUMNS)},
+    plays=_array(
+        {"type": "array", "minItems": len(PLAY_COLUMNS), "maxItems": len(PLAY_COLUMNS)},
+        "oldest first; of each a value for each column",
+    ),
+)
+_RATINGS = _object(
+    model=_TEXT,
+    season=_or_null(_TEXT) | {"description": "of the newest result, as 2026-27"},
+    learnt=_WHOLE_NUMBER | {"description": "results beyond those in the model"},
+    home_points=_NUMBER | {"description": "what playing at home is worth"},
+    teams=_array(
+        _object(
+            rank={"type": "integer", "minimum": 1},
+            team_id=_WHOLE_NUMBER,
+            tricode=_TEXT,
+            name=_TEXT,
+            points=_NUMBER
+            | {"description": "margin to expect against an average team on neutral ground"},
+            sd=_NUMBER | {"description": "its standard deviation"},
+        )
+    ),
+)
+_SHOTS = _or_null(_array(_SCORE, "[made, tried]", size=2))
+_NUMBERS = _object(
     **dict.fromkeys(("field_goals", "threes", "free_throws"), _SHOTS),
     **dict.fromkeys(
         ("points", "offensive_rebounds", "rebounds", "assists", "steals", "blocks", "turnovers",
          "fouls"), _COUNT,
     ),
-}  # fmt: skip
-_DONE = {"type": "object", "required": list(_NUMBERS), "properties": _NUMBERS}
-_PLAYER = {
-    "person_id": {"type": "integer"},
-    "name": _TEXT,
-    "position": _TEXT,
-    "starter": {"type": "boolean"},
-    "on_court": {"type": "boolean"},
-    "seconds": {"type": ["number", "null"], "description": "on the court"},
-    "plus_minus": {"type": ["integer", "null"]},
-    "numbers": _DONE,
-}
-_SIDE = {
-    "tricode": _TEXT,
-    "score": _COUNT,
-    "periods": {"type": "array", "items": _SCORE, "description": "points by period"},
-    "timeouts": {**_COUNT, "description": "left"},
-    "in_bonus": {"type": ["boolean", "null"]},
-    "numbers": _DONE,
-    "players": {
-        "type": "array",
-        "description": "who took part, the starters first",
-        "items": {"type": "object", "required": list(_PLAYER), "properties": _PLAYER},
-    },
-}
-_BOX_OF_SIDE = {"type": "object", "required": list(_SIDE), "properties": _SIDE}
-_BOX_SCORE = {
-    "type": "object",
-    "description": "the feed's own, as of `period` and `clock_s`; null is what it leaves out",
-    "required": ["game_id", "period", "clock_s", "away", "home"],
-    "properties": {
-        "game_id": _TEXT,
-        "period": {"type": "integer", "minimum": 0},
-        "clock_s": {"type": ["number", "null"]},
-        "away": _BOX_OF_SIDE,
-        "home": _BOX_OF_SIDE,
-    },
-}
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-_VERDICT = {
-    "type": "object",
-    "description": "at `moment` (game seconds; null: all moments) of `games` games; "
+)  # fmt: skip
+_PLAYER = _object(
+    person_id=_WHOLE_NUMBER,
+    name=_TEXT,
+    position=_TEXT,
+    starter=_FLAG,
+    on_court=_FLAG,
+    seconds=_or_null(_NUMBER) | {"description": "on the court"},
+    plus_minus=_or_null(_WHOLE_NUMBER),
+    numbers=_NUMBERS,
+)
+_BOX_OF_SIDE = _object(
+    tricode=_TEXT,
+    score=_COUNT,
+    periods=_array(_SCORE, "points by period"),
+    timeouts=_COUNT | {"description": "left"},
+    in_bonus=_or_null(_FLAG),
+    numbers=_NUMBERS,
+    players=_array(_PLAYER, "who took part, the starters first"),
+)
+_BOX_SCORE = _object(
+    "the feed's own, as of `period` and `clock_s`; null is what it leaves out",
+    game_id=_TEXT,
+    period=_SCORE,
+    clock_s=_or_null(_NUMBER),
+    away=_BOX_OF_SIDE,
+    home=_BOX_OF_SIDE,
+)
+_VERDICT = _object(
+    "at `moment` (game seconds; null: all moments) of `games` games; "
     "`favourite_won` and `margin_covered` (by the 80 % band) are shares",
-    "required": ["moment", "games", "brier", "log_loss", "favourite_won", "margin_covered"],
-    "properties": {
-        "moment": {"type": ["number", "null"]},
-        "games": {"type": "integer", "minimum": 1},
-        "brier": _NUMBER,
-        "log_loss": _NUMBER,
-        "favourite_won": _SHARE,
-        "margin_covered": _SHARE,
-    },
+    moment=_or_null(_NUMBER),
+    games={"type": "integer", "minimum": 1},
+    brier=_NUMBER,
+    log_loss=_NUMBER,
+    favourite_won=_SHARE,
+    margin_covered=_SHARE,
+)
+_VERDICT_OR_NULL = {"anyOf": [_ref("Verdict"), {"type": "null"}]}
+_JUDGED: dict[str, Schema] = {
+    "games": _SCORE,
+    "all": _VERDICT_OR_NULL,
+    "moments": _array(_ref("Verdict")),
+    "calibration": _array(
+        _object(forecast=_SHARE, happened=_SHARE, rows=_WHOLE_NUMBER),
+        "of the chances in each tenth: their mean, and how often they came true",
+    ),
 }
-_VERDICT_OR_NONE = {"anyOf": [{"$ref": "#/components/schemas/Verdict"}, {"type": "null"}]}
-_JUDGED: dict[str, Any] = {
-    "games": {"type": "integer", "minimum": 0},
-    "all": _VERDICT_OR_NONE,
-    "moments": {"type": "array", "items": {"$ref": "#/components/schemas/Verdict"}},
-    "calibration": {
-        "type": "array",
-        "description": "of the chances in each tenth: their mean, and how often they came true",
-        "items": {
-            "type": "object",
-            "required": ["forecast", "happened", "rows"],
-            "properties": {"forecast": _SHARE, "happened": _SHARE, "rows": {"type": "integer"}},
-        },
-    },
-}
-_SINCE = {"type": "string", "pattern": r"^[0-9a-z]+\.[0-9]{1,15}$"}
-_NIGHTS = {
-    "type": "object",
-    "required": ["nights", "seasons"],
-    "properties": {
-        "nights": {
-            "type": "array",
-            "description": "the newest first",
-            "items": {
-                "type": "object",
-                "required": ["date", "games", "verdict"],
-                "properties": {
-                    "date": {"type": "string", "format": "date"},
-                    "games": {"type": "integer"},
-                    "verdict": _VERDICT_OR_NONE,
-                },
-            },
-        },
-        "seasons": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["season", *_JUDGED],
-                "properties": {"season": _TEXT, **_JUDGED},
-            },
-        },
-    },
-}
-_NIGHT = {
-    "type": "object",
-    "required": ["date", "verdict", "games"],
-    "properties": {
-        "date": {"type": "string", "format": "date"},
-        "verdict": {"type": "object", "required": list(_JUDGED), "properties": _JUDGED},
-        "games": {"type": "array", "items": _WHOLE},
-    },
-}
-_DATE = [{"name": "date", "in": "path", "required": True, "schema": _TEXT}]
-_GAME_ID = [{"name": "game_id", "in": "path", "required": True, "schema": _TEXT}]
-_READY = {
-    "type": "object",
-    "required": ["status", "reasons"],
-    "properties": {
-        "status": {"enum": ["ready", "unready"]},
-        "reasons": {"type": "array", "items": _TEXT},
-    },
-}
+_NIGHTS = _object(
+    nights=_array(
+        _object(date=_DAY, games=_WHOLE_NUMBER, verdict=_VERDICT_OR_NULL), "the newest first"
+    ),
+    seasons=_array(_object(season=_TEXT, **_JUDGED)),
+)
+_NIGHT = _object(date=_DAY, verdict=_object(**_JUDGED), games=_array(_WHOLE_GAME))
+_READY = _object(status={"enum": ["ready", "unready"]}, reasons=_array(_TEXT))
 
 
-def _get(summary: str, schema: Any, **others: tuple[str, Any]) -> dict[str, Any]:
-    """A path that is read; ``others``: a description and a schema by ``_STATUS``."""
-    responses = {"200": _response(summary, schema)}
-    for status, (description, other) in others.items():
-        responses[status.removeprefix("_")] = _response(description, other)
-    return {"get": {"summary": summary, "responses": responses}}
+def _get(
+    summary: str,
+    schema: Schema | None,
+    *,
+    parameters: list[Schema] | None = None,
+    kind: str = "application/json",
+    **others: Schema,
+) -> Schema:
+    """A path that answers GET with ``schema``, or with another answer by its ``_STATUS``."""
+    content: Schema = {kind: {}} if schema is None else {kind: {"schema": schema}}
+    responses = {"200": {"description": summary, "content": content}}
+    responses |= {status.removeprefix("_"): answer for status, answer in others.items()}
+    path: Schema = {"get": {"summary": summary, "responses": responses}}
+    return path | ({"parameters": parameters} if parameters else {})
 
 
-def _response(description: str, schema: Any) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _error(description: str) -> Schema:
+    content = {"application/json": {"schema": _object(error=_TEXT)}}
+    return {"description": description, "content": content}
 
 
-_NO_GAME = ("no such game, tonight or kept", _ERROR)
-_UNREADABLE = ("the past nights cannot be read", _ERROR)
+def _parameter(name: str, where: str, schema: Schema, description: str = "") -> Schema:
+    found: Schema = {"name": name, "in": where, "schema": schema}
+    if where == "path":
+        found["required"] = True
+    return found | ({"description": description} if description else {})
 
 
-DOCUMENT: dict[str, Any] = {
+_GAME_ID = _parameter("game_id", "path", _TEXT)
+_DATE = _parameter("date", "path", _TEXT)
+_IF_NONE_MATCH = _parameter("If-None-Match", "header", _TEXT)
+_NO_GAME = _error("no such game, tonight or kept")
+_NO_NIGHT = _error("nothing was kept of that night")
+_UNREADABLE = _error("the past nights cannot be read")
+_NOT_MODIFIED = {"description": "as the ETag sent"}
+
+DOCUMENT: Schema = {
     "openapi": "3.1.0",
     "info": {"title": "nbad", "version": __version__},
     "paths": {
         "/v1/games": _get(
             "Every game of the night, true at epoch.seq of the stream",
-            {
-                "type": "object",
-                "required": ["epoch", "seq", "games"],
-                "properties": {
-                    "epoch": _TEXT,
-                    "seq": {"type": "integer"},
-                    "games": {"type": "array", "items": {"$ref": "#/components/schemas/Game"}},
-                },
-            },
+            _object(epoch=_TEXT, seq=_WHOLE_NUMBER, games=_array(_ref("Game"))),
         ),
-        "/v1/games/{game_id}": {
-            **_get(
-                "A game with its forecast series and the plays that scored",
-                _WHOLE,
-                _404=_NO_GAME,
-                _503=_UNREADABLE,
-            ),
-            "parameters": _GAME_ID,
-        },
-        "/v1/games/{game_id}/plays": {
-            **_get(
-                "Every play with its forecast and its swing",
-                _PLAYS,
-                _400=("not a number of plays", _ERROR),
-                _404=_NO_GAME,
-                _503=_UNREADABLE,
-            ),
-            "parameters": [
-                *_GAME_ID,
-                {
-                    "name": "from",
-                    "in": "query",
-                    "description": "leave out so many plays: those that are known",
-                    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999},
-                },
+        "/v1/games/{game_id}": _get(
+            "A game with its forecast series and the plays that scored",
+            _WHOLE_GAME,
+            parameters=[_GAME_ID],
+            _404=_NO_GAME,
+            _503=_UNREADABLE,
+        ),
+        "/v1/games/{game_id}/plays": _get(
+            "Every play with its forecast and its swing",
+            _PLAYS,
+            parameters=[
+                _GAME_ID,
+                _parameter(
+                    "from",
+                    "query",
+                    {"type": "integer", "minimum": 0, "maximum": 999_999},
+                    "leave out so many plays: those that are known",
+                ),
             ],
-        },
-        "/v1/games/{game_id}/plays.csv": {
-            "get": {
-                "summary": "The same as CSV, the columns named in the first line",
-                "responses": {
-                    "200": {"description": "CSV", "content": {"text/csv": {}}},
-                    "404": _response(*_NO_GAME),
-                    "503": _response(*_UNREADABLE),
-                },
-            },
-            "parameters": _GAME_ID,
-        },
-        "/v1/games/{game_id}/boxscore": {
-            **_get(
-                "The box score, asked of the feed as long as somebody asks for it here",
-                _BOX_SCORE,
-                _304=("as the ETag sent", {}),
-                _404=("no such game tonight, it has not begun, or a relay is asked", _ERROR),
-                _503=("the feed has not given it", _ERROR),
-            ),
-            "parameters": _GAME_ID,
-        },
-        "/v1/ratings": {
-            "get": {
-                "summary": "The strength of every team as it is known now, best first",
-                "parameters": [
-                    {"name": "If-None-Match", "in": "header", "required": False, "schema": _TEXT}
-                ],
-                "responses": {
-                    "200": _response("the table", _RATINGS),
-                    "304": {"description": "as the ETag sent"},
-                    "404": _response("a relay has none", _ERROR),
-                    "503": _response("no tick has been served yet", _ERROR),
-                },
-            }
-        },
+            _400=_error("not a number of plays"),
+            _404=_NO_GAME,
+            _503=_UNREADABLE,
+        ),
+        "/v1/games/{game_id}/plays.csv": _get(
+            "The same as CSV, the columns named in the first line",
+            None,
+            kind="text/csv",
+            parameters=[_GAME_ID],
+            _404=_NO_GAME,
+            _503=_UNREADABLE,
+        ),
+        "/v1/games/{game_id}/boxscore": _get(
+            "The box score, requested from the feed while clients read it here",
+            _BOX_SCORE,
+            parameters=[_GAME_ID, _IF_NONE_MATCH],
+            _304=_NOT_MODIFIED,
+            _404=_error("no such game tonight, it has not begun, or a relay is asked"),
+            _503=_error("the feed has not given it"),
+        ),
+        "/v1/ratings": _get(
+            "The current strength of every team, best first",
+            _RATINGS,
+            parameters=[_IF_NONE_MATCH],
+            _304=_NOT_MODIFIED,
+            _404=_error("a relay has none"),
+            _503=_error("no tick has been served yet"),
+        ),
         "/v1/nights": _get(
-            "The past nights kept, and what was said of them against what came",
+            "The past nights kept, and their forecasts compared with the results",
             _NIGHTS,
             _503=_UNREADABLE,
         ),
-        "/v1/nights/{date}": {
-            **_get(
-                "A past night: its games whole, and whether their forecasts were right",
-                _NIGHT,
-                _404=("nothing was kept of that night", _ERROR),
-                _503=_UNREADABLE,
-            ),
-            "parameters": _DATE,
-        },
-        "/v1/nights/{date}.csv": {
-            "get": {
-                "summary": "What was forecast at each moment of each game, as CSV",
-                "responses": {
-                    "200": {"description": "CSV", "content": {"text/csv": {}}},
-                    "404": _response("nothing was kept of that night", _ERROR),
-                    "503": _response(*_UNREADABLE),
-                },
-            },
-            "parameters": _DATE,
-        },
-        "/v1/events": {
-            "get": {
-                "summary": "The stream as server-sent events: `curl -N`. `event` is the message's "
-                "type, `data` the message, `id` where to go on from (Last-Event-ID, or ?since=)",
-                "responses": {
-                    "200": {"description": "events", "content": {"text/event-stream": {}}},
-                    "400": _response("a filter or a since that cannot be used", _ERROR),
-                    "503": _response("as many as there may be follow it, or going down", _ERROR),
-                },
-            },
-            "parameters": [
-                {"name": name, "in": where, "schema": schema, "description": text}
-                for name, where, schema, text in (
-                    ("games", "query", _TEXT, "ids, with commas between"),
-                    ("teams", "query", _TEXT, "tricodes, with commas between"),
-                    ("since", "query", _SINCE, "EPOCH.SEQ"),
-                    ("Last-Event-ID", "header", _SINCE, "as browsers send it by themselves"),
-                )
+        "/v1/nights/{date}": _get(
+            "A past night: its games whole, and whether their forecasts were right",
+            _NIGHT,
+            parameters=[_DATE],
+            _404=_NO_NIGHT,
+            _503=_UNREADABLE,
+        ),
+        "/v1/nights/{date}.csv": _get(
+            "What was forecast at each moment of each game, as CSV",
+            None,
+            kind="text/csv",
+            parameters=[_DATE],
+            _404=_NO_NIGHT,
+            _503=_UNREADABLE,
+        ),
+        "/v1/events": _get(
+            "The stream as server-sent events: `curl -N`. `event` is the message's type, "
+            "`data` the message, `id` the place to resume from (Last-Event-ID, or ?since=)",
+            None,
+            kind="text/event-stream",
+            parameters=[
+                _parameter("games", "query", _TEXT, "ids, separated by commas"),
+                _parameter("teams", "query", _TEXT, "tricodes, separated by commas"),
+                _parameter("since", "query", _SINCE, "EPOCH.SEQ"),
+                _parameter("Last-Event-ID", "header", _SINCE, "browsers send it by themselves"),
             ],
-        },
+            _400=_error("a filter or a since that cannot be used"),
+            _503=_error("the maximum of clients follow it, or the daemon is going down"),
+        ),
         "/v1/stats": _get(
             "Latency of each pipeline stage, and of news from its source to its message, in ms",
-            {
-                "type": "object",
-                "required": ["stages", "freshness"],
-                "properties": {"stages": {"type": "object"}, "freshness": {"type": "object"}},
-            },
+            _object(stages=_ANY_OBJECT, freshness=_ANY_OBJECT),
         ),
-        "/v1/about": _get("Version, model, and where the stream is", {"type": "object"}),
-        "/livez": _get("The process answers", {"type": "object"}),
-        "/readyz": _get("The feed is fresh and the model loaded", _READY, _503=("why not", _READY)),
-        "/metrics": {
-            "get": {
-                "summary": "Prometheus metrics",
-                "responses": {"200": {"description": "text", "content": {"text/plain": {}}}},
-            }
-        },
+        "/v1/about": _get("Version, model, and where the stream is", _ANY_OBJECT),
+        "/livez": _get("The process answers", _ANY_OBJECT),
+        "/readyz": _get(
+            "The feed is fresh and the model loaded",
+            _READY,
+            _503={"description": "why not", "content": {"application/json": {"schema": _READY}}},
+        ),
+        "/metrics": _get("Prometheus metrics", None, kind="text/plain"),
     },
     "components": {"schemas": {"Game": _GAME, "Verdict": _VERDICT}},
 }

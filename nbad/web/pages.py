@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from nbad.recording.nights import WholeGame
 from nbad.settings.current import Settings
 from nbad.stream.journal import StreamJournal
+from nbad.web.answers import etag, not_modified, refusal
 from nbad.web.nights import Nights, NotReadableError
 from nbad.web.sharing import Previews, tags
 from nbad.web.words import game_in_words
@@ -174,24 +174,22 @@ def _night_title(request: Request) -> str:
 
 
 def _no_picture(what: str) -> Response:
-    body = orjson.dumps({"error": f"no such {what} is known: it has no picture"})
-    return Response(body, 404, media_type="application/json")
+    return refusal(404, f"no such {what} is known: it has no picture")
 
 
 def _file(body: bytes, kind: str, policy: str = _POLICY) -> _Answer:
-    tag = f'"{sha256(body).hexdigest()[:16]}"'
     packed = gzip.compress(body, 9, mtime=0)
     headers = {
         "content-type": kind,
         "content-security-policy": policy,
         "cache-control": "no-cache",
-        "etag": tag,
+        "etag": etag(body),
         "vary": "accept-encoding",
     }
 
     async def send(request: Request) -> Response:
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
+        if answer := not_modified(request, headers):
+            return answer
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(packed, headers={**headers, "content-encoding": "gzip"})
         return Response(body, headers=headers)

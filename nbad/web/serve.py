@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from typing import NoReturn
 
 import trio
 
@@ -59,7 +60,15 @@ async def serve_http(
         share=share,
         make_room=waiting.end_oldest,
     )
+
+    async def keep_size() -> NoReturn:
+        runtime = settings.current
+        while True:
+            runtime = await settings.wait_until_other_than(runtime)
+            door.resize(share_descriptors(runtime.config).http)
+
     async with trio.open_nursery() as nursery:
         address = await nursery.start(listening.accept_into, door)
         nursery.start_soon(door.run, nursery)
+        nursery.start_soon(keep_size)
         task_status.started(address)

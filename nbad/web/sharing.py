@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from html import escape
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from starlette.responses import Response
 
 from nbad.net.pacing import Throttle
 from nbad.settings.current import Settings
+from nbad.web.answers import etag, not_modified, refusal
 
 Draw = Callable[[], bytes]
 # Each takes 30 to 70 ms of a core; those that nobody asked for again are forgotten.
@@ -91,16 +91,16 @@ class Previews:
         return await self._answer(request, title.encode() + b"".join(games), draw)
 
     async def _answer(self, request: Request, of: bytes, draw: Draw) -> Response:
-        tag = f'"{sha256(of).hexdigest()[:16]}"'
+        tag = etag(of)
         headers = {"etag": tag, "cache-control": "no-cache"}
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
+        if answer := not_modified(request, headers):
+            return answer
         try:
             with trio.fail_after(_WAIT_S):
                 picture = self._kept.get(tag) or await self._drawn(tag, draw)
         except trio.TooSlowError:
-            body = orjson.dumps({"error": "too many pictures are asked for at once"})
-            return Response(body, 503, {"retry-after": "10"}, "application/json")
+            detail = "too many pictures are asked for at once"
+            return refusal(503, detail, {"retry-after": "10"})
         return Response(picture, headers=headers, media_type="image/png")
 
     async def _drawn(self, tag: str, draw: Draw) -> bytes:

@@ -83,6 +83,10 @@ export class Stream {
       const message = JSON.parse(data);
       if (message.type === "welcome") silence = message.heartbeat_s * 1000 * HEARTBEATS_MISSED;
       if (message.type === "reconnect") this.#planned = message.after_s * 1000;
+      if (message.type === "error" && message.code === "too_many_filters") {
+        drop(`${message.code}: ${message.detail}`); // later there may be room
+        return;
+      }
       if (message.type === "batch" && !this.#next(message)) {
         if (this.#failures) this.seq = -1; // resumed already, and still wrong: ask for a snapshot
         drop(`a gap: ${message.epoch}.${message.seq} came after ${this.epoch}.${this.seq}`);
