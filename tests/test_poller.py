@@ -22,9 +22,9 @@ from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed, Poll
-from nbad.stages.envelopes import Document, Fetched, Updates
+from nbad.stages.envelopes import Document, Fetched, Updates, merge_fetched
 from nbad.stages.parser import parse
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -240,38 +240,6 @@ class _State:
         record("poll", tick, len(documents), (now - tick.started) * 1e3 if documents else 0.0)
         failed = tuple(sorted(news.failed))
         return Fetched(tick, now, self.wall_clock(), documents, news.schedule, failed)
-
-
-def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
-    """Two ticks as one: the newest document of each address, and how many it superseded.
-
-    It began with the older one's first request, and keeps its errors.
-    """
-    documents = {document.place: document for document in waiting.documents}
-    answered = {document.place for document in newer.documents}
-    superseded = len(documents.keys() & answered)
-    for document in newer.documents:
-        # A 304 says that what waits is still so: it does not take its place.
-        if document.body is not None or document.place not in documents:
-            documents[document.place] = document
-    failed = [place for place in waiting.failed if place not in answered]
-    newer.tick.started = min(waiting.tick.started, newer.tick.started)
-    _add(newer.tick.errors, waiting.tick.errors)
-    _add(newer.tick.feed_errors, waiting.tick.feed_errors)
-    return (
-        replace(
-            newer,
-            documents=tuple(documents.values()),
-            schedule=newer.schedule or waiting.schedule,
-            failed=tuple(dict.fromkeys((*failed, *newer.failed))),
-        ),
-        superseded,
-    )
-
-
-def _add(counts: Counts, more: Counts) -> None:
-    for what, count in more.items():
-        counts[what] += count
 
 
 async def poll(
