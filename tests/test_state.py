@@ -206,7 +206,8 @@ def test_a_restart_in_december_forecasts_as_before_it(
     """Killed by kill -9, and started again where the schedule is gone: the same ratings, to the
     last digit told; a file that was garbled meanwhile is said, and costs what it held."""
     state = tmp_path / "state"
-    with serving("--games", "6", "--seed", "3") as (board, schedule):
+    # At the pace of a real night: books move their prices every half hour.
+    with serving("--games", "6", "--seed", "3", "--speed", "1") as (board, schedule):
         extra = f'{ANY_PORTS}[state]\npath = "{state}"\n'
         daemon = Daemon(tmp_path / "daemon", board, schedule, server=extra)
         daemon.wait_for("ready")
