@@ -201,11 +201,11 @@ class FollowedGame:
         self, reading: Reading, known: tuple[Play, ...], compared: Comparison
     ) -> None:
         """Keep of newly accepted plays what the next update has to say of them."""
-        if compared.corrected:
+        gone, new = known[compared.unchanged :], reading.plays[compared.unchanged :]
+        if gone or self._taken_back:  # none of those before is among the unchanged
             bound = self._taken_back if len(self._taken_back) < MOST_PLAYS else frozenset()
-            gone = bound.union(known[compared.unchanged :])
-            self._taken_back = gone.difference(reading.plays)
-        newest = _latest(_ACTUAL, reading.plays[compared.unchanged :])
+            self._taken_back = bound.union(gone).difference(new)
+        newest = _latest(_ACTUAL, new)
         if compared.corrected and newest < self._source_time:  # the newest may be taken back
             self._source_time = max(map(_ACTUAL, reading.plays), default="")
         else:
