@@ -151,9 +151,11 @@ class Judge(Generic[T]):
             self._postponed_at = None
         elif self._postponed_at is None:
             self._postponed_at = self.plays.state
-        over = state.status is FINAL and last is not None and last.status.in_play
-        proven = over or (state.status.in_play and self.board.is_new(state))
         older = listing == self._replaced
+        proven = False
+        if last is not None and (older or state.goes_back_from(last)):  # seldom
+            over = state.status is FINAL and last.status.in_play
+            proven = over or (state.status.in_play and self.board.is_new(state))
         if not self.board.report(listing, state, now, proven=proven, older=older):
             return False
         if listing != before:
