@@ -156,7 +156,7 @@ class GameTracker:
             return []
         board = parse_scoreboard(document.body)
         document.accept()
-        return self._read_board(board, document.modified, now)
+        return self._read_board(board, document, now)
 
     def _board_answers(self, *, silent: bool) -> None:
         for game in self._games.values():
@@ -184,8 +184,7 @@ class GameTracker:
             document.accept()
         return Odds(self._odds, document.received_at)
 
-    def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
-        changed = "" if modified is None else stamp_of(modified)
+    def _read_board(self, board: Scoreboard, document: Document, now: float) -> list[str]:
         for name, reason in board.skipped:
             self._skip("game_skipped", name, reason)
         listed: dict[str, Listing] = {}
@@ -198,18 +197,19 @@ class GameTracker:
             if game is None:
                 game = self._games[game_id] = _Game(listing, now)
             game.listed = True
-            self._attempt(game_id, self._judge_listing, game, listing, changed, now)
+            self._attempt(game_id, self._judge_listing, game, listing, document, now)
         there = listed.keys() | {name for name, _ in board.skipped}
         for game_id, game in self._games.items():
             if game.listed and game_id not in there:
                 game.listed, game.unlisted_at = False, now
         return list(listed)
 
-    def _judge_listing(self, game: _Game, listing: Listing, changed: str, now: float) -> None:
+    def _judge_listing(self, game: _Game, listing: Listing, document: Document, now: float) -> None:
         """Report the board's entry of the game to its judge."""
         listing = self._names.named(listing)
-        if game.judge.report_board(listing, now):
-            game.listing, game.board_time = listing, changed
+        if game.judge.report_board(listing, now, document.received_at):
+            modified, game.listing = document.modified, listing
+            game.board_time = "" if modified is None else stamp_of(modified)
 
     def _read_plays(self, document: Document, now: float) -> bool:
         """Take in a play-by-play; whether anything may be told otherwise for it."""
@@ -347,7 +347,7 @@ def _note_plays(game: _Game, known: tuple[Play, ...], judged: Comparison | None)
     assert reading is not None
     plays = reading.plays
     judged = judged or compare(known, plays)
-    if judged.corrected:
+    if judged.corrected and not reading.skipped:  # what cannot be read was not taken back
         gone = frozenset(known[judged.unchanged :])
         bound = game.taken_back if len(game.taken_back) < MOST_PLAYS else frozenset()
         game.taken_back = (bound | gone).difference(plays)
