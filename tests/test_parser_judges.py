@@ -686,10 +686,10 @@ def test_plays_with_the_sides_swapped_are_never_told_and_end_no_game(
     feed.says([first], live(1, "PT09M50.00S", 2, 7))
     assert score(feed.says([first, second])) == (2, 7)
     assert score(feed.says(board=live(1, "PT09M40.00S", 2, 9))) == (2, 9)
-    feed.says(board=live(4, "PT00M02.00S", 95, 98), after=60)
+    feed.says(board=live(4, "PT00M02.00S", 95, 100), after=60)
     for _ in range(9):
         update = feed.says([first, second, END], after=20)
-        assert update is None or told(update)[:4] == ("live", 4, 95, 98)
+        assert update is None or told(update)[:4] == ("live", 4, 95, 100)
     assert told(feed.says(board=final(98, 100))) == ("final", 4, 98, 100, False)
 
 

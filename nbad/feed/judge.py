@@ -127,7 +127,6 @@ class Judge(Generic[T]):
     _dated: tuple[State, float] | None = None  # what a date alone took back, and when
     _differ_since: float | None = None
     _disagreement_given: bool = False
-    _crossed: bool = False  # since then each had more points of another side
     _past_since: float | None = None
     _postponed_at: State | None = None
 
@@ -314,12 +313,14 @@ class Judge(Generic[T]):
         assert board is not None
         if board.period > end.period:
             return True
-        if end.home >= board.home and end.away >= board.away and not self._crossed:
+        home, away = board.home - end.home, board.away - end.away
+        if home <= 0 and away <= 0:
             self._past_since = None
             return False
         if self._past_since is None:
             self._past_since = now
-        return now - self._past_since < (_OVER_WITHIN_S if self._crossed else ACCEPTED_AFTER_S)
+        whose = home + away <= 0
+        return now - self._past_since < (_OVER_WITHIN_S if whose else ACCEPTED_AFTER_S)
 
     def _board_knows_score(self) -> bool:
         """Whether the score of the board's state is one that it says now, and that can be."""
@@ -353,9 +354,8 @@ class Judge(Generic[T]):
     def _compare(self, now: float) -> tuple[State, State] | None:
         board, plays = self._listed, self.plays.state
         if board is None or plays is None or board.score == plays.score:
-            self._differ_since, self._disagreement_given, self._crossed = None, False, False
+            self._differ_since, self._disagreement_given = None, False
             return None
-        self._crossed |= (board.home - plays.home) * (board.away - plays.away) < 0
         if self._differ_since is None:
             self._differ_since = now
         if self._disagreement_given or not self._stands(now):
