@@ -65,10 +65,14 @@ class FollowedGame:
         first, self._plays_answered = not self._plays_answered, True
         return first
 
-    def take_listing(self, listing: Listing, changed: str, now: float) -> None:
-        """Take in the board's entry, ``changed`` then as far as it says."""
-        if self._judge.report_board(listing, now):
-            self._listing, self._board_time = listing, changed
+    def take_listing(
+        self, listing: Listing, modified: float | None, now: float, received_at: float
+    ) -> None:
+        """Take in the board's entry; the board was last ``modified`` then, and received, in s since
+        the epoch."""
+        if self._judge.report_board(listing, now, received_at):
+            self._listing = listing
+            self._board_time = "" if modified is None else stamp_of(modified)
 
     def take_box(self, said: Listing, modified: float | None) -> bool:
         """Take in what the box score, last ``modified`` then (s since the epoch), says of the game
@@ -202,6 +206,8 @@ class FollowedGame:
     ) -> None:
         """Keep of newly accepted plays what the next update has to say of them."""
         gone, new = known[compared.unchanged :], reading.plays[compared.unchanged :]
+        if reading.skipped:  # what cannot be read was not taken back
+            gone = ()
         if gone or self._taken_back:  # none of those before is among the unchanged
             bound = self._taken_back if len(self._taken_back) < MOST_PLAYS else frozenset()
             self._taken_back = bound.union(gone).difference(new)
