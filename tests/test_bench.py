@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
 import pytest
+import trio
 from daemon_kit import serving
 
 from nbad.bench.freshness import judged, table
-from nbad.bench.runner import figures, percentile
+from nbad.bench.runner import _from_log, _take, figures, percentile
 from nbad.bench.scenario import slate
 
 _BENCH = [sys.executable, "-m", "nbad", "bench"]
@@ -33,6 +36,20 @@ def test_figures_are_those_of_the_ticks() -> None:
     emit = dict(figures(costs))["emit"]
     assert emit == {"avg": 50.5, "p50": 51.0, "p95": 96.0, "p99": 100.0}
     assert percentile([3.0], 0.99) == 3.0
+
+
+async def test_a_board_that_tells_every_game_is_half_a_round(autojump_clock: object) -> None:
+    async def log() -> AsyncIterator[bytes]:
+        for tick in range(20):
+            taken = 15 if tick % 2 else 1  # the plays, the board
+            for stage, games, ms in (("poll", taken, 1.0), ("emit", 15, 2.0 + tick % 2)):
+                line = {"event": "stage", "tick": tick, "stage": stage, "games": games}
+                yield json.dumps(line | {"elapsed_ms": ms, "waited_ms": 0.0}).encode()
+
+    joined, here = trio.Event(), os.getpid()
+    joined.set()
+    run = await _take(_from_log(log()), 16, 30, joined, (here, here))
+    assert [cost["total"] for cost in run.costs] == [3.0 + 4.0] * 7
 
 
 @pytest.mark.slow

@@ -608,6 +608,36 @@ async def test_thirty_live_games_are_all_followed(
         assert max(gaps(asked)) < 2.5
 
 
+class Steps(trio.abc.Instrument):
+    """Counts the turns of one task."""
+
+    def __init__(self, task: trio.lowlevel.Task) -> None:
+        self.task, self.count = task, 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += task is self.task
+
+
+async def test_answers_that_come_one_by_one_do_not_wake_the_poller_each(
+    settings: Settings, autojump_clock: object
+) -> None:
+    feed = FakeFeed(*(entry(f"00225000{n:02}") for n in range(1, 16)))
+
+    def one_more(_: httpx.Request) -> None:
+        for game in feed.games:
+            plays = feed.plays.setdefault(game["gameId"], [])
+            plays.append(action(len(plays) + 1, 0, 0))
+
+    feed.on["scoreboard"] = one_more
+    feed.on["playbyplay"] = lambda request: int(request.url.path[-7:-5]) * 0.0005
+    steps = Steps(trio.lowlevel.current_task())
+    trio.lowlevel.add_instrument(steps)
+    told = await run(settings, feed, 10.0)
+    rounds = [tick for tick in told if len(tick.games) == len(feed.games)]
+    assert len(rounds) >= 8
+    assert steps.count < 10 * len(rounds)
+
+
 @pytest.mark.parametrize(
     ("game", "what"),
     [

@@ -24,7 +24,7 @@ from nbad.simulator.answer import LIVE_DATA, SCHEDULE
 INTERVAL_S = 0.5
 # The first ticks fold whole games and fill caches; what comes after is what a night is made of.
 _WARM_UP = 3
-# A round counts while this share of its games changed.
+# A round is one in which this share of its games changed.
 _SHARE = 0.8
 _PATIENCE_S = 60.0
 # A slate has some 60 changes of each game; more ticks than this are taken in more runs.
@@ -130,7 +130,9 @@ async def _run_once(
                     crowd.start_soon(_crowd, port, subscribers, joined)
                 else:
                     joined.set()
-                run = await _take(costs, games, ticks, joined, (pid, feed.pid))
+                # nbad says how many documents it took; the board is one, and a tick of its own.
+                whole = games + 1 if contestant.command is None else games
+                run = await _take(costs, whole, ticks, joined, (pid, feed.pid))
                 crowd.cancel_scope.cancel()
     return run
 
@@ -153,11 +155,12 @@ async def measure_live(config: Path | None, ticks: int) -> list[Cost]:
 
 
 async def _take(
-    costs: AsyncIterator[Cost], games: int, ticks: int, joined: trio.Event, pids: tuple[int, int]
+    costs: AsyncIterator[Cost], whole: int, ticks: int, joined: trio.Event, pids: tuple[int, int]
 ) -> Run:
     """Ticks once all subscribers have joined.
 
-    Of a tick that was asked for in parts (the board, then the plays) the parts add up.
+    Of a tick that was asked for in parts (the board, then the plays) the parts add up, until they
+    are nearly ``whole``: a board alone may tell every game, and is a part all the same.
     """
     taken: list[Cost] = []
     rounds = 0
@@ -165,9 +168,9 @@ async def _take(
     spent = [0, 0]
     with trio.move_on_after(_PATIENCE_S):
         async for cost in costs:
-            for stage in STAGES:
-                parts[stage] = parts.get(stage, 0.0) + cost.get(stage, 0.0)
-            if cost["games"] < _SHARE * games or not joined.is_set():
+            for part in (*STAGES, "games"):
+                parts[part] = parts.get(part, 0.0) + cost.get(part, 0.0)
+            if parts["games"] < _SHARE * whole or not joined.is_set():
                 if not joined.is_set():
                     parts = {}
                 continue
@@ -231,7 +234,8 @@ async def _run(
 
 
 async def _from_log(lines: AsyncIterator[bytes]) -> AsyncIterator[Cost]:
-    """The stages of each tick. ``total`` is all of them, and the waits between."""
+    """The stages of each tick. ``total`` is all of them, and the waits between; ``games`` how many
+    documents were taken."""
     ticks: dict[int, Cost] = {}
     async for line in lines:
         event = json.loads(line)
@@ -240,7 +244,8 @@ async def _from_log(lines: AsyncIterator[bytes]) -> AsyncIterator[Cost]:
         cost = ticks.setdefault(event["tick"], {"total": 0.0})
         cost[event["stage"]] = event["elapsed_ms"]
         cost["total"] += event["elapsed_ms"] + event["waited_ms"]
-        cost["games"] = event["games"]
+        if event["stage"] == "poll":
+            cost["games"] = event["games"]
         if event["stage"] == "emit":
             # The next one's poll may have been logged before.
             ticks = {number: each for number, each in ticks.items() if number > event["tick"]}

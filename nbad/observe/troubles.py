@@ -41,6 +41,11 @@ class Troubles:
         self._known: dict[tuple[str, Hashable], _Trouble] = {}
         self._minutes: dict[str, tuple[float, int]] = {}  # of an event: since when, how many lines
 
+    @property
+    def noted(self) -> bool:
+        """Whether there was any lately."""
+        return bool(self._known)
+
     def note(self, event: str, key: Hashable, **fields: Any) -> None:
         """Log ``event`` as a warning with ``fields`` where the trouble ``key`` begins, else at most
         once a minute, with ``repeated``: how often it came since it was last said."""

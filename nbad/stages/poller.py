@@ -80,8 +80,9 @@ class _State:
     limiter: RateLimiter = field(default_factory=RateLimiter)
     turns: Turns = field(default_factory=Turns)
     news: _News = field(default_factory=_News)
-    answered: trio.Event = field(default_factory=trio.Event)  # set by what follows too
-    changed: trio.Event = field(default_factory=trio.Event)  # the night or the settings
+    wakeup: trio.Event = field(default_factory=trio.Event)
+    rest: trio.CancelScope = field(default_factory=trio.CancelScope)  # the poller's, while it waits
+    changed: trio.Event = field(default_factory=trio.Event)  # as `wakeup`, but for no answer
     unread_since: float | None = None  # when the board was asked for that the parser has not read
     schedule_tried: bool = False
     odds_modified: float | None = None
@@ -95,9 +96,19 @@ class _State:
     sent_at: float = 0.0
 
     def wake(self) -> None:
-        """Wake the poller: an answer came, or none will."""
-        answered, self.answered = self.answered, trio.Event()
-        answered.set()
+        """Wake the poller: something is to be done now, or the night or the settings changed."""
+        wakeup, self.wakeup = self.wakeup, trio.Event()
+        wakeup.set()
+
+    def came(self, next_at: float) -> None:
+        """Plays came, which are asked for again at ``next_at``: wake the poller where they were
+        the last that a tick waits for, else when it has something to do. Fifteen answers need not
+        wake it fifteen times."""
+        due_at = min(next_at, self.tick_at)
+        if due_at <= trio.current_time():
+            self.wake()
+        else:
+            self.rest.deadline = min(self.rest.deadline, due_at)
 
     def turn(self) -> None:
         """Wake all: the night or the settings changed."""
@@ -294,7 +305,7 @@ async def _go_on(
     runtime = state.settings.current
     client.config = runtime.config
     poll_, rate = runtime.config.poll, runtime.config.poll.max_requests_per_s
-    answered, now = state.answered, state.now
+    wakeup, now = state.wakeup, state.now
     if state.night.value is not state.followed or poll_ is not state.planned_with:
         state.followed, state.planned_with = state.night.value, poll_
         state.turns.follow(state.followed, now, poll_)
@@ -307,8 +318,9 @@ async def _go_on(
         await fetched.send(state.tick(runtime))
         return
     next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
-    with trio.move_on_at(min(next_at, state.tick_at)):
-        await answered.wait()
+    state.rest = trio.CancelScope(deadline=min(next_at, state.tick_at))
+    with state.rest:
+        await wakeup.wait()
 
 
 async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget) -> None:
@@ -351,11 +363,14 @@ async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget
             if not place or target.failures:  # of plays that are as they were, nothing is told
                 state.arrive(place, Document(place, None, state.wall_clock()), asked)
         state.turns.answered(place, state.now, client.config.poll)
-        if not state.turns.failing(board=not place):
+        if state.troubles.noted and not state.turns.failing(board=not place):
             state.troubles.over(kind_of_document, what=kind_of_document)
     finally:
         target.in_flight = False
-        state.wake()
+        if place:
+            state.came(target.at)
+        else:
+            state.wake()  # whether plays are asked for depends on it
 
 
 async def _wake_on_night(state: _State) -> None:
