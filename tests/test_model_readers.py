@@ -176,6 +176,27 @@ def test_of_a_recording_each_game_counts_as_told_last(tmp_path: Path) -> None:
         assert recorded.final == night.finals[game_id]
 
 
+@pytest.mark.parametrize("last", ["cut", "older", "page"])
+def test_what_a_faulty_feed_sent_last_of_a_game_costs_nothing(tmp_path: Path, last: str) -> None:
+    night = simulate_night(1, 7)
+    (game_id,) = night.game_ids
+    early, whole = (
+        night.play_by_play(game_id, at)
+        for at in ((night.starts_at + night.ends_at) / 2, night.ends_at + 60)
+    )
+    assert early is not None
+    assert whole is not None
+    broken = {"cut": whole.body[:9000], "older": early.body, "page": b"<html>"}[last]
+    url = f"http://feed/playbyplay_{game_id}.json"
+    Writer(tmp_path).write(
+        Arrival(url, 200, {}, body, 1_795_471_200.0 + at)
+        for at, body in enumerate((early.body, whole.body, broken, broken))
+    )
+    ((_, game),) = read_games(tmp_path)
+    assert isinstance(game, RecordedGame)
+    assert game.final == night.finals[game_id]
+
+
 def test_a_recording_cut_before_the_end_names_its_games(tmp_path: Path) -> None:
     night = simulate_night(1, 7)
     (game_id,) = night.game_ids

@@ -145,3 +145,27 @@ def test_a_page_that_is_open_all_evening_keeps_a_moment_of_every_few_seconds() -
     assert all(chance == pytest.approx(1 - at / 2880, abs=1e-3) for at, chance in series)
     assert series[-1][0] == pytest.approx(2880, abs=0.2)
     assert all(b[0] > a[0] for a, b in pairwise(series))
+
+
+_RELOADED = f"""import {{ Night }} from {json.dumps(STATE.as_uri())};
+const night = new Night(), margin = {{}}, total = {{}}, found = [];
+const at = (clock_s, model) => ({{ game_id: "g", status: "live", period: 1, clock_s,
+  corrected: false, forecast: model && {{ home_win: 0.5, margin, total, model }} }});
+night.take({{ type: "snapshot", games: [{{ ...at(700, "a"), series: [] }}] }});
+for (const [left, model] of [[690, "a"], [680, "b"], [670, "b"], [660, null]]) {{
+  Object.assign(night.games.get("g"), {{ stale: false, again: false }}); // as once they were had
+  night.take({{ type: "batch", messages: [at(left, model)] }});
+  const {{ stale, again }} = night.games.get("g");
+  found.push([stale, again]);
+}}
+process.stdout.write(JSON.stringify(found));
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_what_another_model_forecast_is_asked_for_again() -> None:
+    assert NODE
+    command = [NODE, "--input-type=module", "--eval", _RELOADED]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    yes, no = [True, True], [False, False]
+    assert json.loads(answer.stdout) == [no, yes, no, yes]

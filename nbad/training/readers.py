@@ -7,7 +7,7 @@ import tarfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -38,6 +38,8 @@ WORKERS = 2
 _ID_DIGITS = 10
 # Games that a worker takes at once, each a quarter of a MB of text, and how many such lots wait.
 _LOT, _WAITING = 16, 6
+# Of a recorded game so many documents may be the one that is read, the newest first.
+_LAST = 20
 # Fewer games than this are folded sooner than a worker starts.
 _WORTH_A_WORKER = 64
 
@@ -47,8 +49,8 @@ def read_games(data: Path) -> Iterator[Read]:
 
     A folder's archives are read with it. Games are CSVs of stats.nba.com or of a flattened
     cdn.nba.com, and cdn.nba.com ``playbyplay_*.json``; of a recording made by `nbad record`, each
-    game as it was told last. A ``game_info/ID.json`` beside them tells a game's date. Each comes
-    with its name; a broken game is a :class:`ValueError` that says what is wrong with it.
+    game as it was last told whole. A ``game_info/ID.json`` beside them tells a game's date. Each
+    comes with its name; a broken game is a :class:`ValueError` that says what is wrong with it.
     ``OSError`` and ``tarfile.TarError`` where ``data`` cannot be read at all.
     """
     days: Days = {}
@@ -192,13 +194,25 @@ def _archived(data: Path, days: Days) -> Iterator[Body]:
 
 def _recorded(folder: Path) -> Iterator[Body]:
     recording = Recording(folder)
-    last: dict[str, Entry] = {}
+    last: dict[str, deque[Entry]] = {}
     for entry in recording.entries:
         name = PurePath(urlsplit(entry.url).path).name
         if entry.status == 200 and _is_game(PurePath(name)):
-            last[name] = entry  # entries are in the order in which they came
-    for name, entry in last.items():
-        yield name, partial(recording.body, entry)
+            # Entries are in the order in which they came.
+            last.setdefault(name, deque(maxlen=_LAST)).append(entry)
+    for name, entries in last.items():
+        yield name, partial(_newest_whole, recording, entries)
+
+
+def _newest_whole(recording: Recording, entries: deque[Entry]) -> bytes:
+    """The newest of a game's documents that is a finished game, as the feed may have cut the last
+    or sent an older one behind it; the newest where none is."""
+    for entry in reversed(entries):
+        body = recording.body(entry)
+        with suppress(ValueError, KeyError, IndexError):
+            read_cdn(body)
+            return body
+    return recording.body(entries[-1])
 
 
 def _date(body: bytes) -> Days:

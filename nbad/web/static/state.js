@@ -42,8 +42,10 @@ export class Night {
     const now = elapsed(game);
     // What was taken back is forgotten; the whole curve is asked for again.
     while (game.series.length && game.series.at(-1)[0] >= now) game.series.pop();
-    game.stale = game.corrected || Boolean(known && (known.stale || known.status !== game.status));
-    game.again = game.corrected || Boolean(known?.again); // its plays: shown until they are there anew
+    // Another model forecasts all of the game anew.
+    const anew = game.corrected || Boolean(known && known.forecast?.model !== game.forecast?.model);
+    game.stale = anew || Boolean(known && (known.stale || known.status !== game.status));
+    game.again = anew || Boolean(known?.again); // its plays: shown until they are there anew
     return withMoment(game, now);
   }
 }
