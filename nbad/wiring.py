@@ -30,10 +30,10 @@ from nbad.feed.client import Tap
 from nbad.feed.poll_plan import TrackedGame
 from nbad.pattern.knowledge import Knowledge
 from nbad.settings.current import Settings
-from nbad.stages.envelopes import Forecasts, Patterns, Updates
+from nbad.stages.envelopes import Forecasts, Patterns, Updates, merge_fetched
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 from nbad.stages.predictor import predict
 
 _NO_GAMES: tuple[TrackedGame, ...] = ()

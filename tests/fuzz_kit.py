@@ -24,9 +24,10 @@ import trio
 
 from nbad.domain import Game, State
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter
-from nbad.feed.decode import BadData, epoch_s
+from nbad.feed.decode import BadData
 from nbad.feed.odds import parse_odds
 from nbad.feed.schedule import read_schedule
+from nbad.feed.times import epoch_s
 from nbad.feed.transport import LeanTransport, _Connection
 from nbad.feed.turns import BOARD, Now, Turns
 from nbad.model.forecaster import Forecaster

@@ -31,8 +31,9 @@ from nbad.observe.metrics import Metrics
 from nbad.observe.statistics import Statistics
 from nbad.settings.schema import Config, Feed, Poll
 from nbad.simulator import simulate_night
+from nbad.stages.envelopes import merge_fetched
 from nbad.stages.parser import parse
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 from nbad.stages.server import open_hub
 from nbad.web.app import make_app
 from nbad.web.openapi import DOCUMENT

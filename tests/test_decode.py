@@ -13,17 +13,12 @@ from hypothesis import strategies as st
 from nbad.feed.decode import (
     BadData,
     Known,
-    _utc_or_none,
     document,
-    epoch_s,
     integer,
-    stamp,
-    stamp_of,
-    stamps,
-    utc_or_none,
 )
 from nbad.feed.playbyplay import UNKNOWN, _any_play, completed, parse_play, plain_play
 from nbad.feed.scoreboard import parse_scoreboard
+from nbad.feed.times import _utc_or_none, epoch_s, stamp, stamp_of, stamps, utc_or_none
 
 ACTION = {
     "actionNumber": 7, "orderNumber": 70000, "period": 2, "clock": "PT07M11.25S",

@@ -19,9 +19,9 @@ from nbad.settings.schema import Config, Feed
 from nbad.simulator import GamesNight, simulate_night
 from nbad.simulator.answer import LIVE_DATA, SCHEDULE, Answer, Gzip, answer
 from nbad.simulator.faults import Faults, Struck, parse_faults
-from nbad.stages.envelopes import Updates
+from nbad.stages.envelopes import Updates, merge_fetched
 from nbad.stages.parser import parse
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 
 KINDS = ("503", "403", "stall", "truncate", "regress", "html", "reset", "garbage", "nulls")
 _NO_GAMES: tuple[TrackedGame, ...] = ()

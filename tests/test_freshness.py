@@ -12,7 +12,7 @@ from feed_kit import ONE, action, entry, plays_of
 from prometheus_client.parser import text_string_to_metric_families
 from stream_kit import FakeSettings
 
-from nbad.feed.decode import stamp_of
+from nbad.feed.times import stamp_of
 from nbad.model.forecaster import Forecaster
 from nbad.observe.freshness import waits_s
 from nbad.observe.metrics import Metrics

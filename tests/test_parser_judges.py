@@ -749,6 +749,16 @@ def test_a_game_broken_off_keeps_the_points_that_the_board_forgets(feed: Feed) -
     assert told(feed.says(board=on))[:4] == ("live", 1, 6, 3)
 
 
+@pytest.mark.parametrize(("start", "status"), [(80_000, "postponed"), (-600, "live")])
+def test_a_game_with_points_that_is_to_come_was_broken_off_where_it_is_not_due(
+    forecaster: Forecaster, start: float, status: str
+) -> None:
+    feed = Feed(forecaster)
+    feed.now = EPOCH
+    said = entry(ONE, 1, "", start=start, score=(4, 3)) | {"period": 1}
+    assert told(feed.says(board=said, failed=(ONE,)))[:4] == (status, 1, 4, 3)
+
+
 def test_what_comes_no_more_is_no_word_that_was_kept(feed: Feed) -> None:
     """A copy from before, and then an outage: it is not believed for the silence after it."""
     feed.says(board=live(1, "PT09M50.00S", 4, 3))
@@ -769,6 +779,9 @@ def test_a_play_that_cannot_be_read_costs_itself(feed: Feed) -> None:
     assert score(update) == (8, 3)
     assert {trouble.event for trouble in feed.trouble} == {"play_skipped", "game_skipped"}
     assert "action 4: orderNumber" in feed.trouble[0].reason
+    unread = feed.says([P1, P2 | {"orderNumber": None}, P3, action(5, 8, 3)])
+    assert unread is not None
+    assert feed.says([P1, P2, P3, action(5, 8, 3)]) is not None  # at once
     update = feed.says([P1, P2, P3, action(4, 6, 3), action(5, 8, 3)])
     assert update is not None
     assert [play.number for play in update.plays] == [1, 2, 3, 4, 5]
@@ -810,10 +823,10 @@ def test_a_fault_of_ours_with_an_entry_of_the_board_costs_one_game(
 ) -> None:
     feed, report = Feed(forecaster), Judge.report_board
 
-    def fail(judge: Judge[Any], listing: Listing, now: float) -> bool:
+    def fail(judge: Judge[Any], listing: Listing, now: float, at: float) -> bool:
         if listing.game_id == ONE:
             raise RuntimeError("a bug")
-        return report(judge, listing, now)
+        return report(judge, listing, now, at)
 
     monkeypatch.setattr(Judge, "report_board", fail)
     feed.says(board=board_of(TIP, entry(TWO, score=(4, 3))), failed=(TWO,))

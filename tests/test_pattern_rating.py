@@ -11,13 +11,13 @@ import orjson
 import pytest
 
 from nbad.domain import Result
+from nbad.pattern.calendar import game_day
 from nbad.pattern.players import GameLines
 from nbad.pattern.rating import (
     HOME_POINTS,
     TIRED_POINTS,
     UNKNOWN_FIVES_SD,
     Ratings,
-    game_day,
 )
 from nbad.pattern.tracker import PlayedGame, RatingsTracker
 

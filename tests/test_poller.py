@@ -22,9 +22,9 @@ from nbad.model.forecaster import Forecaster
 from nbad.observe.timing import Tick
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed, Poll
-from nbad.stages.envelopes import Document, Fetched, Updates
+from nbad.stages.envelopes import Document, Fetched, Updates, merge_fetched
 from nbad.stages.parser import parse
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 
 
 @pytest.fixture(scope="module")
@@ -502,7 +502,7 @@ def test_two_ticks_become_one_with_the_newest_of_each_document(settings: Setting
     old, new = Tick(1, 1.0, settings.current), Tick(2, 2.0, settings.current)
     old.errors["poll"], old.feed_errors["timeout"] = 2, 2
     waiting = Fetched(
-        old, documents=(Document("", b"1", 0.0), Document(ONE, b"2", 0.0)), failed=(TWO,)
+        old, documents=(Document("", b"1", 0.0), Document(ONE, b"2", 0.0)), failed=(TWO, ONE)
     )
     newer = Fetched(new, documents=(Document("", None, 0.0), Document(ONE, b"3", 0.0)))
     merged, superseded = merge_fetched(waiting, newer)

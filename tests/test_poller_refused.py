@@ -21,9 +21,9 @@ from nbad.feed.poll_plan import TrackedGame
 from nbad.model.forecaster import Forecaster
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed
-from nbad.stages.envelopes import Updates
+from nbad.stages.envelopes import Updates, merge_fetched
 from nbad.stages.parser import parse
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 
 GAMES = tuple(f"00225000{number:02}" for number in range(1, 9))
 BEGINS_S, ENDS_S = 10.0, 610.0

@@ -17,9 +17,9 @@ from nbad.feed.poll_plan import TrackedGame
 from nbad.model.forecaster import Forecaster
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.schema import Config, Feed
-from nbad.stages.envelopes import Updates
+from nbad.stages.envelopes import Updates, merge_fetched
 from nbad.stages.parser import parse
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 
 FEED = Feed(base_url="http://feed/live", schedule_url="http://feed/schedule.json")
 _NO_GAMES: tuple[TrackedGame, ...] = ()

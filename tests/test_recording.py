@@ -33,10 +33,10 @@ from nbad.settings.schema import Config, Feed, Poll
 from nbad.simulator import simulate_night
 from nbad.simulator.answer import Gzip, answer
 from nbad.simulator.recorded import RecordedSource
-from nbad.stages.envelopes import Forecasts, Patterns, Updates
+from nbad.stages.envelopes import Forecasts, Patterns, Updates, merge_fetched
 from nbad.stages.parser import parse
 from nbad.stages.patterns import build_patterns
-from nbad.stages.poller import merge_fetched, poll
+from nbad.stages.poller import poll
 from nbad.stages.predictor import predict
 from nbad.stream.wire import encode_game, encode_series
 

@@ -6,8 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import NamedTuple, Protocol, Self
 from urllib.request import getproxies
 
@@ -19,6 +17,7 @@ import trio
 
 from nbad.feed.decode import BOM
 from nbad.feed.endpoints import HEADERS
+from nbad.feed.times import http_date_s
 from nbad.feed.transport import Get, LeanTransport, Reply, by_name
 from nbad.observe.troubles import Troubles
 from nbad.settings.schema import Config
@@ -310,15 +309,6 @@ def _made_for(config: Config) -> _Transport:
 
 def _is_sendable(value: str) -> bool:
     return value.isascii() and value.isprintable()
-
-
-@lru_cache(maxsize=64)  # the answers of a tick are mostly of the same second
-def http_date_s(value: str | None) -> float | None:
-    """An HTTP date in seconds since the epoch; None where there is none that can be read."""
-    try:
-        return parsedate_to_datetime(value).timestamp() if value else None
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _kept_apart(url: str) -> str:

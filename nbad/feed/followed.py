@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from nbad.domain import FINAL, BoardEntry, Listing, Play, State, Update
-from nbad.feed.decode import BadData, epoch_s, stamp_of
+from nbad.feed.decode import BadData
 from nbad.feed.incremental import MOST_PLAYS, Reading, read
 from nbad.feed.judge import Judge, Verdict, state_of_plays
 from nbad.feed.names import Names
 from nbad.feed.playbyplay import Comparison, compare
 from nbad.feed.poll_plan import TrackedGame
+from nbad.feed.times import epoch_s, stamp_of
 from nbad.pattern.clock import REGULATION_S, elapsed_s, remaining_s
 
 _EDITED, _ACTUAL = attrgetter("edited"), attrgetter("actual")
@@ -64,10 +65,14 @@ class FollowedGame:
         first, self._plays_answered = not self._plays_answered, True
         return first
 
-    def take_listing(self, listing: Listing, changed: str, now: float) -> None:
-        """Take in the board's entry, ``changed`` then as far as it says."""
-        if self._judge.report_board(listing, now):
-            self._listing, self._board_time = listing, changed
+    def take_listing(
+        self, listing: Listing, modified: float | None, now: float, received_at: float
+    ) -> None:
+        """Take in the board's entry; the board was last ``modified`` then, and received, in s since
+        the epoch."""
+        if self._judge.report_board(listing, now, received_at):
+            self._listing = listing
+            self._board_time = "" if modified is None else stamp_of(modified)
 
     def take_box(self, said: Listing, modified: float | None) -> bool:
         """Take in what the box score, last ``modified`` then (s since the epoch), says of the game
@@ -200,11 +205,13 @@ class FollowedGame:
         self, reading: Reading, known: tuple[Play, ...], compared: Comparison
     ) -> None:
         """Keep of newly accepted plays what the next update has to say of them."""
-        if compared.corrected:
+        gone, new = known[compared.unchanged :], reading.plays[compared.unchanged :]
+        if reading.skipped:  # what cannot be read was not taken back
+            gone = ()
+        if gone or self._taken_back:  # none of those before is among the unchanged
             bound = self._taken_back if len(self._taken_back) < MOST_PLAYS else frozenset()
-            gone = bound.union(known[compared.unchanged :])
-            self._taken_back = gone.difference(reading.plays)
-        newest = _latest(_ACTUAL, reading.plays[compared.unchanged :])
+            self._taken_back = bound.union(gone).difference(new)
+        newest = _latest(_ACTUAL, new)
         if compared.corrected and newest < self._source_time:  # the newest may be taken back
             self._source_time = max(map(_ACTUAL, reading.plays), default="")
         else:

@@ -16,8 +16,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from nbad.domain import FINAL, HALFTIME, LIVE, POSTPONED, SCHEDULED, Listing, Play, State
 from nbad.feed.decode import period_s
+from nbad.feed.times import epoch_s
 
 ACCEPTED_AFTER_S = 30.0
+# A board that moves says the end so long after the plays, at most.
+_OVER_WITHIN_S = 300.0
+_LATER_S = 3600.0
 _NOTHING = State(SCHEDULED, 0, 0.0, 0, 0)
 
 T = TypeVar("T")
@@ -124,6 +128,7 @@ class Judge(Generic[T]):
     _dated: tuple[State, float] | None = None  # what a date alone took back, and when
     _differ_since: float | None = None
     _disagreement_given: bool = False
+    _past_since: float | None = None
     _postponed_at: State | None = None
 
     @property
@@ -137,28 +142,41 @@ class Judge(Generic[T]):
         pending = self.board.pending or self.plays.pending or self._told.pending
         return pending is not None or self._differ_since is not None
 
-    def report_board(self, listing: Listing, now: float) -> bool:
+    def report_board(self, listing: Listing, now: float, at: float) -> bool:
         """Take in the board's entry of the game; whether it is accepted. Nothing in a board's date
         proves it newer, only that it is over, or goes on with more points than ever before, or as
         many and less time.
 
         What its last entry took the place of, without going back, takes nothing back either, but
-        coming again it is that of another edge.
+        coming again it is that of another edge. ``at`` is in s since the epoch.
         """
+        if listing.status is SCHEDULED and self._goes_on_later(listing, at):
+            listing = listing._replace(status=POSTPONED)
         last, before = self.board.state, self.board.value
         state = state_of_listing(listing, last)
         if state.status is not POSTPONED:
             self._postponed_at = None
         elif self._postponed_at is None:
             self._postponed_at = self.plays.state
-        over = state.status is FINAL and last is not None and last.status.in_play
-        proven = over or (state.status.in_play and self.board.is_new(state))
         older = listing == self._replaced
+        proven = False
+        if last is not None and (older or state.goes_back_from(last)):  # seldom
+            over = state.status is FINAL and last.status.in_play
+            proven = over or (state.status.in_play and self.board.is_new(state))
         if not self.board.report(listing, state, now, proven=proven, older=older):
             return False
         if listing != before:
             self._replaced = before
         return True
+
+    def _goes_on_later(self, listing: Listing, at: float) -> bool:
+        """Whether a game that the board has still to come was broken off: it has points, and is
+        not due for long. Else the board is behind."""
+        states = filter(None, (self.board.state, self.plays.state))
+        points = (listing.home_score or 0) + (listing.away_score or 0)
+        begun = points or any(state.points for state in states)
+        start = listing.start_utc
+        return bool(begun and start) and epoch_s(start) - at > _LATER_S
 
     def report_box(self, listing: Listing) -> bool:
         """Take in what the game's box score says of it, as the board would; whether it counts.
@@ -292,13 +310,20 @@ class Judge(Generic[T]):
 
     def _is_past(self, end: State, now: float) -> bool:
         """Whether the board, on which the game goes on, is past what the plays call its end: in an
-        overtime, or with points that they lack, as far as that is no delay of theirs. Whose the
-        points are it says itself."""
+        overtime, or with points that they lack, as far as that is no delay of its own. Whose the
+        points are it says itself, as long as it does not stand still."""
         board = self._listed
         assert board is not None
-        lacks = end.home < board.home or end.away < board.away
-        fewer = end.points < board.points
-        return board.period > end.period or (lacks and not (fewer and self._stands(now)))
+        if board.period > end.period:
+            return True
+        home, away = board.home - end.home, board.away - end.away
+        if home <= 0 and away <= 0:
+            self._past_since = None
+            return False
+        if self._past_since is None:
+            self._past_since = now
+        whose = home + away <= 0
+        return now - self._past_since < (_OVER_WITHIN_S if whose else ACCEPTED_AFTER_S)
 
     def _board_knows_score(self) -> bool:
         """Whether the score of the board's state is one that it says now, and that can be."""
@@ -358,8 +383,6 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     said = _said_score(listing)
     home, away = said or known.score
     status, period, clock = listing.status, listing.period, listing.clock_s
-    if status is SCHEDULED and known.status is POSTPONED and known.points:
-        return known  # that one broken off is to come does not say that it is on
     if status is SCHEDULED and not home + away:
         return _NOTHING  # whatever period the board says, none was played
     over = status is FINAL

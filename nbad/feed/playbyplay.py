@@ -25,9 +25,8 @@ from nbad.feed.decode import (
     integer_or_none,
     label,
     period_s,
-    stamp,
-    stamps,
 )
+from nbad.feed.times import stamp, stamps
 
 _new = tuple.__new__
 
@@ -55,7 +54,7 @@ Times = tuple[str, str]
 
 
 def times_of(actions: list[Any]) -> Iterable[Times | None]:
-    """When each action happened and was edited (:func:`~nbad.feed.decode.stamp`), read together;
+    """When each action happened and was edited (:func:`~nbad.feed.times.stamp`), read together;
     None of each where that takes longer, or any does not say it."""
     if len(actions) >= _MANY:
         try:

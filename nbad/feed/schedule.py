@@ -17,8 +17,8 @@ from nbad.feed.decode import (
     game_id,
     integer,
     items,
-    utc,
 )
+from nbad.feed.times import utc
 from nbad.pattern.game_ids import counts
 
 # A season's document is ten megabytes, which takes a tenth of a second to read: too long for the

@@ -31,9 +31,9 @@ from nbad.feed.decode import (
     label,
     period_s,
     text,
-    utc_or_none,
 )
 from nbad.feed.names import find_team
+from nbad.feed.times import utc_or_none
 
 # A night of several leagues; the NBA's busiest has 15.
 MOST_GAMES = 500

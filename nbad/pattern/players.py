@@ -26,6 +26,8 @@ _FREE_THROW_MISS = 0.45
 # A player's average: of his first games each weighs the same, beside this many average ones; of
 # later ones it forgets so much a game.
 _AS_AVERAGE, _FORGETS = 8, 0.03
+# No game had more players, and nobody did more of anything in one.
+MOST_PLAYERS, MOST_OF_A_PLAYER = 100, 1_000
 # Who has not played for this many seasons is forgotten.
 _SEASONS_KEPT = 2
 
@@ -41,6 +43,12 @@ class GameLines:
     home_five: Five = ()
     away_five: Five = ()
     lines: Mapping[int, tuple[int, StatLine]] = field(default_factory=dict)
+
+    @property
+    def absurd(self) -> bool:
+        """Whether no game can have been so."""
+        counts = (max(line) for _, line in self.lines.values())
+        return len(self.lines) > MOST_PLAYERS or max(counts, default=0.0) > MOST_OF_A_PLAYER
 
 
 class Starters(NamedTuple):

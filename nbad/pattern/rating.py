@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from nbad.domain import Result
+from nbad.pattern.calendar import season_at
 from nbad.pattern.game_ids import is_playoff, season_of
 from nbad.pattern.players import Five, GameLines, PlayerRatings
 from nbad.pattern.strength import Motion, StrengthFilter
@@ -37,11 +38,6 @@ _COURTS = (
     (date(2020, 7, 30).toordinal(), date(2020, 10, 11).toordinal(), 0.0),
     (date(2020, 12, 22).toordinal(), date(2021, 5, 16).toordinal(), 0.4),
 )
-# A game is over this long after tip-off, so that its result says the same whenever the schedule is
-# read: the expectation of a game must not move while it is played.
-_OVER_AFTER = timedelta(hours=4)
-# A season begins in this month or later.
-_FIRST_MONTH = 9
 # Summers are counted up to this many: what is older says nothing.
 _MOST_SUMMERS = 4
 
@@ -93,9 +89,9 @@ class Ratings:
     ) -> Expectation:
         """Expect a game.
 
-        ``day`` (see :func:`game_day`) where it is known tells who is tired; ``fives`` who start,
-        empty where that is not known; ``court`` is the share of home advantage, None: what it
-        usually was on that day, 0 on neutral ground.
+        ``day`` (see :func:`~nbad.pattern.calendar.game_day`) where it is known tells who is tired;
+        ``fives`` who start, empty where that is not known; ``court`` is the share of home
+        advantage, None: what it usually was on that day, 0 on neutral ground.
         """
         court = home_share(day) if court is None else court
         strength, variance = self._margin.expect(home_id, away_id, court)
@@ -227,30 +223,3 @@ def home_share(day: int | None) -> float:
         if day is not None and first <= day <= last:
             return share
     return 1.0
-
-
-def season_at(start_utc: str) -> int | None:
-    """The two digits of the season that is on at a time; None where that is unknown."""
-    moment = _moment(start_utc)
-    return None if moment is None else (moment.year - (moment.month < _FIRST_MONTH)) % 100
-
-
-def over_by(start_utc: str) -> str:
-    """The latest start of the games that are over by ``start_utc``, in the same form."""
-    moment = _moment(start_utc)
-    return "9999" if moment is None else (moment - _OVER_AFTER).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def game_day(start_utc: str) -> int | None:
-    """The number of the day on which a game is played, as America counts it; None if unknown."""
-    moment = _moment(start_utc)
-    # From noon to nearly midnight in the East is one UTC date once ten hours are taken off.
-    return None if moment is None else (moment - timedelta(hours=10)).toordinal()
-
-
-def _moment(start_utc: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(start_utc)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -8,14 +8,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nbad.domain import Result
+from nbad.pattern.calendar import game_day, over_by, season_at
 from nbad.pattern.game_ids import season_of
 from nbad.pattern.players import Five, GameLines
 from nbad.pattern.rating import (
     Expectation,
     Ratings,
-    game_day,
-    over_by,
-    season_at,
 )
 
 # A season has 1,400 games; what lies more than four summers back says nothing. Who played is kept
@@ -86,6 +84,8 @@ class RatingsTracker:
     def learn(self, game: PlayedGame) -> bool:
         """Take a final as it is told; whether it is news. What the schedule said of the same score
         stands: when a game began is better known there."""
+        if game.lines is not None and game.lines.absurd:
+            game = PlayedGame(game.result)
         known = self._games.get(game.result.game_id)
         if known is not None:
             start = known.result.start_utc

@@ -27,7 +27,8 @@ from typing import Any
 import orjson
 from cachetools import LRUCache
 
-from nbad.feed.client import Arrival, http_date_s
+from nbad.feed.client import Arrival
+from nbad.feed.times import http_date_s
 from nbad.recording.nights import night_of
 
 _GZIP = 31  # zlib's window bits for gzip

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from nbad.domain import Game
+from nbad.pattern.calendar import game_day
 from nbad.pattern.game_ids import season_name, season_of
 from nbad.stream import wire
 

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,21 +18,18 @@ from nbad.settings.schema import Config
 
 DEFAULT_PATHS = (Path("nbad.toml"), Path("/etc/nbad/nbad.toml"))
 _PREFIX = "NBAD_"
-# TOML has no paths: these keys are text in the file.
-_PATHS = {
-    (section, key)
+_KEYS = [
+    (section, key, field.annotation)
     for section, values in Config()
     for key, field in type(values).model_fields.items()
-    if Path in get_args(field.annotation)
-}
+]
+# TOML has no paths: these keys are text in the file.
+_PATHS = {(section, key) for section, key, kind in _KEYS if Path in get_args(kind)}
 # What a key in the environment looks like, and what is nearly one: NBAD_SERVER_PORT.
 _NEARLY = {
     f"{_PREFIX}{section}_{key}".upper(): f"{_PREFIX}{section}__{key}".upper()
-    for section, values in Config()
-    for key in type(values).model_fields
+    for section, key, _ in _KEYS
 }
-
-
 # Numbers too long to read are ValueError, and lists too deep RecursionError.
 _NO_TOML = (tomllib.TOMLDecodeError, ValueError, RecursionError)
 
@@ -169,11 +167,8 @@ def _harmless(location: list[str], value: Any) -> str:
 
 def known_keys() -> list[str]:
     """Every section, and every key as ``section.key``."""
-    return [
-        name
-        for section, values in Config()
-        for name in (section, *(f"{section}.{key}" for key in type(values).model_fields))
-    ]
+    names = ((section, f"{section}.{key}") for section, key, _ in _KEYS)
+    return list(dict.fromkeys(chain.from_iterable(names)))
 
 
 def differences(old: Config, new: Config) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from nbad.simulator.game_info import (
     utc_text,
 )
 from nbad.simulator.league import Club
-from nbad.simulator.tally import TIMEOUTS, Tally
+from nbad.simulator.tally import Tally
 
 SCHEDULED, LIVE, FINAL = 1, 2, 3
 
@@ -105,9 +105,7 @@ def _team(club: Club, now: Standing, score: int, ahead: bool, tally: Tally) -> d
         "score": score,
         "seed": None,
         "inBonus": bonus if now.status == LIVE else None,
-        "timeoutsRemaining": TIMEOUTS
-        if now.status == SCHEDULED
-        else tally.timeouts_left(club.team_id),
+        "timeoutsRemaining": tally.timeouts_left(club.team_id),
         "periods": tally.periods(club.team_id, now.period),
     }
 

@@ -11,11 +11,11 @@ the stage that holds it adds its timing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbad.domain import Game, Schedule, Update
-from nbad.observe.timing import Tick
+from nbad.observe.timing import Counts, Tick
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +65,38 @@ class Fetched:
     documents: tuple[Document, ...] = ()
     schedule: Schedule | None = None
     failed: tuple[str, ...] = ()
+
+
+def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
+    """Two ticks as one: the newest document of each address, and how many it superseded.
+
+    It began with the older one's first request, and keeps its errors.
+    """
+    documents = {document.place: document for document in waiting.documents}
+    answered = {document.place for document in newer.documents}
+    superseded = len(documents.keys() & answered)
+    for document in newer.documents:
+        # A 304 says that what waits is still so: it does not take its place.
+        if document.body is not None or document.place not in documents:
+            documents[document.place] = document
+    failed = [place for place in waiting.failed if place not in answered]
+    newer.tick.started = min(waiting.tick.started, newer.tick.started)
+    _add(newer.tick.errors, waiting.tick.errors)
+    _add(newer.tick.feed_errors, waiting.tick.feed_errors)
+    return (
+        replace(
+            newer,
+            documents=tuple(documents.values()),
+            schedule=newer.schedule or waiting.schedule,
+            failed=tuple(dict.fromkeys((*failed, *newer.failed))),
+        ),
+        superseded,
+    )
+
+
+def _add(counts: Counts, more: Counts) -> None:
+    for what, count in more.items():
+        counts[what] += count
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import structlog
 from nbad.channels import Publisher, Receiver, Sender
 from nbad.domain import Listing, Scoreboard, State, Update
 from nbad.feed.boxscore import parse_box_score_head
-from nbad.feed.decode import BadData, epoch_s, stamp_of
+from nbad.feed.decode import BadData
 from nbad.feed.followed import FollowedGame
 from nbad.feed.incremental import Reading
 from nbad.feed.judge import is_further
@@ -20,6 +20,7 @@ from nbad.feed.names import Names
 from nbad.feed.odds import parse_odds
 from nbad.feed.poll_plan import TrackedGame
 from nbad.feed.scoreboard import MOST_GAMES, parse_scoreboard
+from nbad.feed.times import epoch_s
 from nbad.observe.timing import stage
 from nbad.observe.troubles import Troubles
 from nbad.pattern.market import Line
@@ -120,14 +121,13 @@ class GameTracker:
             return []
         board = parse_scoreboard(document.body)
         document.accept()
-        return self._read_board(board, document.modified, now)
+        return self._read_board(board, document, now)
 
     def _board_answers(self, *, silent: bool) -> None:
         for game in self._games.values():
             game.board_answers(silent=silent)
 
-    def _read_board(self, board: Scoreboard, modified: float | None, now: float) -> list[str]:
-        changed = "" if modified is None else stamp_of(modified)
+    def _read_board(self, board: Scoreboard, document: Document, now: float) -> list[str]:
         for name, reason in board.skipped:
             self._skip("game_skipped", name, reason)
         listed: dict[str, Listing] = {}
@@ -140,15 +140,18 @@ class GameTracker:
             if game is None:
                 game = self._games[game_id] = FollowedGame(listing, now)
             game.unlisted_at = None
-            self._attempt(game_id, self._take_listing, game, listing, changed, now)
+            self._attempt(game_id, self._take_listing, game, listing, document, now)
         there = listed.keys() | {name for name, _ in board.skipped}
         for game_id, game in self._games.items():
             if game.unlisted_at is None and game_id not in there:
                 game.unlisted_at = now
         return list(listed)
 
-    def _take_listing(self, game: FollowedGame, listing: Listing, changed: str, now: float) -> None:
-        game.take_listing(self._names.named(listing), changed, now)
+    def _take_listing(
+        self, game: FollowedGame, listing: Listing, document: Document, now: float
+    ) -> None:
+        listing = self._names.named(listing)
+        game.take_listing(listing, document.modified, now, document.received_at)
 
     def _read_box(self, document: Document) -> list[str]:
         game_id = document.place.removeprefix(BOX)

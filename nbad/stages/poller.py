@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,10 +18,10 @@ from nbad.domain import Schedule, Status
 from nbad.feed.beside import keep_odds, keep_schedule
 from nbad.feed.box_orders import BoxOrders, keep_box_scores
 from nbad.feed.client import Answer, FeedClient, FeedError, RateLimiter, Tap
-from nbad.feed.decode import epoch_s
 from nbad.feed.endpoints import play_by_play_url, scoreboard_url
 from nbad.feed.health import FeedHealth
 from nbad.feed.poll_plan import TrackedGame, odds_interval_s
+from nbad.feed.times import epoch_s
 from nbad.feed.turns import BOARD, Now, PollTarget, Turns
 from nbad.observe.timing import Counts, Overruns, Tick, no_counts, record
 from nbad.observe.troubles import Troubles
@@ -78,11 +78,11 @@ class _State:
     troubles: Troubles = field(default_factory=Troubles)
     overruns: Overruns = field(default_factory=Overruns)
     limiter: RateLimiter = field(default_factory=RateLimiter)
-    rest: trio.CancelScope = field(default_factory=trio.CancelScope)  # the poller's, while it waits
     turns: Turns = field(default_factory=Turns)
     news: _News = field(default_factory=_News)
-    answered: trio.Event = field(default_factory=trio.Event)  # set by what follows too
-    changed: trio.Event = field(default_factory=trio.Event)  # the night or the settings
+    wakeup: trio.Event = field(default_factory=trio.Event)
+    rest: trio.CancelScope = field(default_factory=trio.CancelScope)  # the poller's, while it waits
+    changed: trio.Event = field(default_factory=trio.Event)  # as `wakeup`, but for no answer
     unread_since: float | None = None  # when the board was asked for that the parser has not read
     schedule_tried: bool = False
     odds_modified: float | None = None
@@ -96,9 +96,9 @@ class _State:
     sent_at: float = 0.0
 
     def wake(self) -> None:
-        """Wake the poller: something is to be done now."""
-        answered, self.answered = self.answered, trio.Event()
-        answered.set()
+        """Wake the poller: something is to be done now, or the night or the settings changed."""
+        wakeup, self.wakeup = self.wakeup, trio.Event()
+        wakeup.set()
 
     def came(self, next_at: float) -> None:
         """Plays came, which are asked for again at ``next_at``: wake the poller where they were
@@ -148,6 +148,7 @@ class _State:
     def arrive(self, place: str, document: Document, asked_at: float) -> None:
         """Add an answer to the next tick."""
         self.news.documents[place] = document
+        self.news.failed.discard(place)
         self.news.asked_first = min(self.news.asked_first, asked_at)
         self.ended()
 
@@ -252,36 +253,6 @@ class _State:
         return Fetched(tick, now, self.wall_clock(), documents, news.schedule, failed)
 
 
-def merge_fetched(waiting: Fetched, newer: Fetched) -> tuple[Fetched, int]:
-    """Two ticks as one: the newest document of each address, and how many it superseded.
-
-    It began with the older one's first request, and keeps its errors.
-    """
-    documents = {document.place: document for document in waiting.documents}
-    superseded = sum(document.place in documents for document in newer.documents)
-    for document in newer.documents:
-        # A 304 says that what waits is still so: it does not take its place.
-        if document.body is not None or document.place not in documents:
-            documents[document.place] = document
-    newer.tick.started = min(waiting.tick.started, newer.tick.started)
-    _add(newer.tick.errors, waiting.tick.errors)
-    _add(newer.tick.feed_errors, waiting.tick.feed_errors)
-    return (
-        replace(
-            newer,
-            documents=tuple(documents.values()),
-            schedule=newer.schedule or waiting.schedule,
-            failed=tuple(dict.fromkeys(waiting.failed + newer.failed)),
-        ),
-        superseded,
-    )
-
-
-def _add(counts: Counts, more: Counts) -> None:
-    for what, count in more.items():
-        counts[what] += count
-
-
 async def poll(
     fetched: Sender[Fetched],
     night: Watcher[tuple[TrackedGame, ...]],
@@ -334,7 +305,7 @@ async def _go_on(
     runtime = state.settings.current
     client.config = runtime.config
     poll_, rate = runtime.config.poll, runtime.config.poll.max_requests_per_s
-    answered, now = state.answered, state.now
+    wakeup, now = state.wakeup, state.now
     if state.night.value is not state.followed or poll_ is not state.planned_with:
         state.followed, state.planned_with = state.night.value, poll_
         state.turns.follow(state.followed, now, poll_)
@@ -349,7 +320,7 @@ async def _go_on(
     next_at = max(state.turns.next_at(), state.limiter.free_at(rate))
     state.rest = trio.CancelScope(deadline=min(next_at, state.tick_at))
     with state.rest:
-        await answered.wait()
+        await wakeup.wait()
 
 
 async def _ask(client: FeedClient, state: _State, place: str, target: PollTarget) -> None:

@@ -18,7 +18,7 @@ from nbad.domain import Result
 from nbad.feed.decode import MOST_POINTS
 from nbad.pattern.knowledge import Knowledge
 from nbad.pattern.market import Line
-from nbad.pattern.players import STATS, GameLines
+from nbad.pattern.players import MOST_OF_A_PLAYER, MOST_PLAYERS, STATS, GameLines
 from nbad.pattern.quotes import MOST, Quote, Quotes
 from nbad.pattern.tracker import MOST_GAMES, PlayedGame, RatingsTracker
 
@@ -29,7 +29,7 @@ _GameId = Annotated[str, StringConstraints(pattern=r"^\d{10}$")]
 _Utc = Annotated[str, StringConstraints(max_length=40)]
 _Id = Annotated[int, Field(ge=0, le=2**53)]
 _Points = Annotated[int, Field(ge=0, le=MOST_POINTS)]
-_Count = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
+_Count = Annotated[float, Field(ge=0, le=MOST_OF_A_PLAYER, allow_inf_nan=False)]
 _Margin = Annotated[float, Field(ge=-1_000, le=1_000, allow_inf_nan=False)]
 _Moment = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 _Five = Annotated[list[_Id], Field(max_length=5)]
@@ -50,7 +50,7 @@ class _Part(BaseModel):
 class _Game(_Part):
     result: tuple[_GameId, _Utc, _Id, _Id, _Points, _Points]
     fives: tuple[_Five, _Five] = ([], [])
-    players: Annotated[list[_Player], Field(max_length=100)] | None = None
+    players: Annotated[list[_Player], Field(max_length=MOST_PLAYERS)] | None = None
 
 
 class _Quote(_Part):

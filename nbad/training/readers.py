@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from nbad.feed.incremental import read
-from nbad.pattern.rating import game_day
+from nbad.pattern.calendar import game_day
 from nbad.recording.format import Entry, Recording
 from nbad.training.flatform import read_flat
 from nbad.training.recorded import FoldedGame, RecordedGame, sides_by_score

@@ -20,7 +20,7 @@ _EARLIER_MINUTES = 45
 class RecordedGame:
     """A whole game: its teams and its plays in the order in which they happened.
 
-    ``day`` (see :func:`nbad.pattern.rating.game_day`) is None where the record names no date;
+    ``day`` (see :func:`nbad.pattern.calendar.game_day`) is None where the record names no date;
     ``tip_minute`` is then the minute of the day of its first play, if it has that.
     """
 

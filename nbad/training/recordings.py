@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from nbad.feed.decode import BadData
 from nbad.feed.odds import parse_odds
 from nbad.feed.schedule import parse_schedule
+from nbad.pattern.calendar import game_day
 from nbad.pattern.market import Line
-from nbad.pattern.rating import game_day
 from nbad.recording.format import Entry, Recording
 from nbad.training.results import DatedResult
 

@@ -17,7 +17,7 @@ _Row = TypeVar("_Row")
 
 @dataclass(frozen=True, slots=True)
 class DatedResult:
-    """A game's result and its day (see :func:`nbad.pattern.rating.game_day`)."""
+    """A game's result and its day (see :func:`nbad.pattern.calendar.game_day`)."""
 
     result: Result
     day: int
