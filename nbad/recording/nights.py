@@ -86,8 +86,6 @@ def night_of(moment: float) -> str:
 
 def whole_game(game: Game) -> WholeGame:
     """A finished game with all that is known of it. Pure; works out the forecast of each play."""
-    from nbad.pattern.rating import game_day  # with numpy, which a relay starts sooner without
-
     entry = game.update.entry
     series = wire.encode_series(game.series)
     body = wire.with_series(wire.encode_game(game), series)
