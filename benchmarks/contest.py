@@ -2,7 +2,8 @@
 
     make bench BENCH="--help"   (once, for what the rivals need)
     python benchmarks/contest.py [--minutes 20] [--games 1,15,30] [--subscribers 1,100,1000]
-                                 [--quarters 1,4] [--rivals expert,tuned,plain] [--polls 6]
+                                 [--quarters 1,4] [--polls 6]
+                                 [--rivals "expert twice,expert,tuned,plain"]
 
 Goes through all rows, a run of each contestant in each, then again in the other order, as often as
 it fits into the time. Says for each row the median CPU and time of a tick in ms with the spread
@@ -126,7 +127,7 @@ if __name__ == "__main__":
     parser.add_argument("--games", default="1,15,30")
     parser.add_argument("--subscribers", default="1,100,1000")
     parser.add_argument("--quarters", default="1,4")
-    parser.add_argument("--rivals", default="expert,tuned,plain")
+    parser.add_argument("--rivals", default="expert twice,expert,tuned,plain")
     parser.add_argument("--polls", type=int, default=6, help="ticks in each run")
     arguments = parser.parse_args()
     of = [
@@ -134,8 +135,9 @@ if __name__ == "__main__":
         for given in (arguments.games, arguments.subscribers, arguments.quarters)
     ]
     others = [
-        Contestant(name, (sys.executable, str(BASELINES / f"{name}.py")))
+        Contestant(name, (sys.executable, str(BASELINES / f"{name.split()[0]}.py"), *options))
         for name in arguments.rivals.split(",")
+        for options in [["--twice"] if name.endswith(" twice") else []]
     ]
     loads: list[Row] = [(games, count, quarter) for games, count, quarter in itertools.product(*of)]
     everyone = [Contestant("nbad"), *others]

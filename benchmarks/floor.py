@@ -5,8 +5,8 @@
 
 15 games, all of them changed in each round, in turns as ``contest.py`` has it, at real-time
 priority where that may be had: CPU and time of a round in ms, medians of the rounds, and how many
-times the floor's they are. *twice* is the floor of who tells the board at once, as nbad does, and
-so writes to each subscriber twice a round.
+times the floor's they are. *twice* is the floor, or *expert*, that tells the board at once, as nbad
+does, and so writes to each subscriber twice a round.
 """
 
 from __future__ import annotations
@@ -70,6 +70,6 @@ if __name__ == "__main__":
     rows = [(GAMES, count, quarter) for quarter, count in itertools.product(quarters, counts)]
     everyone = [
         contestant(FLOOR), contestant("floor twice", "--twice"), Contestant("nbad"),
-        contestant("expert"),
+        contestant("expert"), contestant("expert twice", "--twice"),
     ]  # fmt: skip
     say(table(trio.run(main, rows, everyone, arguments.polls, arguments.minutes)))

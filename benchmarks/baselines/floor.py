@@ -26,7 +26,7 @@ from isal import igzip_lib
 
 from nbad.model.forecaster import Forecaster
 from nbad.pattern.history import GameHistory
-from nbad.stream.wire import text_frame
+from nbad.stream.frames import text_frame
 
 _LENGTH, _END = b"Content-Length: ", b"\r\n\r\n"
 _ACTIONS, _ACTION, _TAIL = b'"actions":[', b'{"actionNumber"', b"]}}"
