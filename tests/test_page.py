@@ -129,6 +129,12 @@ FAKE = """window.WebSocket = class {
     setTimeout(() => MESSAGES.forEach((m) => this.onmessage({ data: JSON.stringify(m) })));
   }
   close() {}
+};
+window.asked = []; window.unanswered = 0;
+const real = window.fetch;
+window.fetch = (path, ...more) => {
+  asked.push(path); unanswered++;
+  return real(path, ...more).finally(() => { unanswered-- });
 }"""
 
 
@@ -319,24 +325,27 @@ def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(tmp_path: Path) 
         )  # fmt: skip
         # The scrubber's text is hidden with it, until there are plays.
         assert changed == ["clock", "play b", "scrub input"]
-        # A page that nobody sees asks for nothing, and for what it missed once it is looked at.
+        # A page that nobody sees asks for nothing, and for what it missed once it is looked at. (In
+        # one step: it asks for a box score now and then by itself.)
+        tab.wait_until("window.unanswered === 0")
+        asked = tab.evaluate("""(() => {
+          const hidden = (value) =>
+            Object.defineProperty(document, 'hidden', { value, configurable: true });
+          asked.length = 0; hidden(true); window.said(BATCH);
+          const unseen = [...asked];
+          hidden(false); document.dispatchEvent(new Event('visibilitychange'));
+          return [unseen, asked] })()""".replace("BATCH", json.dumps(json.dumps(batch | {"seq": 3}))))
+        plays = "/v1/games/0022500001/plays"
+        assert asked == [[], [plays, "/v1/games/0022500001/boxscore"]]
+        # What comes while an answer is on its way may be missing in it: it is asked for again.
+        tab.wait_until("window.unanswered === 0")
+        said = [json.dumps(batch | {"seq": seq}) for seq in (4, 5, 6)]
         tab.evaluate(
-            "{ window.asked = []; const real = fetch;"
-            " window.fetch = (...of) => { asked.push(of[0]); return real(...of) } }"
+            "{ asked.length = 0; window.fetch = async (path) => { asked.push(path);"
+            " return new Response('{\"columns\": [], \"plays\": []}') };"
+            f" {json.dumps(said)}.forEach(window.said) }}"
         )
-        missed = json.dumps(batch | {"seq": 3})
-        asked = [
-            tab.evaluate(
-                f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true"
-                f" }}); {then}; asked"
-            )
-            for hidden, then in (
-                ("true", f"window.said({json.dumps(missed)})"),
-                ("false", "document.dispatchEvent(new Event('visibilitychange'))"),
-            )
-        ]
-        game_of = "/v1/games/0022500001"
-        assert asked == [[], [f"{game_of}/plays", f"{game_of}/boxscore"]]
+        tab.wait_until(f"asked.filter((path) => path === '{plays}').length === 2")
     assert daemon.end() == 0
 
 
