@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 import trio
+from port_kit import free_port
 from stream_kit import HOST, Stage, make_clock, make_game, running
 from trio.testing import MockClock
 
@@ -42,12 +41,6 @@ async def until_seq(feed: Feed, seq: int) -> list[object]:
     while feed.seq != seq:
         seen.append(await anext(feed))
     return seen
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 async def cut(stage: Stage) -> None:
