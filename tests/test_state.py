@@ -13,9 +13,10 @@ import httpx
 import pytest
 import trio
 from daemon_kit import ANY_PORTS, Daemon, get, serving
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
+from laws_kit import examples
 from test_pattern_rating import league
 from test_ratings_tracker import STAR
 
@@ -55,7 +56,7 @@ def test_what_was_known_is_known_to_the_last_bit() -> None:
     assert content(after) == content(before)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(st.data())
 def test_a_file_that_is_cut_or_changed_is_refused(data: st.DataObject) -> None:
     whole = content(known(5))
@@ -156,6 +157,7 @@ def the_table_is_told_as_described(
     assert json.loads(capsys.readouterr().out) == told
 
 
+@pytest.mark.slow
 def test_a_restart_in_december_forecasts_as_before_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,7 +169,7 @@ def test_a_restart_in_december_forecasts_as_before_it(
         daemon = Daemon(tmp_path / "daemon", board, schedule, server=extra)
         daemon.wait_for("ready")
         http = f"http://127.0.0.1:{daemon.port('http')}"
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 60
         # The schedule is read beside the ticks, and written once it is learnt.
         while True:
             told = json.loads(get(f"{http}/v1/ratings")[1])
@@ -182,7 +184,7 @@ def test_a_restart_in_december_forecasts_as_before_it(
         assert before
         the_table_is_told_as_described(http, told, capsys)
         daemon.process.send_signal(signal.SIGKILL)
-        daemon.process.wait(10)
+        daemon.process.wait(60)
 
         daemon.config.write_text(daemon.text.replace(schedule, f"{schedule}.gone"))
         daemon.start()
