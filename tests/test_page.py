@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 import urllib.request
 from itertools import pairwise
 from pathlib import Path
@@ -69,15 +70,20 @@ def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(
             f"'Lead changes').nextSibling.textContent === '{changes}'"
         )
         assert tab.evaluate("document.querySelectorAll('#open .lead').length") == changes
-        # The plays that moved it most, each with its own time and for the side that it helped; the
-        # page follows the scorers' last corrections a moment later.
+        # The plays that moved it most, each with its own time and for the side that it helped. Both
+        # page and daemon follow the scorers' last corrections.
         shown = "[...document.querySelectorAll('.moments li')].map((li) => li.innerText)"
-        most = json.dumps(biggest_swings(f"http://127.0.0.1:{port}/v1/games/{opened}/plays"))
-        tab.wait_until(
-            f"(() => {{ const shown = {shown}, most = {most}; return shown.length === 5 && "
-            "most.every((parts, at) => parts.every((part) => shown[at].includes(part))) })()"
-        )
-        for text in tab.evaluate(shown):
+        for _ in range(60):
+            most = biggest_swings(f"http://127.0.0.1:{port}/v1/games/{opened}/plays")
+            told = tab.evaluate(shown)
+            if len(told) == len(most) and all(
+                part in line for parts, line in zip(most, told, strict=True) for part in parts
+            ):
+                break
+            time.sleep(1)
+        else:
+            raise AssertionError(f"expected {most}, was {told}")
+        for text in told:
             assert re.match(r"(Q\d|\d?OT) (\d+:\d\d|\d+\.\d) ", text), text
         assert daemon.end() == 0
 

@@ -273,7 +273,10 @@ async function fetchPlays(id) {
   if (asking.has(id)) return void asking.add(`${id} more`);
   asking.add(id);
   const asked = find(id);
-  const from = (!asked?.again && asked?.plays?.length) || 0;
+  // The last one again: where its forecast is another, so are those of all before it, as after a
+  // restart, when the schedule comes after the first tick.
+  const last = asked?.again ? undefined : asked?.plays?.at(-1);
+  const from = last ? asked.plays.length - 1 : 0;
   if (asked) asked.again = false;
   const answer = await ask(`/v1/games/${encodeURIComponent(id)}/plays${from ? `?from=${from}` : ""}`);
   asking.delete(id);
@@ -281,10 +284,11 @@ async function fetchPlays(id) {
   const known = find(id);
   if (!answer && known && !from) known.again = true;
   if (!answer || !known) return;
-  if (known.again || (from && known.plays?.length !== from)) return fetchPlays(id); // taken back meanwhile
   const rows = readPlays(answer);
-  if (rows.length || !from) {
-    known.plays = [...(from ? known.plays : []), ...rows];
+  if (from && JSON.stringify(rows[0]) !== JSON.stringify(last)) known.again = true;
+  if (known.again || (from && known.plays?.length !== from + 1)) return fetchPlays(id); // taken back meanwhile
+  if (rows.length > 1 || !from) {
+    known.plays = [...(from ? known.plays.slice(0, -1) : []), ...rows];
     mark([id]);
   }
   if (more) fetchPlays(id);
