@@ -724,6 +724,24 @@ def test_a_period_that_begins_at_0_00_has_not_ended(feed: Feed) -> None:
     assert update.entry.clock_s == 0
 
 
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [(1, "END Q1"), (3, "End of 3rd Qtr"), (5, "END OT"), (6, "End of OT2"), (6, "End 2OT")],
+)
+@pytest.mark.parametrize("clock", ["PT00M00.00S", "", "PT12M00.00S"])
+def test_a_period_of_few_points_is_over_where_the_board_says_so(
+    forecaster: Forecaster, period: int, words: str, clock: str
+) -> None:
+    said = live(period, clock, 2, 1, gameStatusText=words)
+    update = Feed(forecaster).says(board=said, failed=(ONE,))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (period, 0)
+    # But the words may be those of the period before still.
+    update = Feed(forecaster).says(board=said | {"period": period + 1}, failed=(ONE,))
+    assert update is not None
+    assert update.entry.clock_s > 0
+
+
 @pytest.mark.parametrize("over", [final(0, 0), final(0, 0) | {"homeTeam": {"teamId": 1}}])
 def test_nobody_has_won_before_the_score_is_said(forecaster: Forecaster, over: Any) -> None:
     feed = Feed(forecaster)
@@ -757,6 +775,16 @@ def test_a_game_with_points_that_is_to_come_was_broken_off_where_it_is_not_due(
     feed.now = EPOCH
     said = entry(ONE, 1, "", start=start, score=(4, 3)) | {"period": 1}
     assert told(feed.says(board=said, failed=(ONE,)))[:4] == (status, 1, 4, 3)
+
+
+def test_a_clock_of_ours_that_is_behind_breaks_no_game_off(forecaster: Forecaster) -> None:
+    """The board lags at the tip-off, which by our clock is hours away."""
+    feed = Feed(forecaster)
+    feed.now = EPOCH - 10_000
+    update = feed.says([P1], entry(ONE, 1, ""), modified=EPOCH + 30)
+    assert told(update)[:4] == ("live", 1, 2, 0)
+    for _ in range(3):
+        assert feed.says(board=entry(ONE, 1, ""), modified=EPOCH + 30, after=31) is None
 
 
 def test_what_comes_no_more_is_no_word_that_was_kept(feed: Feed) -> None:

@@ -70,7 +70,8 @@ class FollowedGame:
     ) -> None:
         """Take in the board's entry; the board was last ``modified`` then, and received, in s since
         the epoch."""
-        if self._judge.report_board(listing, now, received_at):
+        at = max(received_at, modified or 0.0)  # our clock may be behind
+        if self._judge.report_board(listing, now, at):
             self._listing = listing
             self._board_time = "" if modified is None else stamp_of(modified)
 

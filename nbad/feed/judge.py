@@ -391,7 +391,7 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     if period is None:
         least = 0 if status is POSTPONED else 4 if over else 1
         period = max(known.period, least)
-    if over or status is HALFTIME:
+    if over or status is HALFTIME or (listing.ended and period == listing.period):
         clock = 0.0
     elif clock is None:
         same = known.period == period and known.status is not SCHEDULED
