@@ -736,10 +736,24 @@ def test_a_period_of_few_points_is_over_where_the_board_says_so(
     update = Feed(forecaster).says(board=said, failed=(ONE,))
     assert update is not None
     assert (update.entry.period, update.entry.clock_s) == (period, 0)
-    # But the words may be those of the period before still.
-    update = Feed(forecaster).says(board=said | {"period": period + 1}, failed=(ONE,))
+    feed = Feed(forecaster)
+    feed.says(board=live(period, "PT05M00.00S", 0, 0), failed=(ONE,))
+    update = feed.says(board=said)
     assert update is not None
-    assert update.entry.clock_s > 0
+    assert (update.entry.period, update.entry.clock_s) == (period, 0)
+    # But the words may be those of the period before still.
+    update = feed.says(board=said | {"period": period + 1})
+    assert update is None or update.entry.clock_s > 0
+
+
+@pytest.mark.parametrize(("points", "clock_s"), [(0, 720), (3, 0)])
+def test_0_00_of_the_first_board_is_believed_where_somebody_scored(
+    forecaster: Forecaster, points: int, clock_s: float
+) -> None:
+    said = live(1, "PT00M00.00S", points, 0)
+    update = Feed(forecaster).says(board=said, failed=(ONE,))
+    assert update is not None
+    assert update.entry.clock_s == clock_s
 
 
 @pytest.mark.parametrize("over", [final(0, 0), final(0, 0) | {"homeTeam": {"teamId": 1}}])

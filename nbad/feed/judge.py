@@ -398,8 +398,9 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
         clock = known.clock_s if same else period_s(period) if period else 0.0
     elif not clock and period and period >= known.period:
         # It may be that of the period before still, or of nothing: so few points take no such time.
+        # Where nothing is known of before, only that somebody scored says that it was played.
         left = known.clock_s if period == known.period else period_s(period)
-        fewest = left / 60 if left > 60 else 0.0
+        fewest = 1.0 if not known.period else left / 60 if left > 60 else 0.0
         clock = left if home + away - known.points < fewest else clock
     if over and (home == away or said is None):
         # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played. Who won is
