@@ -110,17 +110,17 @@ def test_one_that_died_is_as_one_that_never_did(tmp_path: Path) -> None:
         for daemon in (steady, mortal):
             with daemon.stream() as stream:
                 follow(stream, finals)
-        views = []
-        for daemon in (steady, mortal):
-            settled = False
-            while not settled:  # the board says that it is over before the plays do
-                with daemon.stream() as stream:
-                    snapshot = next(m for m in messages(stream) if m["type"] == "snapshot")
-                settled = all(g["event"]["kind"] == "game" for g in snapshot["games"])
-            views.append({g["game_id"]: strip(g) for g in snapshot["games"]})
-            assert daemon.end() == 0
-        for game_id, game in views[0].items():
-            assert game == views[1][game_id]
+        # The board says that it is over before the plays do, and on a machine that is very busy the
+        # season's schedule, which rates the teams, is read after the first tick.
+        views: list[dict[str, Any]] = [{}, {}]
+        give_up = time.monotonic() + 60
+        while not all(map(settled, views)) or views[0] != views[1]:
+            if time.monotonic() > give_up:
+                break
+            steady.pause()
+            views = [view(daemon) for daemon in (steady, mortal)]
+        assert views[0] == views[1]
+        assert [daemon.end() for daemon in (steady, mortal)] == [0, 0]
         assert all(len(game["series"]) >= 95 for game in views[0].values())
 
 
@@ -151,6 +151,18 @@ def test_a_real_game_is_told_as_it_was_played(tmp_path: Path) -> None:
 def sequence(incoming: Iterator[dict[str, Any]]) -> list[int]:
     """The seq of the next few messages that have one of their own."""
     return [m["seq"] for m in islice(incoming, 4) if m["type"] in ("snapshot", "batch")]
+
+
+def view(daemon: Daemon) -> dict[str, Any]:
+    """Its games as a snapshot tells them."""
+    with daemon.stream() as stream:
+        snapshot = next(m for m in messages(stream) if m["type"] == "snapshot")
+    return {game["game_id"]: strip(game) for game in snapshot["games"]}
+
+
+def settled(games: dict[str, Any]) -> bool:
+    """Whether the plays say too that all of them are over."""
+    return bool(games) and all(game["event"]["kind"] == "game" for game in games.values())
 
 
 def strip(game: dict[str, Any]) -> dict[str, Any]:
