@@ -801,13 +801,27 @@ def test_a_clock_of_ours_that_is_behind_breaks_no_game_off(forecaster: Forecaste
         assert feed.says(board=entry(ONE, 1, ""), modified=EPOCH + 30, after=31) is None
 
 
-def test_what_comes_no_more_is_no_word_that_was_kept(feed: Feed) -> None:
+@pytest.mark.parametrize(
+    ("outage", "back"),
+    [
+        ({"failed": ("", ONE)}, {"unchanged": True}),
+        ({"board": b"<html>", "plays": b"<html>"}, {"unchanged": True}),
+        ({"board": board_of(), "failed": (ONE,)}, {"board": live(1, "PT09M58.00S", 2, 0)}),
+        (
+            {"board": board_of({"gameId": ONE}), "plays": plays_of(TWO, [])},
+            {"board": live(1, "PT09M58.00S", 2, 0)},
+        ),
+    ],
+)
+def test_what_comes_no_more_is_no_word_that_was_kept(
+    feed: Feed, outage: dict[str, Any], back: dict[str, Any]
+) -> None:
     """A copy from before, and then an outage: it is not believed for the silence after it."""
     feed.says(board=live(1, "PT09M50.00S", 4, 3))
     feed.says([P1, P2], live(1, "PT09M58.00S", 2, 0))
     for _ in range(9):
-        assert feed.says(failed=("", ONE), after=10) is None
-    feed.says(unchanged=True)  # it does come: that was its word all the time
+        assert feed.says(**outage, after=10) is None
+    feed.says(**back)  # it does come: that was its word all the time
     feed.says([P1, P2])
     assert feed.tracker.tracked()[0].lead == 1
 

@@ -33,8 +33,8 @@ class Source(Generic[T]):
     game. A report that goes back stays ``pending`` until it is proven, confirmed or old enough.
 
     ``went_back``: a report that went back was accepted, and the source has not caught up since. So
-    its state is not a stale copy from a cache. ``silent``: its document is refused, or does not
-    come, which confirms nothing.
+    its state is not a stale copy from a cache. ``silent``: its document is refused, does not come
+    or cannot be read, which confirms nothing.
     """
 
     value: T | None = None
