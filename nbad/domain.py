@@ -95,7 +95,8 @@ _ORDER = {SCHEDULED: 0, POSTPONED: 0, LIVE: 1, HALFTIME: 1, FINAL: 2}
 class Listing(NamedTuple):
     """A game as one line of the scoreboard lists it: None is what the board leaves unsaid.
 
-    ``clock_s`` is the time left in ``period`` in seconds; ``start_utc`` is RFC 3339 in UTC.
+    ``clock_s`` is the time left in ``period`` in seconds; ``start_utc`` is RFC 3339 in UTC;
+    ``ended``: its words say that the period is over.
     """
 
     game_id: str
@@ -107,6 +108,7 @@ class Listing(NamedTuple):
     away: Team
     home_score: int | None
     away_score: int | None
+    ended: bool = False
 
 
 class BoardEntry(NamedTuple):

@@ -724,6 +724,38 @@ def test_a_period_that_begins_at_0_00_has_not_ended(feed: Feed) -> None:
     assert update.entry.clock_s == 0
 
 
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [(1, "END Q1"), (3, "End of 3rd Qtr"), (5, "END OT"), (6, "End of OT2"), (6, "End 2OT")],
+)
+@pytest.mark.parametrize("clock", ["PT00M00.00S", "", "PT12M00.00S"])
+def test_a_period_of_few_points_is_over_where_the_board_says_so(
+    forecaster: Forecaster, period: int, words: str, clock: str
+) -> None:
+    said = live(period, clock, 2, 1, gameStatusText=words)
+    update = Feed(forecaster).says(board=said, failed=(ONE,))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (period, 0)
+    feed = Feed(forecaster)
+    feed.says(board=live(period, "PT05M00.00S", 0, 0), failed=(ONE,))
+    update = feed.says(board=said)
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (period, 0)
+    # But the words may be those of the period before still.
+    update = feed.says(board=said | {"period": period + 1})
+    assert update is None or update.entry.clock_s > 0
+
+
+@pytest.mark.parametrize(("points", "clock_s"), [(0, 720), (3, 0)])
+def test_0_00_of_the_first_board_is_believed_where_somebody_scored(
+    forecaster: Forecaster, points: int, clock_s: float
+) -> None:
+    said = live(1, "PT00M00.00S", points, 0)
+    update = Feed(forecaster).says(board=said, failed=(ONE,))
+    assert update is not None
+    assert update.entry.clock_s == clock_s
+
+
 @pytest.mark.parametrize("over", [final(0, 0), final(0, 0) | {"homeTeam": {"teamId": 1}}])
 def test_nobody_has_won_before_the_score_is_said(forecaster: Forecaster, over: Any) -> None:
     feed = Feed(forecaster)
@@ -759,13 +791,37 @@ def test_a_game_with_points_that_is_to_come_was_broken_off_where_it_is_not_due(
     assert told(feed.says(board=said, failed=(ONE,)))[:4] == (status, 1, 4, 3)
 
 
-def test_what_comes_no_more_is_no_word_that_was_kept(feed: Feed) -> None:
+def test_a_clock_of_ours_that_is_behind_breaks_no_game_off(forecaster: Forecaster) -> None:
+    """The board lags at the tip-off, which by our clock is hours away."""
+    feed = Feed(forecaster)
+    feed.now = EPOCH - 10_000
+    update = feed.says([P1], entry(ONE, 1, ""), modified=EPOCH + 30)
+    assert told(update)[:4] == ("live", 1, 2, 0)
+    for _ in range(3):
+        assert feed.says(board=entry(ONE, 1, ""), modified=EPOCH + 30, after=31) is None
+
+
+@pytest.mark.parametrize(
+    ("outage", "back"),
+    [
+        ({"failed": ("", ONE)}, {"unchanged": True}),
+        ({"board": b"<html>", "plays": b"<html>"}, {"unchanged": True}),
+        ({"board": board_of(), "failed": (ONE,)}, {"board": live(1, "PT09M58.00S", 2, 0)}),
+        (
+            {"board": board_of({"gameId": ONE}), "plays": plays_of(TWO, [])},
+            {"board": live(1, "PT09M58.00S", 2, 0)},
+        ),
+    ],
+)
+def test_what_comes_no_more_is_no_word_that_was_kept(
+    feed: Feed, outage: dict[str, Any], back: dict[str, Any]
+) -> None:
     """A copy from before, and then an outage: it is not believed for the silence after it."""
     feed.says(board=live(1, "PT09M50.00S", 4, 3))
     feed.says([P1, P2], live(1, "PT09M58.00S", 2, 0))
     for _ in range(9):
-        assert feed.says(failed=("", ONE), after=10) is None
-    feed.says(unchanged=True)  # it does come: that was its word all the time
+        assert feed.says(**outage, after=10) is None
+    feed.says(**back)  # it does come: that was its word all the time
     feed.says([P1, P2])
     assert feed.tracker.tracked()[0].lead == 1
 

@@ -56,7 +56,7 @@ class FollowedGame:
         return self.told is None or self._judge.unsettled
 
     def board_answers(self, *, silent: bool) -> None:
-        """The board came, or, ``silent``, could not be had."""
+        """The board is as it was, or, ``silent``, could not be had or read, or lists it no more."""
         self._judge.board.silent = silent
 
     def plays_failed(self) -> bool:
@@ -70,7 +70,9 @@ class FollowedGame:
     ) -> None:
         """Take in the board's entry; the board was last ``modified`` then, and received, in s since
         the epoch."""
-        if self._judge.report_board(listing, now, received_at):
+        self._judge.board.silent = False
+        at = max(received_at, modified or 0.0)  # our clock may be behind
+        if self._judge.report_board(listing, now, at):
             self._listing = listing
             self._board_time = "" if modified is None else stamp_of(modified)
 
@@ -91,20 +93,22 @@ class FollowedGame:
         :class:`~nbad.feed.decode.BadData` where it cannot be read or is another game's.
         """
         first, self._plays_answered = not self._plays_answered, True
-        self._judge.plays.silent = False
+        last, plays = self.reading, self._judge.plays
         if body is None:
+            plays.silent = False
             return first
-        last = self.reading
         if last is not None and body == last.body:
-            if self._judge.plays.pending is None:
+            plays.silent = False
+            if plays.pending is None:
                 self._judge.note_modified(modified)
                 return first
             self._judge_plays(last, None, modified, now)  # its date may prove it by now
             return True
+        plays.silent = True  # until it is read
         reading = read(body, last)
         if reading.game_id != self._listing.game_id:
             raise BadData(f"gameId: expected {self._listing.game_id}, was {reading.game_id}")
-        self.reading = reading
+        self.reading, plays.silent = reading, False
         self._judge_plays(reading, last, modified, now)
         return True
 

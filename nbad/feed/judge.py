@@ -33,8 +33,8 @@ class Source(Generic[T]):
     game. A report that goes back stays ``pending`` until it is proven, confirmed or old enough.
 
     ``went_back``: a report that went back was accepted, and the source has not caught up since. So
-    its state is not a stale copy from a cache. ``silent``: its document is refused, or does not
-    come, which confirms nothing.
+    its state is not a stale copy from a cache. ``silent``: its document is refused, does not come
+    or cannot be read, which confirms nothing.
     """
 
     value: T | None = None
@@ -391,15 +391,16 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
     if period is None:
         least = 0 if status is POSTPONED else 4 if over else 1
         period = max(known.period, least)
-    if over or status is HALFTIME:
+    if over or status is HALFTIME or (listing.ended and period == listing.period):
         clock = 0.0
     elif clock is None:
         same = known.period == period and known.status is not SCHEDULED
         clock = known.clock_s if same else period_s(period) if period else 0.0
     elif not clock and period and period >= known.period:
         # It may be that of the period before still, or of nothing: so few points take no such time.
+        # Where nothing is known of before, only that somebody scored says that it was played.
         left = known.clock_s if period == known.period else period_s(period)
-        fewest = left / 60 if left > 60 else 0.0
+        fewest = 1.0 if not known.period else left / 60 if left > 60 else 0.0
         clock = left if home + away - known.points < fewest else clock
     if over and (home == away or said is None):
         # Nobody wins a tie, and nobody 0-0: the one goes on, the other was not played. Who won is

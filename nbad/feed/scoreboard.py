@@ -42,6 +42,7 @@ _STATUS = {1: SCHEDULED, 2: LIVE, 3: FINAL}
 _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
 _NOT_PLAYED = re.compile("ppd|postp|canc|susp|forfeit|abandon").search
+_END_OF = re.compile(r"end\D*(\d?)").match
 
 
 def parse_scoreboard(body: bytes) -> Scoreboard:
@@ -80,7 +81,8 @@ def parse_listing(game: Any) -> Listing:
         raise BadData(f"gameStatus: expected 1, 2 or 3, was {code}")
     period = integer_or_none(game, "period", MOST_PERIODS)
     clock = clock_or_none(game.get("gameClock"), period or 0)
-    status = _status(code, period, clock, label(game, "gameStatusText").lower())
+    words = label(game, "gameStatusText").lower()
+    status = _status(code, period, clock, words)
     period = 2 if status is HALFTIME else period
     start_utc = utc_or_none(game.get("gameTimeUTC"))
     home_score = integer_or_none(home, "score", MOST_POINTS)
@@ -88,8 +90,9 @@ def parse_listing(game: Any) -> Listing:
     home_team, away_team = parse_team(home), parse_team(away)
     # By place, in the order of its fields: by name takes three times as long.
     return Listing(
-        identity, status, period, clock, start_utc, home_team, away_team, home_score, away_score
-    )
+        identity, status, period, clock, start_utc, home_team, away_team, home_score, away_score,
+        bool(period) and words.startswith("end") and _ended(words) == period,
+    )  # fmt: skip
 
 
 def parse_team(team: Any) -> Team:
@@ -129,6 +132,15 @@ def _team(team: Any) -> Team:
         identity, tricode = known[:2] if known else (number or 0, str(number))
     name = f"{label(team, 'teamCity')} {label(team, 'teamName')}".strip()
     return Team(identity, tricode, name or tricode)
+
+
+def _ended(words: str) -> int:
+    """The period of which they say that it is over (``END Q1``, ``End of OT2``); 0 of none."""
+    found = _END_OF(words)
+    number = found[1] if found else ""
+    if "ot" in words or "overtime" in words:
+        return 4 + int(number or 1)
+    return int(number or 0)
 
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:

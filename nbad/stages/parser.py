@@ -116,7 +116,7 @@ class GameTracker:
             return self._read_box(document)
         if document.place:
             return [document.place] if self._read_plays(document, now) else []
-        self._board_answers(silent=False)
+        self._board_answers(silent=document.body is not None)  # until it is read
         if document.body is None:
             return []
         board = parse_scoreboard(document.body)

@@ -91,11 +91,11 @@ class _Followed:
     ) -> bool:
         """Whether the fold so far holds where this is expected: from now on, where it shows only
         now who starts."""
-        if expected != self.expected:
-            return False
-        if (starters.shown_by, with_starters) == (self.starters.shown_by, self.with_starters):
+        # In tuples, which are nearly always of the same objects: fields are then not compared.
+        known = self.expected, self.starters.shown_by, self.with_starters
+        if (expected, starters.shown_by, with_starters) == known:
             return True
-        if self.with_starters is not None or with_starters is None:
+        if expected != self.expected or self.with_starters is not None or with_starters is None:
             return False
         return self.fold.turn(starters.shown_by, with_starters)
 
