@@ -169,3 +169,25 @@ def test_what_another_model_forecast_is_asked_for_again() -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     yes, no = [True, True], [False, False]
     assert json.loads(answer.stdout) == [no, yes, no, yes]
+
+
+_REBUILT = f"""import {{ extended }} from {json.dumps(STATE.as_uri())};
+const play = (number, home_win) => ({{ number, home_win }});
+const known = [play(1, 0.5), play(2, 0.6)];
+process.stdout.write(JSON.stringify([
+  extended(known, [play(2, 0.6)]), extended(known, [play(2, 0.6), play(3, 0.7)]),
+  extended(known, [play(2, 0.61), play(3, 0.7)]), extended(known, []),
+]));
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_plays_that_were_forecast_anew_are_asked_for_from_the_first() -> None:
+    assert NODE
+    command = [NODE, "--input-type=module", "--eval", _REBUILT]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    same, more, forecast_anew, taken_back = json.loads(answer.stdout)
+    assert [play["number"] for play in same] == [1, 2]
+    assert [play["number"] for play in more] == [1, 2, 3]
+    assert forecast_anew is None
+    assert taken_back is None

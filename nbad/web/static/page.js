@@ -2,7 +2,7 @@
 // The same document is /, /game/ID (one game opened), /embed/ID (that game alone), /night/DATE (a
 // past night) and /nights (all of those).
 
-import { Night, clockText, drift, excitement, inPlay, isClose, prepared, readPlays, started } from "/state.js";
+import { Night, clockText, drift, excitement, extended, inPlay, isClose, prepared, readPlays, started } from "/state.js";
 import { dress } from "/colours.js";
 import { SPARK, spark } from "/draw.js";
 import { el, fillCard, makeCard, say, set } from "/cards.js";
@@ -273,10 +273,7 @@ async function fetchPlays(id) {
   if (asking.has(id)) return void asking.add(`${id} more`);
   asking.add(id);
   const asked = find(id);
-  // The last one again: where its forecast is another, so are those of all before it, as after a
-  // restart, when the schedule comes after the first tick.
-  const last = asked?.again ? undefined : asked?.plays?.at(-1);
-  const from = last ? asked.plays.length - 1 : 0;
+  const from = asked?.again || !asked?.plays?.length ? 0 : asked.plays.length - 1; // the last one again
   if (asked) asked.again = false;
   const answer = await ask(`/v1/games/${encodeURIComponent(id)}/plays${from ? `?from=${from}` : ""}`);
   asking.delete(id);
@@ -285,10 +282,11 @@ async function fetchPlays(id) {
   if (!answer && known && !from) known.again = true;
   if (!answer || !known) return;
   const rows = readPlays(answer);
-  if (from && JSON.stringify(rows[0]) !== JSON.stringify(last)) known.again = true;
+  const plays = from ? extended(asked.plays, rows) : rows;
+  if (!plays) known.again = true;
   if (known.again || (from && known.plays?.length !== from + 1)) return fetchPlays(id); // taken back meanwhile
-  if (rows.length > 1 || !from) {
-    known.plays = [...(from ? known.plays.slice(0, -1) : []), ...rows];
+  if (plays.length !== known.plays?.length || !from) {
+    known.plays = plays;
     mark([id]);
   }
   if (more) fetchPlays(id);

@@ -108,6 +108,12 @@ export function drift(series, span) {
   return series.at(-1)[1] - series[i][1];
 }
 
+/** All plays, `rows` being those from the last `known` one on; null where that is another by now: so
+ * are the forecasts of those before it, as after a restart whose schedule came late. */
+export function extended(known, rows) {
+  return JSON.stringify(rows[0]) === JSON.stringify(known.at(-1)) ? [...known, ...rows.slice(1)] : null;
+}
+
 /** The plays by which the lead passed to the other side. */
 export function leadChanges(plays) {
   let leader = 0;
