@@ -150,6 +150,8 @@ class Door:
             await self._no_room.park()
         try:
             taken = self._take_some(listening)
+            if not self._full:  # another listener that waits for room was not woken for it
+                self._no_room.unpark()
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
