@@ -98,7 +98,7 @@ class Door:
         self._attend = attend
         self._share = share
         self._make_room = make_room
-        self._most = most
+        self.most = most
         self._open = 0
         self._no_room = trio.lowlevel.ParkingLot()
         self._accepts = Throttle(_ACCEPTS_PER_S, _ACCEPT_BURST_S)
@@ -117,12 +117,12 @@ class Door:
 
     def resize(self, most: int) -> None:
         """Let ``most`` be open from now on; those that are stay, also where they are more."""
-        self._most = most
+        self.most = most
         self._no_room.unpark_all()
 
     @property
     def _full(self) -> bool:
-        return self._open >= self._most
+        return self._open >= self.most
 
     def _leave(self) -> None:
         self._open -= 1
