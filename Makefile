@@ -36,17 +36,20 @@ bench: $(VENV)/.train
 	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/nbad bench $(BENCH)
 
+# Nothing that tests start compiles its modules anew each time, though the machine's settings ask it to.
+unexport PYTHONDONTWRITEBYTECODE
+
 # More than two cores have use for: tests of processes wait for most of their time.
-JOBS ?= 3
+JOBS ?= 4
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not soak' $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not soak' $(TESTS)
 
 # The long ones: before a release, and after a change of what they hold.
 soak: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m soak $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) -m soak $(TESTS)
 
 quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow and not soak' $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not soak' $(TESTS)
 
 # The laws, with other examples each time.
 laws: $(VENV)/.dev
@@ -54,7 +57,7 @@ laws: $(VENV)/.dev
 
 # Branches too, of what runs in the tests' own process.
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not slow and not soak' -q \
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not soak' -q \
 	  --cov nbad --cov-branch --cov-report term:skip-covered
 
 # What reads an export: with it the tests of examples/read_export.py run too.

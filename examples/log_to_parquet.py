@@ -52,10 +52,10 @@ def rows(entry: str, batch: Any) -> list[dict[str, Any]]:
 
 
 def last_entry(folder: Path) -> str:
-    """Where the last file ended: each is named by its last entry."""
+    """Where the last file ended: each is named by its last entry, milliseconds-number."""
     folder.mkdir(parents=True, exist_ok=True)
-    ids = (file.stem for file in folder.glob("*.parquet"))
-    return max(ids, key=lambda name: [int(part) for part in name.split("-")], default="0-0")
+    ends = (file.stem for file in folder.glob("*.parquet"))
+    return max(ends, key=lambda entry: [int(part) for part in entry.split("-")], default="0-0")
 
 
 async def main(url: str, folder: Path, stream: str) -> None:
@@ -78,10 +78,10 @@ async def main(url: str, folder: Path, stream: str) -> None:
                 seen = epoch, seq
                 waiting += rows(after, body)
             if len(waiting) >= ROWS or (waiting and not found):
-                name = folder / f"{after}.parquet"
-                part = name.with_suffix(".parquet.part")  # named so until it is whole
+                # Under another name until it is whole: a reader, and a restart, find no half file.
+                name, part = folder / f"{after}.parquet", folder / "unfinished"
                 pq.write_table(pa.Table.from_pylist(waiting, SCHEMA), part)
-                part.rename(name)
+                part.replace(name)
                 print(f"{name}: {len(waiting)} rows", flush=True)
                 waiting = []
 

@@ -26,29 +26,51 @@ _FLAGS = [
 ]  # fmt: skip
 
 
-class Tab:
-    """One page of the browser."""
+class Browser:
+    """A running browser; what it is asked is answered before it is asked the next."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._numbers = itertools.count(1)
-        self._session = ""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
 
-    def call(self, method: str, **params: Any) -> Any:
-        """Send a command; return its result, events passed over."""
+    def call(self, method: str, session: str = "", **params: Any) -> Any:
+        """Send a command, to one of its pages or to itself; return its result, events passed over.
+
+        Raises AssertionError where it is refused.
+        """
         number = next(self._numbers)
         command: dict[str, Any] = {"id": number, "method": method, "params": params}
-        if self._session:
-            command["sessionId"] = self._session
+        if session:
+            command["sessionId"] = session
         self._connection.send(json.dumps(command))
         while True:
             answer = json.loads(self._connection.recv(timeout=90))
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
+
+    @contextlib.contextmanager
+    def tab(self) -> Iterator[Tab]:
+        """A page that shares nothing with others: as one of a browser with an empty profile."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        yield Tab(self, context)
+        self.call("Target.disposeBrowserContext", browserContextId=context)
+
+
+class Tab:
+    """One page of the browser."""
+
+    def __init__(self, browser: Browser, context: str) -> None:
+        self._browser = browser
+        self.context = context
+        of = {"browserContextId": context}
+        target = browser.call("Target.createTarget", url="about:blank", **of)["targetId"]
+        attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Send the page a command; return its result."""
+        return self._browser.call(method, self._session, **params)
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression, a promise's awaited."""
@@ -108,8 +130,8 @@ class Tab:
 
 
 @contextlib.contextmanager
-def browser(profile: Path) -> Iterator[Tab]:
-    """A tab of a new browser with an empty profile."""
+def browsing(profile: Path) -> Iterator[Browser]:
+    """A new browser with an empty profile."""
     assert CHROMIUM
     process = start(
         [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"], stderr=subprocess.PIPE, text=True
@@ -119,7 +141,8 @@ def browser(profile: Path) -> Iterator[Tab]:
     url = next(line for line in process.stderr if line.startswith(mark))[len(mark) :].strip()
     # Kept drained, or the browser would block on a full pipe.
     start(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-    with connect(url, max_size=None) as connection:
-        yield Tab(connection)
+    # No pings: their thread draws from `random` while another test's laws draw examples.
+    with connect(url, max_size=None, ping_interval=None) as connection:
+        yield Browser(connection)
         connection.send('{"id": 0, "method": "Browser.close"}')
-    process.wait(20)
+    process.wait(60)

@@ -8,15 +8,19 @@ import signal
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stamina
 import structlog
+from browser_kit import Browser, browsing
 from hypothesis import settings
 from jsonschema_rs import Draft202012Validator
-from process_kit import end_all
+from process_kit import ended
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from nbad.stream.frame_stream import FrameStream
 
@@ -26,14 +30,63 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("fresh", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("same")
 
+# A test's log, which is shown where it fails: not drawn for a terminal, tracebacks in frames, as
+# structlog does where nobody says otherwise and rich is installed.
+structlog.configure(
+    [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["event"]),
+    ]
+)
+
 # What a shell starts in its background ignores SIGINT, and hands that on to all that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@cache
+def is_shared(module: str) -> bool:
+    """Whether tests of ``module`` share a fixture, which each worker would make for itself."""
+    return 'scope="module"' in (ROOT / module).read_text()
+
+
+class Units(LoadScopeScheduling):  # type: ignore[misc]
+    """What goes to a worker in one: a module whose tests share a fixture, else a test.
+
+    (pytest-xdist's own groups are the ends of a test's id, which pytest 9.2 lets nobody set.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if is_shared(module) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Units:
+    config.option.loadscopereorder = False  # in the order below
+    return Units(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with the long ones: else all would wait for the last of them.
+
+    Counting the branches taken makes a test three times as long: of the long ones and of the laws,
+    which take the same ones again and again, none is counted.
+    """
+    for item in items:
+        if item.get_closest_marker("slow") or item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.get_closest_marker("slow"))
+
+
 TEXT = 0x81
 DEFLATED = 0x40
-DOCUMENT = Path(__file__).parent.parent / "docs" / "asyncapi.json"
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs" / "asyncapi.json"
 
 
 def make_validators() -> dict[str, Draft202012Validator]:
@@ -130,6 +183,13 @@ def spied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spied]:
     patch.undo()
 
 
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The browser of this worker's tests: each has a tab of its own."""
+    with ended(), browsing(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """What a test has the log say, as `nbad check` does, is not what the next one hears."""
@@ -142,8 +202,8 @@ def logs_as_before() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     """No process outlives the test that started it, to be told of in another one's name."""
-    yield
-    end_all()
+    with ended():
+        yield
 
 
 @pytest.fixture(autouse=True)

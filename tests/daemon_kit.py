@@ -17,6 +17,8 @@ from typing import Any
 from process_kit import start
 from websockets.sync.client import ClientConnection, connect
 
+from nbad.simulator.server import FeedAddress
+
 NBAD = [sys.executable, "-m", "nbad"]
 _PATIENCE_S = 60.0
 ANY_PORTS = "[server]\nport = 0\n[http]\nport = 0\n"
@@ -74,13 +76,20 @@ class Daemon:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(5)
+        return self.process.wait(_PATIENCE_S)
 
 
 class Urls(list[str]):
     """Where a feed's board and schedule are; ``process`` serves them."""
 
     process: subprocess.Popen[str]
+
+
+def urls_at(port: int) -> tuple[str, str]:
+    """Where board and schedule are of a feed that is yet to serve at ``port``: a night that begins
+    when all who follow it are there is not over by then on a busy machine."""
+    feed = FeedAddress("127.0.0.1", port)
+    return feed.base_url, feed.schedule_url
 
 
 @contextlib.contextmanager
@@ -91,7 +100,7 @@ def serving(*options: str) -> Iterator[Urls]:
     urls.process = feed
     yield urls
     feed.terminate()
-    assert feed.wait(10) == 0
+    assert feed.wait(_PATIENCE_S) == 0
 
 
 def messages(stream: ClientConnection) -> Iterator[dict[str, Any]]:
@@ -138,7 +147,7 @@ def get(url: str) -> tuple[int, bytes]:
 
 def until_status(url: str, status: int) -> Any:
     """What ``url`` says once it answers with ``status``."""
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + _PATIENCE_S
     while (found := get(url))[0] != status:
         assert time.monotonic() < give_up, found
         signal.sigtimedwait([], 0.05)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from random import randrange
 
 import pytest
 import trio
+from port_kit import free_port
 from process_kit import start
 
 from nbad.publish.broker import START, Broker, with_broker
@@ -30,7 +29,7 @@ class Redis:
     ) -> None:
         """``host`` is its address, ``within`` goes before the command where it is elsewhere."""
         self.host = host
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://{host}:{self.port}/0"
         self._command = [
             *within, "redis-server", "--port", str(self.port), "--bind", host, "--dir", str(folder),
@@ -41,7 +40,7 @@ class Redis:
     def start(self, *options: str) -> None:
         """Start it, with more ``options`` than the first time."""
         self.process = start([*self._command, *options], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with socket.create_connection((self.host, self.port), 1) as line:
@@ -71,16 +70,6 @@ class Redis:
             return [decode(fields) for _, fields in await broker.read(START, 100_000, 0.1)]
 
         return trio.run(with_broker, Publish(url=self.url), read)
-
-
-def _free_port() -> int:
-    """Below those that the kernel gives to whoever connects: one is still free a little later, and
-    when Redis is started again."""
-    while True:
-        port = randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as taken:
-            taken.bind(("127.0.0.1", port))
-            return port
 
 
 def check_log(entries: list[Entry]) -> list[str]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from port_kit import free_port
 from process_kit import start
 from relay_kit import PORTS, Follower, Nbad, night, until
 
@@ -26,13 +27,6 @@ CHECKS = {"haproxy.cfg": ("haproxy", "-c", "-f"), "nginx.conf": ("nginx", "-t", 
 
 def is_here(name: str) -> bool:
     return shutil.which(PROGRAMS[name][0]) is not None
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def answers(port: int) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
 
 import h11
 import pytest
 import trio
+from port_kit import free_port
 from stream_kit import HOST, Stage, make_clock, make_game, running
 from trio.testing import MockClock
 from wsproto.utilities import generate_accept_token
@@ -45,12 +45,6 @@ async def until_seq(feed: Feed, seq: int) -> list[object]:
     while feed.seq != seq:
         seen.append(await anext(feed))
     return seen
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 async def cut(stage: Stage) -> None:

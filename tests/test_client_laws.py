@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws_kit import examples
 from stream_kit import HOST, Stage, make_clock, make_game, running
 
 from nbad.client import Dropped, Feed, Game, Heartbeat, connect
@@ -39,7 +40,7 @@ steps = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@examples(15)
 @given(steps, st.sampled_from(FILTERS), st.sampled_from([1, 8]), st.sampled_from([0.0, 300.0]))
 def test_the_view_is_the_truth(
     todo: list[tuple[str, Any]], chosen: dict[str, Any], queue: int, interval_ms: float

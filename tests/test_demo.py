@@ -49,7 +49,7 @@ def test_it_runs_beside_a_folder_of_its_name_and_its_reader_may_leave(tmp_path: 
     told = [demo.stdout.readline() for _ in range(8)]
     assert any(" @ " in line for line in told), told
     demo.stdout.close()
-    assert demo.wait(30) == 0
+    assert demo.wait(60) == 0
     assert demo.stderr.read() == ""
     assert not (tmp_path / "state").exists()
 
@@ -66,7 +66,7 @@ def test_ten_games_are_told_until_they_end(sent_elsewhere: Callable[[], Counter[
     with connect(url, max_size=None) as stream, pytest.raises(ConnectionClosed) as closed:
         listen(stream, seen, games)
     told = demo.stdout.read()
-    assert demo.wait(10) == 0
+    assert demo.wait(60) == 0
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
     assert "the night is over" in told

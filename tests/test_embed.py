@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 import structlog
 import trio
-from daemon_kit import serving
+from daemon_kit import serving, urls_at
 from feed_kit import ONE, TWO, FakeFeed, entry
+from port_kit import free_port
+from process_kit import start
 from trio.testing import MockClock
 
 import nbad
@@ -34,25 +37,26 @@ def unconfigured() -> Iterator[None]:
 
 @pytest.mark.slow
 def test_the_example_follows_a_night_to_its_end(tmp_path: Path) -> None:
-    # Slow enough for a busy machine to begin before the night has ended.
-    with serving("--games", "2", "--seed", "3", "--speed", "300") as urls:
-        config = tmp_path / "nbad.toml"
-        config.write_text(
-            f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
-            "[poll]\nlive_interval_s = 0.05\nidle_interval_s = 0.1\nmax_requests_per_s = 500.0\n"
-        )
-        ran = subprocess.run(
-            [sys.executable, str(EXAMPLE), str(config)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    assert ran.returncode == 0, ran.stderr
-    told = re.findall(r"^final +Q\d (.*?) +home wins", ran.stdout, re.MULTILINE)
+    port = free_port()
+    board, schedule = urls_at(port)
+    config = tmp_path / "nbad.toml"
+    config.write_text(
+        f'[feed]\nbase_url = "{board}"\nschedule_url = "{schedule}"\n'
+        "[poll]\nlive_interval_s = 0.05\nidle_interval_s = 0.1\nmax_requests_per_s = 500.0\n"
+    )
+    command = [sys.executable, str(EXAMPLE), str(config)]
+    with socket.create_server(("127.0.0.1", port)) as door:
+        door.settimeout(60)
+        example = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        door.accept()[0].close()  # it is there: the night may begin
+    night = ("--games", "2", "--seed", "3", "--speed", "600", "--port", str(port))
+    with serving(*night):
+        out, errors = example.communicate(timeout=120)
+    assert example.returncode == 0, errors
+    told = re.findall(r"^final +Q\d (.*?) +home wins", out, re.MULTILINE)
     scores = Counter(tuple(map(int, re.findall(r"\d+", line)))[::-1] for line in set(told))
     assert scores == Counter(simulate_night(2, 3).finals.values())
-    assert "live" in ran.stdout
+    assert "live" in out
 
 
 async def test_games_come_as_they_change(autojump_clock: MockClock) -> None:

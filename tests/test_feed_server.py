@@ -31,9 +31,6 @@ from nbad.simulator.server import FeedAddress, FeedClock, serve_feed
 LIVE_GAME = 3  # the place of a game that is live when the night opens
 
 
-pytestmark = pytest.mark.xdist_group("feed_server")  # one worker makes the night they share
-
-
 @pytest.fixture(scope="module")
 def night() -> GamesNight:
     return simulate_night()
@@ -196,7 +193,7 @@ def live_feed(
 
     thread = threading.Thread(target=trio.run, args=(serve,))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     with requests.Session() as session:
         session.trust_env = False
         monkeypatch.setattr(NBALiveHTTP, "_session", session, raising=False)
@@ -275,12 +272,12 @@ def test_the_command_says_where_it_is_and_ends_when_told() -> None:
     assert httpx.head(schedule_url, trust_env=False).status_code == 200
     port = url.split(":")[2].partition("/")[0]
     second = start_command("--games", "1", "--port", port)
-    out, problem = second.communicate(timeout=20)
+    out, problem = second.communicate(timeout=60)
     assert (second.returncode, out) == (69, "")
     assert problem.count("\n") == 1
     assert f"127.0.0.1:{port}: Address already in use" in problem
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert process.stderr.read() == ""
 
 
@@ -296,7 +293,7 @@ def test_the_command_says_where_it_is_and_ends_when_told() -> None:
 )
 def test_wrong_arguments_are_named(arguments: tuple[str, ...], problem: str) -> None:
     process = start_command(*arguments)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (64, "")
     assert err.count("\n") == 1
     assert problem in err

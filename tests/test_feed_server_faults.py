@@ -18,8 +18,6 @@ from nbad.simulator.answer import SCOREBOARD
 from nbad.simulator.faults import Faults, parse_fault, parse_faults
 from nbad.simulator.server import FeedAddress, serve_feed
 
-pytestmark = pytest.mark.xdist_group("feed_server_faults")  # one worker makes the night they share
-
 
 @pytest.fixture(scope="module")
 def night() -> GamesNight:

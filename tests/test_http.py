@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from daemon_kit import Daemon, get, serving, until_status
 from jsonschema_rs import Draft202012Validator
+from port_kit import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
 from nbad.web.openapi import DOCUMENT
@@ -98,11 +99,13 @@ def test_a_reload_moves_it_and_a_taken_port_does_not(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)
         first = http_url(daemon)
-        moved = daemon.text.replace("[http]\nport = 0", '[http]\nhost = "localhost"\nport = 0')
+        own = free_port()
+        elsewhere = f'[http]\nhost = "localhost"\nport = {own}'
+        moved = daemon.text.replace("[http]\nport = 0", elsewhere)
         daemon.config.write_text(moved)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("reloaded")
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 60
         while (second := http_url(daemon)) == first:
             assert time.monotonic() < give_up
             signal.sigtimedwait([], 0.02)
@@ -116,7 +119,6 @@ def test_a_reload_moves_it_and_a_taken_port_does_not(tmp_path: Path) -> None:
         assert (failed["service"], failed["port"]) == ("http", int(port))
         assert failed["stays"] == second.removeprefix("http://")
         assert get(f"{second}/livez")[0] == 200
-        own = second.rpartition(":")[2]
         wider = f'[http]\nhost = "0.0.0.0"\nport = {own}'
         daemon.config.write_text(daemon.text.replace("[http]\nport = 0", wider))
         daemon.process.send_signal(signal.SIGHUP)

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws_kit import examples
 
 from nbad.domain import Play
 from nbad.feed.decode import BadData
@@ -54,7 +55,7 @@ EDITS = st.sampled_from(
 STEPS = st.lists(st.tuples(EDITS, st.floats(0, 1)), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(st.integers(0, 1), st.booleans(), st.integers(1, 60), STEPS)
 def test_the_tail_read_is_the_whole_read(
     which: int, spaced: bool, first: int, steps: list[tuple[str, float]]

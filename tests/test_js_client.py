@@ -38,6 +38,7 @@ const stream = follow(URL_, {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NODE is None, reason="needs node")
 def test_node_follows_a_night_through_every_drop(tmp_path: Path) -> None:
     with serving("--games", "2", "--seed", "2", "--speed", "200") as urls:

@@ -26,6 +26,7 @@ pytestmark = needs_redis
 EXAMPLE = Path(__file__).parent.parent / "examples" / "log_to_parquet.py"
 
 
+@pytest.mark.slow
 def test_each_forecast_is_written_once_and_a_restart_goes_on(tmp_path: Path) -> None:
     redis, folder = Redis(tmp_path), tmp_path / "nights"
 

@@ -269,6 +269,7 @@ def test_the_end_of_a_game_without_a_time_touches_no_row_before_it() -> None:
     assert before[expected] == after[expected]
 
 
+@pytest.mark.slow
 def test_the_schedule_rates_as_training_does() -> None:
     """The season's results, as training met them and as the schedule tells them."""
     if not SEASON.exists():
@@ -290,6 +291,8 @@ def test_the_schedule_rates_as_training_does() -> None:
         Result(game.game_id, tip_off(game), game.home_id, game.away_id, *game.final)
         for game in games
     )
+    # The schedule tells of nobody who played.
+    folded = [replace(fold_game(game), lines=GameLines()) for game in games]
     book, force = PatternTracker(), Runtime(Config(), Forecaster.load())
     for number in (0, 8, 60, 119):
         game = games[number]
@@ -297,8 +300,6 @@ def test_the_schedule_rates_as_training_does() -> None:
         fetched = Fetched(Tick(number, 0.0, force), documents=(board,))
         updates, _ = GameTracker().take(fetched)
         made, _ = book.fold(replace(updates, schedule=Schedule(results, ())))
-        # The schedule tells of nobody who played.
-        folded = [replace(fold_game(game), lines=GameLines()) for game in games]
         expected = rate(folded, base=Forecaster.load().ratings).expected.first[number]
         blank = GameHistory(game.home_id, game.away_id, expected, WINDOW_S)
         assert made.matrix[0].tobytes() == np.array(blank.current()).tobytes()

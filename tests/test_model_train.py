@@ -20,8 +20,7 @@ from nbad.training.evaluate import NO_RATING, PRIOR, RESULTS, played_from
 from nbad.training.readers import read_games
 from nbad.training.recorded import FoldedGame, RecordedGame
 
-# One worker trains what the tests share.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("train")]
+pytestmark = pytest.mark.slow
 
 GAMES = 45
 
@@ -32,6 +31,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
     for night in range(3):
         write_night(folder, night)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def last_five(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those from 0022500041 on alone."""
+    folder = tmp_path_factory.mktemp("last_five")
+    for path in sorted(recorded.iterdir())[40:]:
+        shutil.copy(path, folder)
     return folder
 
 
@@ -153,14 +161,14 @@ def test_what_is_no_game_is_no_beginning(capsys: pytest.CaptureFixture[str]) -> 
         assert f"expected a game's id, such as 0022400001, was '{told}'" in capsys.readouterr().err
 
 
-def test_later_games_change_no_forecast(recorded: Path, tmp_path: Path) -> None:
+def test_later_games_change_no_forecast(last_five: Path, tmp_path: Path) -> None:
     """With the games after it taken away a game is forecast the same."""
     fewer = tmp_path / "fewer"
     fewer.mkdir()
-    for path in sorted(recorded.iterdir())[:42]:
+    for path in sorted(last_five.iterdir())[:2]:
         shutil.copy(path, fewer)
     forecasts = []
-    for data in (recorded, fewer):
+    for data in (last_five, fewer):
         out = tmp_path / "out.csv"
         arguments = ["evaluate", "--data", str(data), "--from", "0022500041"]
         assert main([*arguments, "--json", "--predictions", str(out)]) == 0
@@ -168,7 +176,7 @@ def test_later_games_change_no_forecast(recorded: Path, tmp_path: Path) -> None:
     assert forecasts[0] == forecasts[1]
 
 
-def test_results_and_lines_of_a_game_touch_what_they_may(recorded: Path, tmp_path: Path) -> None:
+def test_results_and_lines_of_a_game_touch_what_they_may(last_five: Path, tmp_path: Path) -> None:
     """Earlier results and a game's own line move its forecasts; its own result and later do not."""
 
     def forecasts(results: str, lines: str = "") -> list[str]:
@@ -177,14 +185,14 @@ def test_results_and_lines_of_a_game_touch_what_they_may(recorded: Path, tmp_pat
         )
         (tmp_path / "lines.csv").write_text("game_id,date,home_by,total\n" + lines)
         out = tmp_path / "out.csv"
-        arguments = ["evaluate", "--data", str(recorded), "--from", "0022500041", "--json"]
+        arguments = ["evaluate", "--data", str(last_five), "--from", "0022500041", "--json"]
         for name in ("results", "lines"):
             arguments += [f"--{name}", str(tmp_path / f"{name}.csv")]
         assert main([*arguments, "--predictions", str(out)]) == 0
         rows = list(csv.DictReader(out.read_text().splitlines()))
         return [row["home_win"] for row in rows if row["game_id"] == "0022500041"]
 
-    games = dict(read_games(recorded))
+    games = dict(read_games(last_five))
     game = games["playbyplay_0022500041.json"]
     assert isinstance(game, RecordedGame)
     assert game.day is not None

@@ -339,6 +339,7 @@ def test_seasons_are_those_of_the_ids_else_of_the_date() -> None:
     assert (kept.season, kept.night) == ("2026-27", "2026-10-20")
 
 
+@pytest.mark.slow
 def test_a_real_night_is_kept_and_told_after_it_is_over(tmp_path: Path) -> None:
     finals = simulate_night(2, 5).finals
     server = f'{ANY_PORTS}[record]\npath = "{tmp_path / "kept"}"\npayloads = false\n'

@@ -16,8 +16,9 @@ import pytest
 import trio
 from daemon_kit import ANY_PORTS, Daemon, get, serving
 from feed_kit import EPOCH, ONE, FakeFeed, action, entry
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws_kit import examples
 from nba_api.live.nba.endpoints import Odds as NbaOdds
 from test_odds import book, odds
 
@@ -150,7 +151,7 @@ def test_its_books_know_how_strong_the_sides_are_and_live_on_their_margin() -> N
 
 def config(**odds: Any) -> Config:
     feed = Feed(base_url="http://feed/live", schedule_url="http://feed/schedule", backoff_s=0.01)
-    poll = Poll(live_interval_s=1.0, idle_interval_s=5.0)
+    poll = Poll(live_interval_s=5.0, idle_interval_s=5.0)
     return Config(feed=feed, poll=poll, odds=OddsSection(**odds))
 
 
@@ -295,7 +296,7 @@ async def test_odds_that_hang_hold_up_nothing(autojump_clock: trio.testing.MockC
     feed.on["/odds/"] = lambda _: 1e9
     told = await messages(feed, config(), nothing, lambda: tip_off(feed))
     assert [game["status"] for game in told] == ["scheduled", "live"]
-    assert feed.count("scoreboard") > 50
+    assert feed.count("scoreboard") > 20
 
 
 @cache
@@ -304,7 +305,7 @@ def book_of_a_night() -> bytes:
     return night.odds(night.starts_at).body
 
 
-@settings(max_examples=200, deadline=None)
+@examples(60)
 @given(st.data())
 def test_whatever_the_books_say_the_forecast_is_one(data: st.DataObject) -> None:
     """Prices cut, swapped, repeated and invented: the line is one that a market may have meant, or
@@ -335,6 +336,7 @@ def test_whatever_the_books_say_the_forecast_is_one(data: st.DataObject) -> None
         assert 0 < told.margin_sd < 60
 
 
+@pytest.mark.slow
 def test_a_daemon_keeps_the_market_through_a_restart_in_the_middle_of_a_game(
     tmp_path: Path,
 ) -> None:
@@ -350,17 +352,17 @@ def test_a_daemon_keeps_the_market_through_a_restart_in_the_middle_of_a_game(
             games = json.loads(get(f"{http}/v1/games")[1])["games"]
             return {g["game_id"]: g for g in games if g["status"] == "scheduled"}
 
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 60
         while {game["forecast"]["basis"] for game in to_come().values()} != {"both"}:
             assert time.monotonic() < give_up
             daemon.pause()
-        before = to_come()
-        assert all("margin" in game["market"] for game in before.values())
-        while before.keys() - read_knowledge(tmp_path / "state", Ratings()).quotes.used.keys():
+        while to_come().keys() - read_knowledge(tmp_path / "state", Ratings()).quotes.used.keys():
             assert time.monotonic() < give_up
             daemon.pause()
+        before = to_come()  # now: every minute the market may move
+        assert all("margin" in game["market"] for game in before.values())
         daemon.process.send_signal(signal.SIGKILL)
-        daemon.process.wait(10)
+        daemon.process.wait(60)
         # The feed has its odds no more: another has taken its address, which knows of none.
         with serving("--games", "6", "--seed", "3", "--fault", "403@odds") as (other, _):
             daemon.config.write_text(daemon.text.replace(board, other))

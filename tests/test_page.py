@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-import socket
 import urllib.request
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_kit import CHROMIUM, Tab, browser
-from daemon_kit import Daemon, serving
+from browser_kit import CHROMIUM, Browser, Tab
+from daemon_kit import Daemon, serving, urls_at
+from port_kit import free_port
 
 from nbad.simulator import simulate_night
 
@@ -22,21 +23,21 @@ _SCORES = """Object.fromEntries([...document.querySelectorAll('#games > li')].ma
   [li.dataset.game, [...li.querySelectorAll('.score')].map((s) => Number(s.textContent))]))"""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_night_is_right_to_its_end_through_a_death_of_the_daemon(
+    browser: Browser, tmp_path: Path
+) -> None:
     finals = simulate_night(3, 2).finals
-    port = free_port()  # the page comes back to the same address
-    options = ["--games", "3", "--seed", "2", "--speed", "250"]
-    with browser(tmp_path / "profile") as tab, serving(*options) as urls:
-        server = f"[server]\nport = 0\n[http]\nport = {port}\n"
-        daemon = Daemon(tmp_path / "daemon", *urls, server=server)
-        daemon.wait_for("ready")
+    port, feed = free_port(), free_port()  # the page comes back to the same address
+    server = f"[server]\nport = 0\n[http]\nport = {port}\n"
+    daemon = Daemon(tmp_path / "daemon", *urls_at(feed), server=server)
+    daemon.port("http")
+    options = ["--games", "3", "--seed", "2", "--speed", "400", "--port", str(feed)]
+    with browser.tab() as tab, contextlib.ExitStack() as night:
         tab.look(1280, 900)
         tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+        tab.wait_until("document.querySelector('#link')?.textContent === 'waiting for the feed…'")
+        night.enter_context(serving(*options))
         tab.click(".card.live")
         tab.evaluate("window.sameDocument = true")
         tab.wait_until("document.querySelector('#open .big') !== null")
@@ -94,12 +95,15 @@ def biggest_swings(url: str) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_phone_needs_no_sideways_scrolling_and_every_card_has_its_name(
+    browser: Browser, tmp_path: Path
+) -> None:
     with serving("--games", "4", "--seed", "3", "--speed", "60") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls)
         daemon.wait_for("ready")
         port = daemon.port("http")
-        with browser(tmp_path / "profile") as tab:
+        with browser.tab() as tab:
             tab.look(360, 780, mobile=True)
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             tab.wait_until("document.querySelectorAll('.card').length === 4")
@@ -129,6 +133,12 @@ FAKE = """window.WebSocket = class {
     setTimeout(() => MESSAGES.forEach((m) => this.onmessage({ data: JSON.stringify(m) })));
   }
   close() {}
+};
+window.asked = []; window.unanswered = 0;
+const real = window.fetch;
+window.fetch = (path, ...more) => {
+  asked.push(path); unanswered++;
+  return real(path, ...more).finally(() => { unanswered-- });
 }"""
 
 
@@ -161,13 +171,13 @@ def game(number: int, status: str, period: int = 0, **others: Any) -> dict[str, 
     }  # fmt: skip
 
 
-def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
+def test_each_state_of_a_night_and_of_a_game_is_said(browser: Browser, tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
     port = daemon.port("http")
     url = f"http://127.0.0.1:{port}/"
     empty = "document.querySelector('#empty').textContent"
-    with browser(tmp_path / "profile") as tab:
+    with browser.tab() as tab:
         tab.call("Page.enable")
         tab.look(360, 780, mobile=True)
         tab.call("Page.navigate", url=url)
@@ -213,14 +223,17 @@ def test_each_state_of_a_night_and_of_a_game_is_said(tmp_path: Path) -> None:
     assert daemon.end() == 0
 
 
-def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(
+    browser: Browser, tmp_path: Path
+) -> None:
     (tmp_path / "tokens").write_text("s3cret\n")
     server = f'[server]\nport = 0\ntokens_file = "{tmp_path / "tokens"}"\n[http]\nport = 0\n'
     with serving("--games", "2", "--seed", "3", "--speed", "60") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls, server=server)
         daemon.wait_for("ready")
         port = daemon.port("http")
-        with browser(tmp_path / "profile") as tab:
+        with browser.tab() as tab:
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             tab.wait_until("document.body.innerText.includes('expected a token')")
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/?token=s3cret")
@@ -229,13 +242,15 @@ def test_where_the_stream_wants_a_token_the_page_hands_on_its_own(tmp_path: Path
         assert daemon.end() == 0
 
 
-def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Path) -> None:
+def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(
+    browser: Browser, tmp_path: Path
+) -> None:
     nowhere = "http://127.0.0.1:9"
     daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
     url = f"http://127.0.0.1:{daemon.port('http')}/"
     is_open = "!document.querySelector('#open').hidden"
     first = "document.querySelector('#games > li')?.dataset.game"
-    with browser(tmp_path / "profile") as tab:
+    with browser.tab() as tab:
         tab.call("Page.enable")
         tab.look(1280, 900)
         games = [game(n, "live", 4, away=80, home=80 + 9 * n) for n in range(3)]
@@ -266,7 +281,7 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
         # The alarm is asked for, and rings for what gets close after that.
         # (No permission: a headless browser may look for a desktop's notifications for 25 s.)
         denied = {"permission": {"name": "notifications"}, "setting": "denied", "origin": url}
-        tab.call("Browser.setPermission", **denied)
+        tab.call("Browser.setPermission", browserContextId=tab.context, **denied)
         tab.click("#alarm")
         tab.wait_until("document.querySelector('#alarm').ariaPressed === 'true'")
         later = game(2, "live", 4, away=99, home=98)
@@ -287,13 +302,15 @@ def test_the_address_opens_and_closes_a_game_and_the_order_goes_on(tmp_path: Pat
     assert daemon.end() == 0
 
 
-def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(tmp_path: Path) -> None:
+def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(
+    browser: Browser, tmp_path: Path
+) -> None:
     nowhere = "http://127.0.0.1:9"
     daemon = Daemon(tmp_path / "daemon", nowhere, nowhere)
     url = f"http://127.0.0.1:{daemon.port('http')}/"
     series = [[30.0 * n, 0.5, -9.6, -0.4, 8.6, 220.0] for n in range(94)]
     games = [game(n, "live", 4, away=80 + n, home=80, series=series) for n in range(3)]
-    with browser(tmp_path / "profile") as tab:
+    with browser.tab() as tab:
         tab.call("Page.enable")
         tab.look(1280, 900)
         told_by(tab, url, {"type": "snapshot", "epoch": "e", "seq": 1, "games": games})
@@ -319,33 +336,40 @@ def test_a_second_of_the_clock_draws_nothing_anew_but_the_clock(tmp_path: Path) 
         )  # fmt: skip
         # The scrubber's text is hidden with it, until there are plays.
         assert changed == ["clock", "play b", "scrub input"]
-        # A page that nobody sees asks for nothing, and for what it missed once it is looked at.
-        tab.evaluate(
-            "{ window.asked = []; const real = fetch;"
-            " window.fetch = (...of) => { asked.push(of[0]); return real(...of) } }"
+        # A page that nobody sees asks for nothing, and for what it missed once it is looked at. (In
+        # one step: it asks for a box score now and then by itself.)
+        tab.wait_until("window.unanswered === 0")
+        missed = json.dumps(json.dumps(batch | {"seq": 3}))
+        asked = tab.evaluate(
+            """(() => {
+          const hidden = (value) =>
+            Object.defineProperty(document, 'hidden', { value, configurable: true });
+          asked.length = 0; hidden(true); window.said(BATCH);
+          const unseen = [...asked];
+          hidden(false); document.dispatchEvent(new Event('visibilitychange'));
+          return [unseen, asked] })()""".replace("BATCH", missed)
         )
-        missed = json.dumps(batch | {"seq": 3})
-        asked = [
-            tab.evaluate(
-                f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true"
-                f" }}); {then}; asked"
-            )
-            for hidden, then in (
-                ("true", f"window.said({json.dumps(missed)})"),
-                ("false", "document.dispatchEvent(new Event('visibilitychange'))"),
-            )
-        ]
-        game_of = "/v1/games/0022500001"
-        assert asked == [[], [f"{game_of}/plays", f"{game_of}/boxscore"]]
+        plays = "/v1/games/0022500001/plays"
+        assert asked == [[], [plays, "/v1/games/0022500001/boxscore"]]
+        # What comes while an answer is on its way may be missing in it: it is asked for again.
+        tab.wait_until("window.unanswered === 0")
+        said = [json.dumps(batch | {"seq": seq}) for seq in (4, 5, 6)]
+        tab.evaluate(
+            "{ asked.length = 0; window.fetch = async (path) => { asked.push(path);"
+            ' return new Response(\'{"columns": [], "plays": []}\') };'
+            f" {json.dumps(said)}.forEach(window.said) }}"
+        )
+        tab.wait_until(f"asked.filter((path) => path === '{plays}').length === 2")
     assert daemon.end() == 0
 
 
-def test_a_game_is_explored_by_key_and_shown_by_itself(tmp_path: Path) -> None:
-    with serving("--games", "2", "--seed", "3", "--speed", "90") as urls:
+@pytest.mark.slow
+def test_a_game_is_explored_by_key_and_shown_by_itself(browser: Browser, tmp_path: Path) -> None:
+    with serving("--games", "2", "--seed", "3", "--speed", "40") as urls:
         daemon = Daemon(tmp_path / "daemon", *urls)
         daemon.wait_for("ready")
         port = daemon.port("http")
-        with browser(tmp_path / "profile") as tab:
+        with browser.tab() as tab:
             tab.look(1280, 900)
             tab.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             tab.click(".card.live")

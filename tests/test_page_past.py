@@ -6,29 +6,32 @@ import json
 from pathlib import Path
 
 import pytest
-from browser_kit import CHROMIUM, browser
+from browser_kit import CHROMIUM, Browser
 from daemon_kit import ANY_PORTS, Daemon, get, serving
+from port_kit import free_port
 
 from nbad.simulator import simulate_night
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
-def test_a_past_night_is_seen_replayed_and_judged(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_past_night_is_seen_replayed_and_judged(browser: Browser, tmp_path: Path) -> None:
     finals = simulate_night(2, 7).finals
     server = f'{ANY_PORTS}[record]\npath = "{tmp_path / "kept"}"\npayloads = false\n'
-    with serving("--games", "2", "--seed", "7", "--speed", "900") as urls:
+    port = str(free_port())  # of both feeds
+    with serving("--games", "2", "--seed", "7", "--speed", "900", "--port", port) as urls:
         daemon = Daemon(tmp_path / "daemon", *urls, server=server)
         while len(daemon.events("game_kept")) < 2:
             daemon.pause()
         assert daemon.end() == 0
-    with serving("--games", "1", "--seed", "8", "--port", urls[0].split(":")[2].split("/")[0]):
+    with serving("--games", "1", "--seed", "8", "--port", port):
         daemon.start()
         url = f"http://127.0.0.1:{daemon.port('http')}"
         daemon.wait_for("ready")
         date = json.loads(get(f"{url}/v1/nights")[1])["nights"][0]["date"]
         game_id, (home, away) = next(iter(finals.items()))
-        with browser(tmp_path / "profile") as tab:
+        with browser.tab() as tab:
             tab.call("Log.enable")
             tab.look(1280, 1000)
             tab.call("Page.navigate", url=f"{url}/nights")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pytest
 import trio
 import trustme
 from daemon_kit import Daemon, serving
+from port_kit import free_port
 from process_kit import start
 
 from nbad.client import Batch, Dropped, Snapshot, connect
@@ -29,11 +29,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"needs {name}")
     return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def example(name: str, changes: dict[str, str]) -> str:
@@ -129,7 +124,7 @@ def test_the_page_and_the_stream_through_a_restart(
                 assert "event: snapshot" in (next(told) for _ in range(5))
         trio.run(follow)
         proxy.terminate()
-        proxy.wait(10)
+        proxy.wait(60)
         assert daemon.end() == 0
 
 

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 import anyio
 import pytest
-from browser_kit import CHROMIUM, browser
-from daemon_kit import Daemon, serving
+from browser_kit import CHROMIUM, Browser
+from daemon_kit import Daemon, serving, urls_at
+from port_kit import free_port
+from process_kit import ended
 from websockets.sync.client import connect
 
 from nbad.client import Batch, Dropped, Snapshot
 from nbad.client import connect as ours
 from nbad.simulator import simulate_night
 
-T = TypeVar("T")
 GAMES, SEED = 4, 6
 OPTIONS = ["--games", str(GAMES), "--seed", str(SEED), "--speed", "900"]
 # Dropped after so many messages, each time.
 STAY = 4
 DEFLATE = "permessage-deflate"
+NODE = ["node", "--experimental-websocket", "-e"]
+# The second is found where NODE_PATH names a folder that `npm install ws` filled.
+SOCKETS = ["WebSocket", "require('ws')"]
 
 
 pytestmark = pytest.mark.slow
@@ -42,22 +45,41 @@ def view(games: dict[str, Any]) -> dict[str, tuple[int, int]]:
     }
 
 
-def through_a_night(folder: Path, follow: Callable[[str], T]) -> T:
-    """What ``follow`` makes of the stream at a URL, which it joins before the night begins.
+@pytest.fixture(scope="module")
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Any]]]:
+    """What each client makes of one night's stream, which all join before the night begins.
 
     On a busy machine a daemon, or a client, is slow to start, and most of the night would be over.
     """
-    with serving(*OPTIONS) as urls:
-        pass  # now it is known where it will be
-    daemon = Daemon(folder, *urls)
-    with ThreadPoolExecutor(1) as thread:
-        told = thread.submit(follow, f"ws://127.0.0.1:{daemon.port('stream')}/v1/stream")
-        while not told.done() and not daemon.events("subscriber_joined"):
-            daemon.pause()
-        with serving(*OPTIONS, "--port", str(urlsplit(urls[0]).port)):
-            made = told.result()
-            assert daemon.end() == 0
-    return made
+    folder = tmp_path_factory.mktemp("real_clients")
+    chromium: Browser | None = request.getfixturevalue("browser") if CHROMIUM else None
+    with ended(), contextlib.ExitStack() as opened:
+        follow: dict[str, Callable[[str], Any]] = {
+            "websockets": in_python,
+            "ours on asyncio": lambda url: anyio.run(with_ours, url, backend="asyncio"),
+            "ours on trio": lambda url: anyio.run(with_ours, url, backend="trio"),
+        }
+        for sockets in SOCKETS:
+            if has_node_with(sockets):
+                follow[sockets] = partial(in_javascript, partial(in_node, sockets))
+        if chromium:
+            tab = opened.enter_context(chromium.tab())
+            follow["chromium"] = partial(in_javascript, tab.evaluate)
+        port = free_port()
+        daemon = Daemon(folder / "daemon", *urls_at(port))
+        url = f"ws://127.0.0.1:{daemon.port('stream')}/v1/stream"
+        with ThreadPoolExecutor(len(follow)) as threads:
+            told = {name: threads.submit(one, url) for name, one in follow.items()}
+            while len(daemon.events("subscriber_joined")) < len(told) and not any(
+                one.done() for one in told.values()
+            ):
+                daemon.pause()
+            with serving(*OPTIONS, "--port", str(port)):
+                wait(told.values())
+                assert daemon.end() == 0
+        yield told
 
 
 def in_python(url: str) -> dict[str, int]:
@@ -89,8 +111,8 @@ def judge(told: Mapping[str, int], *, deflates: bool = True) -> None:
     assert told["drops"] > 10
 
 
-def test_websockets_in_python(tmp_path: Path) -> None:
-    judge(through_a_night(tmp_path, in_python))
+def test_websockets_in_python(told: dict[str, Future[Any]]) -> None:
+    judge(told["websockets"].result())
 
 
 async def with_ours(url: str) -> dict[str, int]:
@@ -114,9 +136,9 @@ async def with_ours(url: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_ours_on_either_loop(tmp_path: Path, backend: str) -> None:
-    night = through_a_night(tmp_path, lambda url: anyio.run(with_ours, url, backend=backend))
-    judge(night, deflates=False)  # of ours tests/test_stream_deflate.py holds that
+def test_ours_on_either_loop(told: dict[str, Future[Any]], backend: str) -> None:
+    # Of ours tests/test_stream_deflate.py holds that.
+    judge(told[f"ours on {backend}"].result(), deflates=False)
 
 
 # For node and browsers alike: come again after each drop until all scores are final.
@@ -162,39 +184,34 @@ def in_javascript(run: Callable[[str], Any], url: str) -> Any:
     return run(f"{FOLLOW} follow(...{json.dumps([url, STAY, wanted])})")
 
 
-def node_with(sockets: str) -> list[str]:
-    """The command for a node that has ``sockets``, a JavaScript expression, as its WebSocket."""
+def has_node_with(sockets: str) -> bool:
+    """Whether there is a node that has ``sockets``, a JavaScript expression, as its WebSocket."""
     if not shutil.which("node"):
-        pytest.skip("no node")
-    command = ["node", "--experimental-websocket", "-e"]
+        return False
     probe = f"process.exit(typeof ({sockets}) === 'function' ? 0 : 1)"
-    if subprocess.run([*command, probe], check=False, capture_output=True).returncode:
-        pytest.skip(f"this node has no {sockets}")
-    return command
+    return not subprocess.run([*NODE, probe], check=False, capture_output=True).returncode
 
 
-def in_node(command: list[str], sockets: str, script: str) -> Any:
+def in_node(sockets: str, script: str) -> Any:
     """What the promise in the last line of ``script`` comes to in node."""
     lead, _, promise = script.rpartition("\n")
     told = f"{promise}.then((told) => {{ console.log(JSON.stringify(told)); process.exit(0) }})"
     done = subprocess.run(
-        [*command, f"globalThis.WebSocket = {sockets}; {lead}\n{told}"],
+        [*NODE, f"globalThis.WebSocket = {sockets}; {lead}\n{told}"],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-# The second is found where NODE_PATH names a folder that `npm install ws` filled.
-@pytest.mark.parametrize("sockets", ["WebSocket", "require('ws')"])
-def test_node(tmp_path: Path, sockets: str) -> None:
-    run = partial(in_node, node_with(sockets), sockets)
-    told = through_a_night(tmp_path, partial(in_javascript, run))
-    judge(told, deflates=sockets != "WebSocket")  # node's own does not offer it in every version
+@pytest.mark.parametrize("sockets", SOCKETS)
+def test_node(told: dict[str, Future[Any]], sockets: str) -> None:
+    if sockets not in told:
+        pytest.skip(f"no node has {sockets}")
+    # Node's own does not offer it in every version.
+    judge(told[sockets].result(), deflates=sockets != "WebSocket")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_chromium(tmp_path: Path) -> None:
-    with browser(tmp_path / "profile") as tab:
-        run = partial(in_javascript, tab.evaluate)
-        judge(through_a_night(tmp_path / "daemon", run))
+def test_chromium(told: dict[str, Future[Any]]) -> None:
+    judge(told["chromium"].result())

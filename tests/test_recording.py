@@ -267,7 +267,7 @@ def test_record_is_killed_and_what_it_kept_is_whole(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "nbad", "record", "--config", str(config)]
         kept = tmp_path / "kept"
         recorder = start([*command, "--out", str(kept)], stdout=subprocess.DEVNULL)
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 60
         while sum(file.stat().st_size for file in kept.glob("*.rec")) < 20_000:
             assert time.monotonic() < give_up
             signal.sigtimedwait([], 0.02)

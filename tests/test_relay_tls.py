@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
 from pathlib import Path
 
 import pytest
 import trio
 import trustme
+from port_kit import free_port
 from redis_kit import Redis, needs_redis
 
 from nbad.publish.broker import START, Broker, BrokerError, with_broker
@@ -29,9 +29,7 @@ class TlsRedis(Redis):
         issued.private_key_pem.write_to_path(key)
         for blob in issued.cert_chain_pems:
             blob.write_to_path(certificate, append=True)
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            port = taken.getsockname()[1]
+        port = free_port()
         super().__init__(
             folder, "--tls-port", str(port), "--tls-cert-file", str(certificate),
             "--tls-key-file", str(key), "--tls-auth-clients", "no", *options,

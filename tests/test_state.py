@@ -15,9 +15,10 @@ import pytest
 import trio
 import trio.testing
 from daemon_kit import ANY_PORTS, Daemon, get, serving
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
+from laws_kit import examples
 from structlog.testing import capture_logs
 from test_pattern_rating import league
 from test_ratings_tracker import STAR
@@ -71,7 +72,7 @@ def test_a_feed_whose_plays_name_a_crowd_does_not_spoil_the_file(lines: GameLine
     assert len(after.ratings.games) == 11
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(st.data())
 def test_a_file_that_is_cut_or_changed_is_refused(data: st.DataObject) -> None:
     whole = content(known(5))
@@ -200,6 +201,7 @@ def the_table_is_told_as_described(
     assert json.loads(capsys.readouterr().out) == told
 
 
+@pytest.mark.slow
 def test_a_restart_in_december_forecasts_as_before_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,7 +214,7 @@ def test_a_restart_in_december_forecasts_as_before_it(
         daemon = Daemon(tmp_path / "daemon", board, schedule, server=extra)
         daemon.wait_for("ready")
         http = f"http://127.0.0.1:{daemon.port('http')}"
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 60
         # The schedule is read beside the ticks, and written once it is learnt.
         while True:
             told = json.loads(get(f"{http}/v1/ratings")[1])
@@ -228,7 +230,7 @@ def test_a_restart_in_december_forecasts_as_before_it(
         assert before
         the_table_is_told_as_described(http, told, capsys)
         daemon.process.send_signal(signal.SIGKILL)
-        daemon.process.wait(10)
+        daemon.process.wait(60)
 
         daemon.config.write_text(daemon.text.replace(schedule, f"{schedule}.gone"))
         daemon.start()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PrivateFormat,
 )
+from port_kit import free_port
 from stream_kit import HOST, Stage, head, make_clock, make_game, running
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed
@@ -171,11 +172,8 @@ async def test_tls_whole_and_with_a_new_certificate(clock: MockClock, tmp_path: 
 
 
 async def test_the_same_port_at_another_host(clock: MockClock) -> None:
-    async with running() as stage:
-        port = stage.port
-        stage.settings.change(port=port)
-        # Until it has moved: who connects at that very moment may be reset with the old socket.
-        await trio.testing.wait_all_tasks_blocked()
+    port = free_port()
+    async with running(port=port) as stage:
         await stage.tick(make_game(0))
         async with connect(url(stage)) as feed:
             for host in ("0.0.0.0", HOST, "0.0.0.0"):

@@ -11,9 +11,9 @@ from collections import deque
 from typing import Any, cast
 
 import orjson
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from laws_kit import examples
 from stream_kit import make_game
 
 from nbad.client.messages import BY_TYPE, Game, Snapshot
@@ -207,5 +207,5 @@ def bare(game: Game) -> Game:
     return game.model_copy(update={"series": None})
 
 
-Protocol.TestCase.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
+Protocol.TestCase.settings = examples(120, stateful_step_count=30)
 TestProtocol = Protocol.TestCase

@@ -7,6 +7,7 @@ from typing import Any, cast
 import orjson
 import pytest
 import trio
+from port_kit import free_port
 from stream_kit import (
     HOST,
     Client,
@@ -344,7 +345,7 @@ async def test_an_id_too_deep_to_send_back_is_a_bad_request(clock: MockClock) ->
 
 
 async def test_moving_keeps_subscribers(clock: MockClock) -> None:
-    async with running() as stage, stage.client() as client:
+    async with running(port=free_port()) as stage, stage.client() as client:
         await client.expect("welcome")
         with capture_logs() as logs:
             old = stage.port

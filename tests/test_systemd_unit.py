@@ -20,7 +20,6 @@ _CANNOT_BOOT = 77
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("systemd"),
     pytest.mark.skipif(
         not (BOX.exists() and os.geteuid() == 0 and Path("/lib/systemd/systemd").exists()),
         reason="needs root, systemd and ../shared/tools/systemd-box",

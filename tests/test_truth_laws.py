@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 from feed_kit import EPOCH, ONE, action, entry, plays_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws_kit import examples
 
 from nbad.domain import Update
 from nbad.model.forecaster import Forecaster
@@ -161,7 +162,7 @@ def cut(body: bytes, random_: random.Random) -> bytes:
 FAULTS = st.frozensets(st.sampled_from(["alternate", "stand still", "vanish", "cut"]))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(
     st.integers(0, 2**32), st.tuples(FAULTS, FAULTS, FAULTS),
     st.tuples(*[st.integers(0, 40)] * 3), st.integers(1, 4),
@@ -290,7 +291,7 @@ class Daemon:
             self.told = entry_, game.update.plays, game.grid, game.forecast, game.series
 
 
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(st.integers(0, 2**32))
 def test_after_any_trouble_a_daemon_that_starts_tells_the_same(seed: int) -> None:
     random_ = random.Random(seed)

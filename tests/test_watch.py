@@ -63,6 +63,7 @@ def drawn(text: str) -> list[str]:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.replace("\x1b[H", "\n")).splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "columns",
     [60, 80, 130],
@@ -88,7 +89,7 @@ def test_every_game_is_shown_in_the_width_there_is(tmp_path: Path, columns: int)
         assert max(map(len, opened)) <= columns, opened
         os.write(terminal.ours, b"q")
         text = first + terminal.rest()
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(60) == 0
         assert "Traceback" not in text
         # The other screen is left and the cursor shown again: all there was comes back.
         assert "\x1b[?1049h" in text
@@ -112,7 +113,7 @@ def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
             said = [match[1] for match in map(told.fullmatch, lines[1:]) if match]
             assert len(said) == len(set(said)) == 11, lines
             watch.stdout.close()
-            assert watch.wait(30) == 0
+            assert watch.wait(60) == 0
         assert daemon.end() == 0
 
 
@@ -120,7 +121,7 @@ def test_without_an_address_it_is_that_of_the_configuration(tmp_path: Path) -> N
     config = tmp_path / "nbad.toml"
     config.write_text('[server]\nhost = "0.0.0.0"\nport = 9\n')
     done = subprocess.run(
-        [*_NBAD, "--config", str(config)], capture_output=True, text=True, timeout=30
+        [*_NBAD, "--config", str(config)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 69
     assert "ws://127.0.0.1:9/v1/stream" in done.stderr
@@ -137,7 +138,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
 
 def test_no_daemon_is_said_on_one_line() -> None:
     done = subprocess.run(
-        [*_NBAD, "ws://127.0.0.1:9/v1/stream"], capture_output=True, text=True, timeout=30
+        [*_NBAD, "ws://127.0.0.1:9/v1/stream"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 69
     assert done.stderr.count("\n") == 1

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from corpus import GET, HOSTILE, UPGRADE, masked, mutated
 from daemon_kit import Daemon, get, messages, serving
 from process_kit import start
@@ -36,6 +37,7 @@ def send(port: int, data: bytes, *, wait_s: float = 0.05) -> bytes:
     return got
 
 
+@pytest.mark.slow
 def test_hostile_requests_at_both_doors_cost_their_connections(tmp_path: Path) -> None:
     with serving("--games", "4", "--seed", "2", "--speed", "5") as urls:
         daemon = Daemon(tmp_path, *urls)
@@ -98,6 +100,7 @@ def test_what_holds_all_connections_leaves_the_health_checks_and_the_end(tmp_pat
                 sock.close()
 
 
+@pytest.mark.slow
 def test_out_of_descriptors_it_serves_who_is_there_and_takes_others_in_later(
     tmp_path: Path,
 ) -> None:
@@ -131,6 +134,7 @@ def test_out_of_descriptors_it_serves_who_is_there_and_takes_others_in_later(
         assert daemon.end() == 0
 
 
+@pytest.mark.slow
 def test_ten_newcomers_pass_a_storm_of_completed_handshakes_of_another_address(
     tmp_path: Path,
 ) -> None:

@@ -16,7 +16,7 @@ from daemon_kit import Daemon, get, serving
 from process_kit import start
 
 NBAD = [sys.executable, "-m", "nbad"]
-LONGEST_S = 5.0
+PATIENCE_S = 60.0  # on a busy machine: what is held up would never end
 
 
 def catches(process: subprocess.Popen[bytes], number: int) -> bool:
@@ -66,7 +66,7 @@ def test_a_start_that_hangs_in_a_pipe_ends_as_asked(
     signal.sigtimedwait([], 0.1)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(LONGEST_S) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def configure(daemon: Daemon, text: str) -> None:
@@ -109,9 +109,11 @@ def test_the_second_signal_does_not_wait(tmp_path: Path) -> None:
             daemon.process.send_signal(signal.SIGTERM)
             daemon.wait_for("stopping")
             daemon.process.send_signal(signal.SIGINT)
-            assert daemon.process.wait(2) in (0, 1)
+            assert daemon.process.wait(PATIENCE_S) in (0, 1)
+        assert not daemon.events("drain_cut")  # which is how the first would have ended it
 
 
+@pytest.mark.slow
 def test_a_log_that_nobody_reads_holds_up_neither_the_stream_nor_the_end(tmp_path: Path) -> None:
     with serving("--games", "8", "--seed", "2", "--speed", "60") as urls:
         daemon = Daemon(tmp_path, *urls)
@@ -137,7 +139,7 @@ def test_a_log_that_nobody_reads_holds_up_neither_the_stream_nor_the_end(tmp_pat
             daemon.pause()
         assert get(f"http://127.0.0.1:{port}/livez")[0] == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(LONGEST_S) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_out_of_memory_it_serves_on_and_hears_signals(tmp_path: Path) -> None:

@@ -269,13 +269,15 @@ if (view !== "embed" && !isPast) {
 const asking = new Set();
 /** The plays of the opened game: all, and after that those that followed. */
 async function fetchPlays(id) {
-  if (asking.has(id)) return;
+  // Asked for while an answer is on its way, which may be of before: once more after it.
+  if (asking.has(id)) return void asking.add(`${id} more`);
   asking.add(id);
   const asked = find(id);
   const from = (!asked?.again && asked?.plays?.length) || 0;
   if (asked) asked.again = false;
   const answer = await ask(`/v1/games/${encodeURIComponent(id)}/plays${from ? `?from=${from}` : ""}`);
   asking.delete(id);
+  const more = asking.delete(`${id} more`);
   const known = find(id);
   if (!answer && known && !from) known.again = true;
   if (!answer || !known) return;
@@ -285,6 +287,7 @@ async function fetchPlays(id) {
     known.plays = [...(from ? known.plays : []), ...rows];
     mark([id]);
   }
+  if (more) fetchPlays(id);
   if (moment === null || id !== opened) return;
   const at = Number(moment);
   moment = null;
