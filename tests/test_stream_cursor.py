@@ -232,6 +232,16 @@ def test_who_saw_more_elsewhere_is_sent_only_what_comes_after_it() -> None:
         assert [read(frame)["seq"] for frame in iter(lambda: cursor.pull(QUEUE), None)] == sent
 
 
+def test_who_comes_from_where_a_relay_began_learns_of_games_that_left_there() -> None:
+    relay = StreamJournal("relay", follows=True)
+    relay.restore("d0", 3, (), {})  # after them
+    cursor = Cursor(relay)
+    cursor.subscribe(EVERYTHING, Since("d0", 3))
+    frame = cursor.pull(QUEUE)
+    assert frame
+    assert read(frame)["type"] == "snapshot"
+
+
 def test_an_epoch_cannot_hold_a_dot() -> None:
     with pytest.raises(ValueError, match="expected no dot"):
         StreamJournal("a.b")

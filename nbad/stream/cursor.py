@@ -64,7 +64,7 @@ class Cursor:
         self.waiting = 0
         journal = self.journal
         self._since = since if journal.follows else None
-        if since and since.epoch == journal.epoch and journal.holds(since.seq):
+        if since and since.epoch == journal.epoch and journal.resumes(since.seq):
             self.mode = Mode.REPLAY
             self.seq = since.seq
         else:
