@@ -294,3 +294,35 @@ async def test_more_room_lets_those_in_that_wait_for_it(autojump_clock: MockCloc
         nursery.cancel_scope.cancel()
     for client in clients:
         client.close()
+
+
+async def test_room_that_one_listener_leaves_is_another_ones(autojump_clock: MockClock) -> None:
+    """Of two that wait for room the first finds nobody: who came to it was reset meanwhile."""
+    async with listening(2) as listeners, trio.open_nursery() as nursery:
+        came: list[Visit] = []
+        end = trio.Event()
+
+        async def take(visit: Visit) -> None:
+            came.append(visit)
+            await end.wait()
+            if len(came) > 1:
+                await trio.sleep_forever()
+
+        door = make_door(take, most=1)
+        nursery.start_soon(door.run, nursery)
+        clients = [connect(listeners[0])]
+        for listener in listeners:
+            nursery.start_soon(door.accept, listener)
+        await trio.sleep(1)
+        clients += [connect(listeners[0])]
+        await trio.sleep(1)
+        clients += [connect(listeners[1])]
+        await trio.sleep(1)
+        taken, _ = await listeners[0].socket.accept()  # behind the back of the one that waits
+        end.set()
+        await trio.sleep(1)
+        assert len(came) == 2
+        taken.close()
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()

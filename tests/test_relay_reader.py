@@ -202,6 +202,28 @@ async def test_a_broker_begun_anew_with_its_clock_behind_is_read(
         assert relay.at == "d1.20"
 
 
+async def test_a_lower_fence_after_silence_is_followed_past_what_the_log_still_holds(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    first, gone = Night(relay.broker, "d0", 8), Night(relay.broker, "d1", 9)
+    first.play(250)  # more than one reading takes
+    gone.play(3)
+    seen = []
+    relay.reader.on_read = lambda _: seen.append(relay.at)
+    async with relay.reading():
+        seen.clear()
+        behind = Night(relay.broker, "d2", 2)
+        for _ in range(40):
+            behind.play(1)
+            await trio.sleep(1.0)
+        assert relay.at == "d2.40"
+        assert {at[:2] for at in seen} == {"d1", "d2"}
+        assert [at[:2] for at in seen] == sorted(at[:2] for at in seen)
+        Night(relay.broker, "d3", 7).play(1)
+        await trio.sleep(0.1)
+        assert relay.at == "d3.1"
+
+
 async def test_silence_is_told_and_an_older_publisher_is_no_sign_of_life(
     relay: Relay, autojump_clock: MockClock
 ) -> None:

@@ -195,6 +195,53 @@ def test_nothing_is_told_before_the_feed_was_seen() -> None:
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("told", ["with the first snapshot", "later"])
+def test_who_saw_more_elsewhere_is_never_sent_back(told: str) -> None:
+    relay = StreamJournal("relay", follows=True)
+
+    def follow(seq: int) -> None:
+        """What a relay does with a snapshot of the log."""
+        relay.restore("d0", seq, (), {})
+
+    cursor = Cursor(relay)
+    if told != "with the first snapshot":
+        follow(1)
+    cursor.subscribe(EVERYTHING, Since("d0", 3))
+    assert cursor.pull(QUEUE) is None
+    follow(1 if told == "with the first snapshot" else 2)
+    cursor.request_snapshot()
+    assert cursor.pull(QUEUE) is None
+    assert (cursor.mode, cursor.seq) == (Mode.LIVE, 3)
+    follow(4)
+    cursor.request_snapshot()
+    frame = cursor.pull(QUEUE)
+    assert frame
+    assert read(frame)["seq"] == 4
+
+
+def test_who_saw_more_elsewhere_is_sent_only_what_comes_after_it() -> None:
+    relay = StreamJournal("d0", follows=True)
+    play(relay, 1, {0: 1})
+    cursor = Cursor(relay)
+    cursor.subscribe(EVERYTHING, Since("d0", 4))
+    for upto, sent in ((3, []), (6, [5, 6])):
+        offered = relay.seq
+        while relay.seq < upto:
+            play(relay, relay.seq + 1, {0: relay.seq + 1})
+        cursor.request_replay(offered)
+        assert [read(frame)["seq"] for frame in iter(lambda: cursor.pull(QUEUE), None)] == sent
+
+
+def test_who_comes_from_where_a_relay_began_learns_of_games_that_left_there() -> None:
+    relay = StreamJournal("relay", follows=True)
+    relay.restore("d0", 3, (), {})  # after them
+    cursor = Cursor(relay)
+    cursor.subscribe(EVERYTHING, Since("d0", 3))
+    frame = cursor.pull(QUEUE)
+    assert frame
+    assert read(frame)["type"] == "snapshot"
+
+
 def test_an_epoch_cannot_hold_a_dot() -> None:
     with pytest.raises(ValueError, match="expected no dot"):
         StreamJournal("a.b")

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 import trio
-from stream_kit import HOST, head, make_clock, make_game, masked, running
+from stream_kit import HOST, head, make_clock, make_game, masked, running, runtime
 from structlog.testing import capture_logs
 from trio.testing import MockClock, lockstep_stream_pair
 
@@ -111,6 +111,25 @@ async def test_connections_past_the_descriptors_wait_and_come_in_when_there_is_r
             assert orjson.loads((await waiting.frame())[1])["type"] == "welcome"
             await silent.stream.aclose()
     assert {"event": "descriptors_few", "expected": 484, "was": 5, "log_level": "warning"} in logs
+
+
+async def test_descriptors_that_a_reload_takes_from_http_are_the_streams(
+    clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbad.net.listeners._raise_descriptors", lambda: 12)
+    async with running() as stage:
+        for _ in range(6):  # a quarter is for HTTP, and one for the rest
+            await stage.upgrade()
+        waiting = await stage.connect()
+        await waiting.send(head())
+        with trio.move_on_after(2) as scope:
+            await waiting.until(b"\r\n\r\n")
+        assert scope.cancelled_caught
+        config = stage.settings.current.config
+        http = config.http.model_copy(update={"max_connections": 1})
+        stage.settings.replace(runtime(config.model_copy(update={"http": http})))
+        with trio.fail_after(2):
+            await waiting.until(b"\r\n\r\n")
 
 
 def test_the_limit_of_descriptors_is_raised_as_far_as_it_may() -> None:

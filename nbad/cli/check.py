@@ -35,9 +35,8 @@ def check(args: argparse.Namespace) -> int:
 
     Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.
     """
-    from nbad.settings.runtime import (
-        read_with_origin,
-    )  # what only the daemon needs takes half a second
+    # What only the daemon needs takes half a second.
+    from nbad.settings.runtime import read_with_origin
 
     try:
         loaded, runtime = read_with_origin(find(args.config))

@@ -98,7 +98,7 @@ class Door:
         self._attend = attend
         self._share = share
         self._make_room = make_room
-        self._most = most
+        self.most = most
         self._open = 0
         self._no_room = trio.lowlevel.ParkingLot()
         self._accepts = Throttle(_ACCEPTS_PER_S, _ACCEPT_BURST_S)
@@ -117,12 +117,12 @@ class Door:
 
     def resize(self, most: int) -> None:
         """Let ``most`` be open from now on; those that are stay, also where they are more."""
-        self._most = most
+        self.most = most
         self._no_room.unpark_all()
 
     @property
     def _full(self) -> bool:
-        return self._open >= self._most
+        return self._open >= self.most
 
     def _leave(self) -> None:
         self._open -= 1
@@ -150,6 +150,8 @@ class Door:
             await self._no_room.park()
         try:
             taken = self._take_some(listening)
+            if not self._full:  # another listener that waits for room was not woken for it
+                self._no_room.unpark()
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise

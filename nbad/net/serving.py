@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import trio
 
 from nbad.net.door import Door
 from nbad.net.listeners import (
+    Shares,
     close,
     keep_inherited,
     log_failed,
     log_listening,
     open_beside,
     open_first,
+    share_descriptors,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from nbad.settings.schema import Http, Server
 
 Address = tuple[str, int]
+
+
+async def keep_size(door: Door, settings: Settings, part: Callable[[Shares], int]) -> NoReturn:
+    """Let ``door`` have its ``part`` of the descriptors after each reload, until cancelled."""
+    runtime = settings.current
+    while True:
+        runtime = await settings.wait_until_other_than(runtime)
+        door.resize(part(share_descriptors(runtime.config)))
 
 
 class Listening:

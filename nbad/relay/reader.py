@@ -67,6 +67,7 @@ class Reader:
         self._follower = Follower(hub.journal)
         self._after = START
         self._newest = _order(START)
+        self._outlived = _order(START)  # up to there a higher fence counts no more
         self._rewound_at = trio.current_time()
         self._heard_at = trio.current_time()
         self._fresh_at = trio.current_time()
@@ -130,6 +131,7 @@ class Reader:
         if (other.url, other.stream) != (publish.url, publish.stream):
             # Its fences are its own: all that it holds may be of one that is below those known.
             self._follower.fence = 0
+            self._outlived = _order(START)
         self._after = START
         scope.cancel()
 
@@ -185,13 +187,16 @@ class Reader:
                 log.warning("log_entry_bad", id=entry_id, error=str(error))
             return Change.NOTHING
         lost = follower.lost
-        change = follower.take(entry)
+        outlived = entry.fence > follower.fence and _order(entry_id) <= self._outlived
+        change = Change.STALE if outlived else follower.take(entry)
         if change is Change.STALE:
             self.counts.stale += 1
             if new and self.silent_s > SILENT_S:
                 # Who had the higher fence is gone, and the broker knows nothing of it any more: it
-                # was begun anew, or failed over, where the clock is behind. Read what it has.
-                follower.fence = 0
+                # was begun anew, or failed over, where the clock is behind. Read what it has of
+                # this publisher, and pass over the others, which the log may still hold.
+                follower.fence = entry.fence
+                self._outlived = _order(entry_id)
                 self._rewound_at = -math.inf
             return change
         if change is not Change.NOTHING or new:

@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from nbad.channels import Receiver
 from nbad.domain import FeedState, Game
 from nbad.net.door import Door, Share, Visit
 from nbad.net.listeners import share_descriptors
-from nbad.net.serving import Address, Listening
+from nbad.net.serving import Address, Listening, keep_size
 from nbad.observe.timing import Tick, check_budget, record
 from nbad.observe.troubles import note_failed
 from nbad.stages.envelopes import Forecasts
@@ -81,17 +82,17 @@ async def serve_subscribers(
     """
     listening = Listening("stream", "server", settings)
     await listening.open(inherited)
-    most = share_descriptors(settings.current.config, tell=True).stream
     door = Door(
         "stream",
         partial(_attend, hub),
-        most=most,
-        share=lambda: _share(hub.server, most),
+        most=share_descriptors(settings.current.config, tell=True).stream,
+        share=lambda: _share(hub.server, door.most),
     )
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as upkeep:
             address = await upkeep.start(listening.accept_into, door, hub.listen_at)
             upkeep.start_soon(door.run, connections)
+            upkeep.start_soon(keep_size, door, settings, attrgetter("stream"))
             upkeep.start_soon(hub.keep)
             upkeep.start_soon(hub.keep_access)
             task_status.started(address)

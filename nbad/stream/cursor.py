@@ -41,7 +41,7 @@ class Cursor:
     not go out at once.
     """
 
-    __slots__ = ("conflated", "deflate", "interest", "journal", "mode", "seq", "waiting")
+    __slots__ = ("_since", "conflated", "deflate", "interest", "journal", "mode", "seq", "waiting")
 
     def __init__(self, journal: StreamJournal, *, deflate: bool = False) -> None:
         self.journal = journal
@@ -51,6 +51,7 @@ class Cursor:
         self.seq = 0
         self.waiting = 0
         self.conflated = 0
+        self._since: Since | None = None  # where it was elsewhere, until it has a frame from here
 
     @property
     def group(self) -> tuple[Interest, bool]:
@@ -62,27 +63,31 @@ class Cursor:
         self.interest = interest
         self.waiting = 0
         journal = self.journal
-        if since is None or since.epoch != journal.epoch:
-            self.mode = Mode.SNAPSHOT
-        elif journal.holds(since.seq):
+        self._since = since if journal.follows else None
+        if since and since.epoch == journal.epoch and journal.resumes(since.seq):
             self.mode = Mode.REPLAY
             self.seq = since.seq
-        elif journal.follows and since.seq > journal.seq:
+        else:
+            self._await_snapshot()
+
+    def request_snapshot(self) -> None:
+        """Send a snapshot in place of what waits: a game left the night, and no batch says so."""
+        if self.mode is not Mode.PAUSED:
+            self.waiting = 0
+            self._await_snapshot()
+
+    def _await_snapshot(self) -> None:
+        since, journal = self._since, self.journal
+        if since and since.epoch == journal.epoch and since.seq > journal.seq:
             # It saw elsewhere what the log is about to bring: a snapshot would go back in time.
             self.mode = Mode.LIVE
             self.seq = since.seq
         else:
             self.mode = Mode.SNAPSHOT
 
-    def request_snapshot(self) -> None:
-        """Send a snapshot in place of what waits: a game left the night, and no batch says so."""
-        if self.mode is not Mode.PAUSED:
-            self.mode = Mode.SNAPSHOT
-            self.waiting = 0
-
     def request_replay(self, offered: int) -> None:
         """Send the batches after ``offered``, the last that was offered to everyone."""
-        if self.mode is Mode.LIVE:
+        if self.mode is Mode.LIVE and (self.waiting or self.seq < self.journal.seq):
             if not self.waiting:
                 # Those before it without a game of this interest passed by uncounted.
                 self.seq = max(self.seq, offered)
@@ -143,3 +148,4 @@ class Cursor:
         self.mode = Mode.LIVE
         self.seq = self.journal.seq
         self.waiting = 0
+        self._since = None

@@ -53,6 +53,7 @@ class StreamJournal:
         self.feed = FeedState.DOWN
         self.feed_age_s = 0.0
         self._departed_at = -1
+        self._restored_at = -1
         self._games: dict[str, Message] = {}
         # Beside the messages, not in them: the ring keeps those of the last minutes, and must not
         # keep each tick's plays and series alive with them.
@@ -227,6 +228,7 @@ class StreamJournal:
         self._snapshots.clear()
         self._ring.clear()
         self._departed_at = seq - 1
+        self._restored_at = seq
 
     def frame(self, batch: Batch, interest: Interest) -> bytes | None:
         """The batch as ``interest`` sees it, None where it holds none of its games."""
@@ -286,6 +288,11 @@ class StreamJournal:
     def holds(self, seq: int) -> bool:
         """Whether the batches of the ring after ``seq`` tell all that happened since."""
         return max(self.oldest - 1, self._departed_at + 1) <= seq <= self.seq
+
+    def resumes(self, seq: int) -> bool:
+        """As :meth:`holds`, for a client that was at ``seq`` elsewhere: games may have left right
+        there, before the snapshot that this journal began with."""
+        return self.holds(seq) and seq > self._restored_at
 
     def after(self, seq: int, interest: Interest) -> Iterator[Batch]:
         """The batches of the ring after ``seq`` that hold a game of ``interest``, oldest first."""

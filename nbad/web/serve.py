@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from typing import NoReturn
+from operator import attrgetter
 
 import trio
 
@@ -13,7 +13,7 @@ from nbad.net.door import Door, Share, Visit
 from nbad.net.http import Exchange, Waiting, serve_connection
 from nbad.net.listeners import share_descriptors
 from nbad.net.pacing import Paces
-from nbad.net.serving import Address, Listening
+from nbad.net.serving import Address, Listening, keep_size
 from nbad.observe.seldom import Seldom
 from nbad.settings.current import Settings
 from nbad.web.app import make_app
@@ -64,15 +64,8 @@ async def serve_http(
         make_room=waiting.end_oldest,
         half_closing=True,
     )
-
-    async def keep_size() -> NoReturn:
-        runtime = settings.current
-        while True:
-            runtime = await settings.wait_until_other_than(runtime)
-            door.resize(share_descriptors(runtime.config).http)
-
     async with trio.open_nursery() as nursery:
         address = await nursery.start(listening.accept_into, door)
         nursery.start_soon(door.run, nursery)
-        nursery.start_soon(keep_size)
+        nursery.start_soon(keep_size, door, settings, attrgetter("http"))
         task_status.started(address)
