@@ -236,14 +236,20 @@ async def test_the_keeper_keeps_each_end_and_its_correction(
     assert len(nights.games(tmp_path)) == 2
 
 
-async def test_who_is_cut_while_it_makes_a_game_ready_still_keeps_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
-) -> None:
-    known = settings(tmp_path)
+def keeper_of_two(folder: Path) -> tuple[NightKeeper, tuple[Game, ...]]:
+    """One that has yet to write two games that ended, and these."""
+    known = settings(folder)
     keeper, journal = NightKeeper(known), open_hub(known).journal
     games = (ended(1, 100, 90), ended(2, 99, 98))
     journal.apply(1, games, journal.encode(games), {})
     keeper.note(journal)
+    return keeper, games
+
+
+async def test_who_is_cut_while_it_makes_a_game_ready_still_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    keeper, _ = keeper_of_two(tmp_path)
     async with trio.open_nursery() as nursery:
 
         def cut(game: Game) -> nights.WholeGame:
@@ -260,11 +266,7 @@ async def test_who_is_cut_while_it_makes_a_game_ready_still_keeps_it(
 async def test_a_fault_of_ours_with_one_game_costs_that_game_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
-    known = settings(tmp_path)
-    keeper, journal = NightKeeper(known), open_hub(known).journal
-    games = (ended(1, 100, 90), ended(2, 99, 98))
-    journal.apply(1, games, journal.encode(games), {})
-    keeper.note(journal)
+    keeper, games = keeper_of_two(tmp_path)
 
     def fail(game: Game) -> nights.WholeGame:
         if game is games[0]:

@@ -91,7 +91,7 @@ def parse_listing(game: Any) -> Listing:
     # By place, in the order of its fields: by name takes three times as long.
     return Listing(
         identity, status, period, clock, start_utc, home_team, away_team, home_score, away_score,
-        bool(period) and words.startswith("end") and _ended(words) == period,
+        bool(period) and _ended(words) == period,
     )  # fmt: skip
 
 
@@ -137,10 +137,10 @@ def _team(team: Any) -> Team:
 def _ended(words: str) -> int:
     """The period of which they say that it is over (``END Q1``, ``End of OT2``); 0 of none."""
     found = _END_OF(words)
-    number = found[1] if found else ""
-    if "ot" in words or "overtime" in words:
-        return 4 + int(number or 1)
-    return int(number or 0)
+    if found is None:
+        return 0
+    overtime = "ot" in words or "overtime" in words
+    return 4 + int(found[1] or 1) if overtime else int(found[1] or 0)
 
 
 def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
