@@ -7,10 +7,12 @@ import pytest
 from stream_kit import make_game
 from wsproto.frame_protocol import FrameProtocol
 
+from nbad.domain import FeedState
 from nbad.settings.current import Runtime
 from nbad.settings.schema import Config
 from nbad.stream.batch import EVERYTHING, Interest
 from nbad.stream.cursor import Cursor, Mode, Since
+from nbad.stream.journal import RING as RELAY_RING
 from nbad.stream.journal import StreamJournal
 
 IN_FORCE = Runtime(Config(), cast(Any, None))
@@ -230,6 +232,20 @@ def test_who_saw_more_elsewhere_is_sent_only_what_comes_after_it() -> None:
             play(relay, relay.seq + 1, {0: relay.seq + 1})
         cursor.request_replay(offered)
         assert [read(frame)["seq"] for frame in iter(lambda: cursor.pull(QUEUE), None)] == sent
+
+
+def test_who_claims_to_be_further_than_a_readable_log_can_be_gets_a_snapshot() -> None:
+    relay = StreamJournal("relay", follows=True)
+    relay.restore("d0", 3, (), {})
+    for feed, ahead, waits in (
+        (FeedState.DOWN, RELAY_RING + 1, True),  # the log is away: what it lacks has no bound
+        (FeedState.OK, RELAY_RING, True),
+        (FeedState.OK, RELAY_RING + 1, False),
+    ):
+        relay.note_feed(feed, 0.0)
+        cursor = Cursor(relay)
+        cursor.subscribe(EVERYTHING, Since("d0", 3 + ahead))
+        assert (cursor.pull(QUEUE) is None) == waits
 
 
 def test_who_comes_from_where_a_relay_began_learns_of_games_that_left_there() -> None:

@@ -78,7 +78,7 @@ class Cursor:
 
     def _await_snapshot(self) -> None:
         since, journal = self._since, self.journal
-        if since and since.epoch == journal.epoch and since.seq > journal.seq:
+        if since and since.epoch == journal.epoch and journal.expects(since.seq):
             # It saw elsewhere what the log is about to bring: a snapshot would go back in time.
             self.mode = Mode.LIVE
             self.seq = since.seq

@@ -6,6 +6,7 @@ subscriber with a given interest and cursor is to be sent.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -293,6 +294,15 @@ class StreamJournal:
         """As :meth:`holds`, for a client that was at ``seq`` elsewhere: games may have left right
         there, before the snapshot that this journal began with."""
         return self.holds(seq) and seq > self._restored_at
+
+    def expects(self, seq: int) -> bool:
+        """Whether the log may be about to bring the batch ``seq`` that a client saw elsewhere.
+
+        While it can be read nobody is further ahead of it than a ring: its publisher would have
+        written a snapshot.
+        """
+        most = math.inf if self.feed is FeedState.DOWN else self.seq + RING
+        return self.follows and self.seq < seq <= most
 
     def after(self, seq: int, interest: Interest) -> Iterator[Batch]:
         """The batches of the ring after ``seq`` that hold a game of ``interest``, oldest first."""
