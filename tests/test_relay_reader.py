@@ -346,6 +346,32 @@ async def test_another_log_in_the_settings_is_read_from_its_start(
         assert relay.at == "d1.2"
 
 
+async def test_of_another_log_only_who_wrote_it_last_is_told(
+    relay: Relay, autojump_clock: MockClock
+) -> None:
+    night = Night(relay.broker)
+    night.play(5)
+    night.beat()
+    async with relay.reading():
+        with capture_logs() as logs:
+            # A replica of it, which still holds what another wrote before.
+            relay.broker.entries.clear()
+            Night(relay.broker, "before", fence=0).play(450)
+            night.snapshot()
+            relay.reload(url="redis://replica:1/0")
+            await trio.sleep(0.5)
+            assert relay.at == "d0.5"
+            # And the log of a daemon that began again, with the clock of its broker set back.
+            relay.broker.entries.clear()
+            for epoch, fence in (("d1", 8), ("d2", 9), ("d3", 7)):
+                Night(relay.broker, epoch, fence).play(250)
+            relay.reload(url="redis://other:1/0")
+            await trio.sleep(0.5)
+            assert relay.at == "d3.250"
+        restored = [event["epoch"] for event in logs if event["event"] == "log_restored"]
+        assert restored == ["d3"]
+
+
 @pytest.fixture
 def socket_clock() -> MockClock:
     return make_clock()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import uniform
 from typing import TYPE_CHECKING, NoReturn
@@ -68,6 +69,7 @@ class Reader:
         self._after = START
         self._newest = _order(START)
         self._outlived = _order(START)  # up to there a higher fence counts no more
+        self._moved = False  # to another log, of which nothing was read yet
         self._rewound_at = trio.current_time()
         self._heard_at = trio.current_time()
         self._fresh_at = trio.current_time()
@@ -129,9 +131,7 @@ class Reader:
             runtime = await self._settings.wait_until_other_than(runtime)
         other = runtime.config.publish
         if (other.url, other.stream) != (publish.url, publish.stream):
-            # Its fences are its own: all that it holds may be of one that is below those known.
-            self._follower.fence = 0
-            self._outlived = _order(START)
+            self._moved = True
         self._after = START
         scope.cancel()
 
@@ -143,6 +143,8 @@ class Reader:
 
     async def _reads(self, broker: Broker) -> AsyncGenerator[None, None]:
         """Read and apply; yields whenever the log's end was reached."""
+        if self._moved:
+            await self._look_through(broker)
         while True:
             entries = await broker.read(self._after, _ENTRIES, _WAIT_S)
             if self._outage.over():
@@ -153,6 +155,19 @@ class Reader:
                     self._newest = _order(self._after)
                 self._rewind_if_needed()
                 yield
+
+    async def _look_through(self, broker: Broker) -> None:
+        """Follow who wrote last to this log, whose fences are its own, from the start of it: what
+        others wrote before is history, which no subscriber is to be told."""
+        after, fence, more = START, 0, True
+        while more:
+            entries = await broker.read(after, _ENTRIES, _WAIT_S)
+            for after, fields in entries:  # noqa: B007 - the next read goes on there
+                with suppress(BadEntryError):
+                    fence = decode(fields).fence
+            more = len(entries) == _ENTRIES
+        self._follower.fence, self._outlived = fence, _order(after)
+        self._moved = False
 
     async def _apply(self, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
         """Take all of them in, then tell the subscribers, as there is no checkpoint between."""
