@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -160,6 +162,35 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
         relay.wait_for("reloaded", 2)
         assert relay.end() == OK
         assert daemon.end() == OK
+
+
+def test_a_file_that_is_faulty_when_a_worker_dies_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "manager"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "manager"))
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    redis = Redis(tmp_path)
+    relay = Nbad(tmp_path, "relay", PORTS + publish(redis), "relay", "--workers", "2")
+    relay.wait_for("ready", 2)
+    text = relay.config.read_text()
+    relay.config.write_text(f"{text}colour = 1\n")
+    os.kill(relay.events("worker_started")[0]["pid"], signal.SIGKILL)
+    assert relay.wait_for("worker_ended", 2)["code"] == CONFIG
+    assert relay.process.poll() is None
+    # Nor does the service manager, which would take all of them for stuck.
+    manager.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while manager.recv(4096):
+            pass
+    manager.settimeout(60.0)
+    while manager.recv(4096) != b"WATCHDOG=1":
+        pass
+    relay.config.write_text(text)
+    relay.wait_for("ready", 3)
+    manager.close()
+    assert relay.end() == OK
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,9 @@ _STUCK_S = 30.0
 # From its start to its first word: the imports, and the log read once.
 _START_S = 60.0
 _RESTART_S = (0.2, 10.0)
-# Errors that a restart does not cure end all of them.
-_LASTING = (USAGE, CONFIG)
+# Where nobody serves yet, these end all of them. Where others serve they stay, whatever the file
+# says meanwhile: the one that ended is tried again.
+_HOPELESS = (USAGE, CONFIG, UNAVAILABLE)
 _MOST_PORT = 65_535
 
 
@@ -203,9 +204,9 @@ async def _keep(
         if ending.is_set():
             return
         never_ready = not was_ready and not worker.ready
-        worker.ready = False
+        worker.ready, worker.status = False, "starting"
         log.error("worker_ended", worker=worker.number, code=code)
-        if code in _LASTING or (code == UNAVAILABLE and never_ready):
+        if code in _HOPELESS and never_ready:
             raise _EndedError(code)  # it has said why
         if trio.current_time() - began > 10 * _RESTART_S[1]:
             wait_s = _RESTART_S[0]
@@ -272,7 +273,7 @@ async def _listen_to(
                     worker.ready = True
                     if all(each.ready for each in workers):
                         notifier.ready(_status(workers))
-        if all(each.ready for each in workers):
+        if worker.ready:  # one that does not come up is no reason to end the others
             notifier.status(_status(workers))
             notifier.watchdog()
 
