@@ -172,6 +172,26 @@ async def test_one_write_waits_for_the_other(
     assert (tmp_path / FILE).read_bytes() == content(knowledge)
 
 
+def test_two_daemons_with_one_state_directory_each_write_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = known(10), known(12)
+    begun = list[threading.Thread]()
+
+    def fsync(descriptor: int) -> None:
+        if not begun:  # the file is written, and not yet in its place
+            begun.append(
+                threading.Thread(target=write, args=(tmp_path, other.ratings.games, QUOTES))
+            )
+            begun[0].start()
+            begun[0].join(0.2)
+
+    monkeypatch.setattr("nbad.state.keeper.os.fsync", fsync)
+    write(tmp_path, one.ratings.games, QUOTES)
+    begun[0].join()
+    assert (tmp_path / FILE).read_bytes() == content(other)
+
+
 def test_a_garbled_file_is_put_aside_and_the_model_knows_what_it_knew(tmp_path: Path) -> None:
     model = Forecaster.load().ratings
     (tmp_path / FILE).write_bytes(content(known(20))[:-9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -61,20 +62,21 @@ def read_knowledge(folder: Path | None, base: Ratings) -> Knowledge:
 
 
 def write(folder: Path, games: Sequence[PlayedGame], quotes: Mapping[str, Quote]) -> None:
-    """Put the file in its place, whole or not at all, also where the power fails. Blocks.
-
-    Raises OSError.
+    """Put the file in its place, whole or not at all, also where the power fails, or another daemon
+    keeps its own there. Blocks. Raises OSError.
     """
     content = encode(games, quotes)
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{FILE}.new"
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / FILE)
     entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        with contextlib.suppress(OSError):  # not every file system has locks
+            fcntl.flock(entry, fcntl.LOCK_EX)
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(folder / FILE)
         os.fsync(entry)
     finally:
         os.close(entry)
