@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,21 @@ def test_the_oldest_go_first_with_their_index_and_what_is_written_to_stays(tmp_p
     ]  # fmt: skip
     delete_old(tmp_path, 1e-9, 1e-9)
     assert left(tmp_path) == ["4.rec"]
+
+
+@pytest.mark.parametrize(("headers", "kept"), [({"date": -60.0}, 1), ({"date": 1.0}, 0), ({}, 0)])
+async def test_a_clock_that_jumped_ahead_of_the_feeds_makes_no_recording_old(
+    tmp_path: Path, headers: dict[str, float], kept: int
+) -> None:
+    old_files(tmp_path, [40], 1000)
+    dates = {name: formatdate(time.time() + days * 86_400) for name, days in headers.items()}
+    recorder = make_recorder(tmp_path, keep_days=30.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(recorder.run)
+        for arrival in arrivals(2):
+            recorder.put(arrival._replace(headers=dates))
+        nursery.cancel_scope.cancel()
+    assert len(left(tmp_path)) == kept + 1
 
 
 async def test_the_recorder_says_what_it_deletes(tmp_path: Path) -> None:

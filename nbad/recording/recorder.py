@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from nbad.feed.client import Arrival
+from nbad.feed.times import http_date_s
 from nbad.recording.format import Writer
 from nbad.recording.retention import delete_old
 from nbad.settings.current import Settings
@@ -114,16 +115,22 @@ class Recorder:
 
     def _in_thread(self, record: Record, folder: Path, part: list[Arrival], sweep: bool) -> None:
         if sweep:  # before: it may make the room
-            _delete_old(record, folder)
+            _delete_old(record, folder, _feed_time(part))
         if self._writer is None or self._writer.folder != folder:
             self._writer = Writer(folder)
         self._writer.write(part)
 
 
-def _delete_old(record: Record, folder: Path) -> None:
+def _feed_time(part: list[Arrival]) -> float:
+    """The feed's clock, as its newest answer has it; infinity where none says."""
+    dates = (http_date_s(arrival.headers.get("date")) for arrival in part)
+    return max((date for date in dates if date is not None), default=math.inf)
+
+
+def _delete_old(record: Record, folder: Path, feed_time: float) -> None:
     """Delete what is old or too much; where that fails, payloads are still written."""
     try:
-        deleted = delete_old(folder, record.keep_days, record.max_gb)
+        deleted = delete_old(folder, record.keep_days, record.max_gb, feed_time)
     except Exception as error:
         log.exception("record_failed", path=str(folder), error=str(error))
         return

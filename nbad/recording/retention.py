@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,14 @@ class Deleted:
     reason: str
 
 
-def delete_old(folder: Path, keep_days: float, max_gb: float) -> list[Deleted]:
+def delete_old(
+    folder: Path, keep_days: float, max_gb: float, feed_time: float = math.inf
+) -> list[Deleted]:
     """Delete the pairs of ``folder`` last written to more than ``keep_days`` ago, then the oldest
     ones until all take ``max_gb`` (10^9 bytes) at most; 0: no such limit. Blocks. Raises OSError.
+
+    ``feed_time`` is what the feed's clock says, in s since the epoch: a host's clock that jumped
+    ahead of it makes nothing old.
     """
     if not (keep_days or max_gb):
         return []
@@ -36,7 +42,7 @@ def delete_old(folder: Path, keep_days: float, max_gb: float) -> list[Deleted]:
     for written, size, file in pairs:
         if now - written < _IN_USE_S:
             break
-        if keep_days and now - written > keep_days * _DAY_S:
+        if keep_days and min(now, feed_time) - written > keep_days * _DAY_S:
             reason = f"older than {keep_days:g} days"
         elif max_gb and room > max_gb * 1e9:
             reason = f"more than {max_gb:g} GB"
