@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 from daemon_kit import serving
 
 from nbad.model.forecaster import BUNDLED, TREES
@@ -35,6 +37,17 @@ def test_it_shows_each_value_and_where_it_came_from(
     assert 'file = ""  # default' in done.stdout
     assert "http2 = false  # default" in done.stdout
     assert done.stdout.endswith(" loads\n")
+
+
+def test_it_says_when_the_certificate_expires(tmp_path: Path) -> None:
+    path, pem = tmp_path / "nbad.toml", tmp_path / "pem"
+    path.write_text(f'[server]\ntls_cert = "{pem}"\n')
+    for year, said in ((2020, "expired"), (2049, "expires")):
+        issued = trustme.CA().issue_cert("nbad", not_after=datetime(year, 5, 1, 12, tzinfo=UTC))
+        issued.private_key_and_cert_chain_pem.write_to_path(str(pem))
+        done = check("--config", str(path))
+        assert done.returncode == 0
+        assert done.stdout.endswith(f"certificate {said} at {year}-05-01T12:00:00.000000Z\n")
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

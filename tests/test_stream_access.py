@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,15 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from port_kit import free_port
-from stream_kit import HOST, Stage, head, make_clock, make_game, running
+from stream_kit import HOST, FakeSettings, Stage, head, make_clock, make_game, running
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed
 
 from nbad.client import Dropped, DroppedError, Reconnect, RefusedError, connect
 from nbad.settings.access import load_access
-from nbad.settings.schema import Server
+from nbad.settings.schema import Config, Server
+from nbad.stages.server import open_hub
 
 
 @pytest.fixture
@@ -169,6 +172,47 @@ async def test_tls_whole_and_with_a_new_certificate(clock: MockClock, tmp_path: 
             message = await anext(feed)
             assert isinstance(message, Dropped)
             assert "1001" in message.reason
+
+
+def issue_until(pem: Path, *moments: datetime) -> None:
+    """A certificate that expires at the first of ``moments``, and more of its chain."""
+    leaf, *more = (trustme.CA().issue_cert(HOST, not_after=moment) for moment in moments)
+    chain = b"".join(each.cert_chain_pems[0].bytes() for each in more)
+    pem.write_bytes(leaf.private_key_and_cert_chain_pem.bytes() + chain)
+
+
+@pytest.mark.parametrize("years", [[2031], [2051], [2049, 2050, 2048]])
+def test_when_a_certificate_expires(tmp_path: Path, years: list[int]) -> None:
+    """From 2050 on its year has four digits."""
+    moments = [datetime(year, 2, 28, 23, 59, 1, tzinfo=UTC) for year in years]
+    issue_until(tmp_path / "pem", *moments)
+    problems: list[str] = []
+    access = load_access(Server(tls_cert=tmp_path / "pem"), problems)
+    assert not problems
+    assert access.tls_until == min(moments).timestamp()
+
+
+async def test_a_certificate_that_expires_is_told_at_the_start_at_a_reload_and_daily(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    good, old = tmp_path / "good", tmp_path / "old"
+    issue_until(good, now + timedelta(days=15))
+    issue_until(old, now - timedelta(hours=30))
+    settings = FakeSettings(Config(server=Server(tls_cert=old)))
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(open_hub(settings).keep_access)
+            for file, stays_s in ((good, 3600.0), (old, 1.5 * 86_400)):
+                await trio.sleep(3600.0)
+                settings.change(tls_cert=file)
+                await trio.sleep(stays_s)
+            nursery.cancel_scope.cancel()
+    told = [log for log in logs if log["event"] == "certificate_expires"]
+    assert [(log["file"], log["days"], log["log_level"]) for log in told] == [
+        (str(old), -2, "warning")
+    ] * 3
+    assert told[0]["at"].startswith(f"{now - timedelta(hours=30):%Y-%m-%dT%H:%M:%S}")
 
 
 async def test_the_same_port_at_another_host(clock: MockClock) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+import time
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -37,6 +39,7 @@ def check(args: argparse.Namespace) -> int:
     """
     # What only the daemon needs takes half a second.
     from nbad.settings.runtime import read_with_origin
+    from nbad.stream.wire import rfc3339
 
     try:
         loaded, runtime = read_with_origin(find(args.config))
@@ -49,6 +52,9 @@ def check(args: argparse.Namespace) -> int:
             origin = loaded.origin.get(f"{section}.{key}", "default")
             sys.stdout.write(f"{key} = {_toml(shown(getattr(values, key)))}  # {origin}\n")
     sys.stdout.write(f"model {runtime.forecaster.name} loads\n")
+    if (until := runtime.access.tls_until) < math.inf:
+        expired = "expired" if until < time.time() else "expires"
+        sys.stdout.write(f"certificate {expired} at {rfc3339(until)}\n")
     if not args.network:
         return OK
     import trio

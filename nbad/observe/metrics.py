@@ -130,6 +130,11 @@ class Metrics:
         self._build = Gauge(
             "nbad_build_info", "1, with version and model", ["version", "model"], registry=registry
         )
+        self._certificate = Gauge(
+            "nbad_certificate_expiry_timestamp_seconds",
+            "When the certificate of the stream expires; +Inf without one",
+            registry=registry,
+        )
         self._publish = Histogram(
             "nbad_publish_seconds",
             "Latency of writing an entry to the log",
@@ -183,6 +188,10 @@ class Metrics:
     def follow_feed_age(self, age_s: Callable[[], float]) -> None:
         """From now on read the feed's age when it is asked for: between two ticks it grows."""
         self._feed_age.set_function(age_s)
+
+    def follow_certificate(self, until: Callable[[], float]) -> None:
+        """From now on read when the certificate expires (s since the epoch) as it is asked for."""
+        self._certificate.set_function(until)
 
     def told(self, waits_s: Iterable[float]) -> None:
         """Take in the freshness (s) of what was sent now."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from nbad.settings.certificate import expiry
 from nbad.settings.files import read_text
 
 if TYPE_CHECKING:
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 class AccessPolicy:
     """What newcomers are judged by. ``tokens`` are their SHA-256; None: nobody needs one.
 
-    ``origins`` are those that a browser's page may have; empty: any.
+    ``origins`` are those that a browser's page may have; empty: any. ``tls_until``: when the first
+    certificate of the chain of ``tls`` expires, in s since the epoch.
     """
 
     tls: ssl.SSLContext | None = None
+    tls_until: float = math.inf
     tokens: frozenset[bytes] | None = None
     origins: frozenset[str] = frozenset()
 
@@ -56,17 +60,18 @@ def brought(authorization: str, in_url: str) -> bytes | None:
 def load_access(server: Server, problems: list[str]) -> AccessPolicy:
     """Read the files that ``server`` names. What is wrong with them is added to ``problems``."""
     return AccessPolicy(
-        _load_tls(server, problems),
+        *_load_tls(server, problems),
         _load_tokens(server.tokens_file, problems),
         frozenset(origin.lower() for origin in server.allowed_origins),
     )
 
 
-def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
+def _load_tls(server: Server, problems: list[str]) -> tuple[ssl.SSLContext | None, float]:
+    """The certificate, and when it expires."""
     if server.tls_cert is None:
         if server.tls_key is not None:
             problems.append("server.tls_cert: expected the certificate of tls_key, was empty")
-        return None
+        return None, math.inf
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -77,15 +82,17 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
         except OSError as error:  # which of the two it is, OpenSSL does not say
             why = f"was {str(file)!r}: {error.strerror}"
             problems.append(f"server.{name}: expected a readable file, {why}")
-            return None
+            return None, math.inf
+    until = math.inf
     try:
         context.load_cert_chain(server.tls_cert, server.tls_key, _no_password)
+        until = expiry(server.tls_cert.read_bytes())
     except OSError as error:  # ssl.SSLError is one
         problems.append(
             "server.tls_cert: expected a PEM chain with its key (in tls_key, or in the same file), "
             f"was {str(server.tls_cert)!r}: {error.strerror or error}"
         )
-    return context
+    return context, until
 
 
 def _no_password() -> NoReturn:

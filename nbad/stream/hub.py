@@ -6,10 +6,13 @@ writer of its own while its socket is ready.
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import structlog
 import trio
 
 from nbad.domain import FeedState
@@ -18,6 +21,7 @@ from nbad.observe.seldom import Seldom
 from nbad.observe.timing import Tick
 from nbad.observe.troubles import Troubles
 from nbad.settings.access import AccessPolicy
+from nbad.settings.certificate import WARN_S
 from nbad.stream import frames, wire
 from nbad.stream.batch import EVERYTHING, Batch, Interest
 from nbad.stream.cursor import Mode, Since
@@ -29,6 +33,8 @@ from nbad.stream.subscriber import Subscriber
 if TYPE_CHECKING:
     from nbad.settings.current import Settings
     from nbad.settings.schema import Server
+
+log = structlog.get_logger()
 
 GOING_DOWN = 1001
 NOT_ALLOWED = 1008
@@ -49,6 +55,8 @@ _LEAVERS_PER_S = 500
 # Subscribers of whom is logged, in a minute, that they joined, and as many that they left: all of
 # them of a usual night, and not those of somebody who does nothing else.
 VISITS = 600
+
+_DAY_S = 86_400.0
 
 # The least rest of the task that sends heartbeats and pings: a heartbeat is at most this late.
 KEEP_S = 0.25
@@ -119,11 +127,14 @@ class Hub:
         self.address = address
 
     async def keep_access(self) -> None:
-        """Close subscribers whose token a reload removes, until cancelled."""
+        """Close subscribers whose token a reload removes, and warn of a certificate that expires:
+        at the start, at each reload and once a day. Until cancelled."""
         runtime = self._settings.current
         while True:
-            runtime = await self._settings.wait_until_other_than(runtime)
-            self.close_revoked()
+            self._warn_of_expiry()
+            with trio.move_on_after(_DAY_S):
+                runtime = await self._settings.wait_until_other_than(runtime)
+                self.close_revoked()
 
     @property
     def feed_age_s(self) -> float:
@@ -136,6 +147,13 @@ class Hub:
         for subscriber in self._all():
             if not access.accepts_token(subscriber.token):
                 subscriber.close(NOT_ALLOWED, "token withdrawn")
+
+    def _warn_of_expiry(self) -> None:
+        until = self.access.tls_until
+        left_s = until - time.time()
+        if left_s < WARN_S:
+            file, days = str(self.server.tls_cert), math.floor(left_s / _DAY_S)
+            log.warning("certificate_expires", file=file, at=wire.rfc3339(until), days=days)
 
     def number(self) -> int:
         """The next connection's number, for the log."""

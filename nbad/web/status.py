@@ -41,6 +41,7 @@ class Live:
 
     def __post_init__(self) -> None:
         self.metrics.follow_feed_age(lambda: self.hub.feed_age_s)
+        self.metrics.follow_certificate(lambda: self.hub.access.tls_until)
 
     def served(self, tick: Tick) -> None:
         """Take in a tick that came through."""
