@@ -144,7 +144,7 @@ class Feed:
         with anyio.move_on_after(patience_s):
             text = await self._transport.receive()
             return self._take(text)
-        raise DroppedError(f"nothing was heard for {patience_s:g} s")
+        raise DroppedError(f"nothing received for {patience_s:g} s")
 
     def _take(self, text: str) -> Message | None:
         """Read a message into the view. Raises :class:`DroppedError` where one is missing."""
@@ -153,7 +153,7 @@ class Feed:
             kind = BY_TYPE.get(raw["type"])
             message = kind.model_validate(raw) if kind else None
         except (ValueError, TypeError, KeyError) as error:
-            raise DroppedError(f"not a message of ours: {error}") from error
+            raise DroppedError(f"not a valid message: {error}") from error
         if isinstance(message, Welcome):
             self.welcome = message
         if isinstance(message, Reconnect):

@@ -84,15 +84,13 @@ class Game(_Message):
     status: Literal["scheduled", "live", "halftime", "final", "postponed"]
     period: int
     clock_s: float = Field(description="left in the period")
-    start_utc: str | None = Field(description="RFC 3339 in UTC; null where nobody knows it yet")
+    start_utc: str | None = Field(description="RFC 3339 in UTC; null if not yet known")
     home: Side
     away: Side
     differential: int = Field(description="home - away")
     pattern: tuple[float, ...] = Field(description="the differential on the model's grid")
     forecast: Forecast | None
-    market: Market | None = Field(
-        None, description="where `[odds] show` is on and the market said something"
-    )
+    market: Market | None = Field(None, description="if `[odds] show` is on and the feed had odds")
     event: Event | None
     corrected: bool = Field(description="the feed took back or changed what was sent before")
     source_time: str | None = Field(description="of the newest play, RFC 3339 in UTC")
@@ -122,7 +120,9 @@ class Welcome(_Message):
     epoch: str
     heartbeat_s: float
     feed: FeedState | None = None
-    feed_age_s: float | None = Field(None, ge=0, description="since the feed's last good answer")
+    feed_age_s: float | None = Field(
+        None, ge=0, description="since the feed's last successful response"
+    )
 
 
 class Snapshot(_Message):
@@ -132,7 +132,9 @@ class Snapshot(_Message):
     epoch: str
     seq: Seq
     feed: FeedState | None = None
-    feed_age_s: float | None = Field(None, ge=0, description="since the feed's last good answer")
+    feed_age_s: float | None = Field(
+        None, ge=0, description="since the feed's last successful response"
+    )
     games: tuple[Game, ...]
 
 

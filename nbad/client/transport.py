@@ -146,9 +146,9 @@ class Transport:
                     return None
                 self._ws.receive_data(data)
             except _ENDED as error:
-                raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
+                raise DroppedError(f"connection lost: {error.__cause__ or error}") from error
             except (RemoteProtocolError, ValueError) as error:  # of a header that it cannot read
-                raise DroppedError(f"not the protocol: {error}") from error
+                raise DroppedError(f"protocol error: {error}") from error
             self._events = self._ws.events()
 
     async def _send(self, event: events.Event) -> None:
@@ -156,7 +156,7 @@ class Transport:
         try:
             await self._stream.send(self._ws.send(event))
         except (*_ENDED, LocalProtocolError) as error:
-            raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
+            raise DroppedError(f"connection lost: {error.__cause__ or error}") from error
         except anyio.get_cancelled_exc_class():
             await anyio.aclose_forcefully(self._stream)
             raise

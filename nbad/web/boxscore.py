@@ -32,4 +32,4 @@ async def box_score(request: Request, journal: StreamJournal, orders: BoxOrders 
         return refusal(404, f"{game_id} has not begun")
     with trio.move_on_after(_WITHIN_S):
         return tagged(request, await orders.newest(game_id), "application/json")
-    return refusal(503, f"the feed has not given the box score of {game_id}", _RETRY_AFTER)
+    return refusal(503, f"the feed has not sent the box score of {game_id}", _RETRY_AFTER)

@@ -41,7 +41,7 @@ class Events:
         """Judge the request, and answer with a stream."""
         most = self._settings.current.config.http.max_event_streams
         if self._open >= most or self._live.hub.closing:
-            detail = f"expected at most {most} event streams, or the daemon is going down"
+            detail = f"expected at most {most} event streams, or the daemon is shutting down"
             return refusal(503, detail, {"retry-after": "5"})
         try:
             asked = parse_qs(request.url.query, errors="replace")

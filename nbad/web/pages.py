@@ -174,7 +174,7 @@ def _night_title(request: Request) -> str:
 
 
 def _no_picture(what: str) -> Response:
-    return refusal(404, f"no such {what} is known: it has no picture")
+    return refusal(404, f"unknown {what}: there is no picture")
 
 
 def _file(body: bytes, kind: str, policy: str = _POLICY) -> _Answer:

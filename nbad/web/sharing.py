@@ -99,7 +99,7 @@ class Previews:
             with trio.fail_after(_WAIT_S):
                 picture = self._kept.get(tag) or await self._drawn(tag, draw)
         except trio.TooSlowError:
-            detail = "too many pictures are asked for at once"
+            detail = "too many pictures are requested at once"
             return refusal(503, detail, {"retry-after": "10"})
         return Response(picture, headers=headers, media_type="image/png")
 

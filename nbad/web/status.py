@@ -71,7 +71,7 @@ class Live:
         if not self.hub.journal.ready:
             reasons.append("the feed has not been seen yet")
         if self.tick.feed is FeedState.DOWN:
-            reasons.append(f"the feed is down: no good answer for {age_s:.0f} s")
+            reasons.append(f"the feed is down: no successful response for {age_s:.0f} s")
         elif self.tick.feed is FeedState.STALE:
             reasons.append("the feed is stale: a game is live, and nothing changes")
         if self.hub.closing:
