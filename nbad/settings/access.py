@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from nbad.settings.files import read_text
+from nbad.settings.files import read_text, unusable
 
 if TYPE_CHECKING:
     from nbad.settings.schema import Publish, Server
@@ -75,16 +75,13 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
             if file is not None:
                 file.open("rb").close()
         except OSError as error:  # which of the two it is, OpenSSL does not say
-            why = f"was {str(file)!r}: {error.strerror}"
-            problems.append(f"server.{name}: expected a readable file, {why}")
+            problems.append(unusable(f"server.{name}", "a readable file", file, error))
             return None
     try:
         context.load_cert_chain(server.tls_cert, server.tls_key, _no_password)
     except OSError as error:  # ssl.SSLError is one
-        problems.append(
-            "server.tls_cert: expected a PEM chain with its key (in tls_key, or in the same file), "
-            f"was {str(server.tls_cert)!r}: {error.strerror or error}"
-        )
+        expected = "a PEM chain with its key (in tls_key, or in the same file)"
+        problems.append(unusable("server.tls_cert", expected, server.tls_cert, error))
     return context
 
 
@@ -99,8 +96,7 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
     except OSError as error:
-        why = f"was {str(path)!r}: {error.strerror or error}"
-        problems.append(f"server.tokens_file: expected a readable file, {why}")
+        problems.append(unusable("server.tokens_file", "a readable file", path, error))
         return frozenset()
     tokens = []
     for number, token in enumerate(lines, 1):
@@ -117,13 +113,13 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
 
 def load_password(publish: Publish, problems: list[str]) -> str | None:
     """The broker's password. What is wrong with its file is added to ``problems``."""
-    if publish.password_file is None:
+    file = publish.password_file
+    if file is None:
         return None
     try:
-        password = read_text(publish.password_file).strip()
+        password = read_text(file).strip()
     except OSError as error:
-        why = f"was {str(publish.password_file)!r}: {error.strerror or error}"
-        problems.append(f"publish.password_file: expected a readable file, {why}")
+        problems.append(unusable("publish.password_file", "a readable file", file, error))
         return None
     if not password or len(password.splitlines()) > 1:
         problems.append("publish.password_file: expected one line, the password")

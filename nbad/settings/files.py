@@ -17,6 +17,11 @@ _MOST_BYTES = 16 * 1024 * 1024
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
+def unusable(key: str, expected: str, file: Path | None, error: OSError) -> str:
+    """The problem with the ``file`` that ``key`` names."""
+    return f"{key}: expected {expected}, was {str(file)!r}: {error.strerror or error}"
+
+
 def read_text(file: Path) -> str:
     """A file's text. Raises OSError where it cannot be read, is too large or is not UTF-8."""
     try:
@@ -51,8 +56,7 @@ def try_log(log: Log, problems: list[str]) -> None:
     try:
         try_to_write(log.file)
     except OSError as error:
-        why = f"was {str(log.file)!r}: {error.strerror}"
-        problems.append(f"log.file: expected a file to write, {why}")
+        problems.append(unusable("log.file", "a file to write", log.file, error))
 
 
 def try_folders(config: Config, problems: list[str]) -> None:
@@ -62,8 +66,7 @@ def try_folders(config: Config, problems: list[str]) -> None:
             if folder is not None:
                 try_folder(folder)
         except OSError as error:
-            why = f"was {str(folder)!r}: {error.strerror}"
-            problems.append(f"{key}: expected a folder to write to, {why}")
+            problems.append(unusable(key, "a folder to write to", folder, error))
 
 
 def try_folder(folder: Path) -> None:
