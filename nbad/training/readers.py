@@ -59,14 +59,14 @@ def read_games(data: Path) -> Iterator[Read]:
         yield name, _dated(game, days) if isinstance(game, RecordedGame) else game
 
 
-def fold_games(data: Path, workers: int = WORKERS) -> Iterator[Folded]:
+def fold_games(data: Path) -> Iterator[Folded]:
     """As :func:`read_games`, each game folded, in the order in which they are found.
 
-    In ``workers`` further processes, where there are games enough for that; no more than some
-    hundred games are in memory as text.
+    In :data:`WORKERS` further processes, if there are enough games; no more than some hundred
+    games are in memory as text.
     """
     days: Days = {}
-    for name, game in _fold_all(_bodies(data, days), workers):
+    for name, game in _fold_all(_bodies(data, days)):
         yield name, _dated(game, days) if isinstance(game, FoldedGame) else game
 
 
@@ -117,15 +117,15 @@ def _fold(game: RecordedGame | ValueError) -> FoldedGame | ValueError:
     return fold_game(game) if isinstance(game, RecordedGame) else game
 
 
-def _fold_all(bodies: Iterable[Body], workers: int) -> Iterator[Folded]:
+def _fold_all(bodies: Iterable[Body]) -> Iterator[Folded]:
     remaining = iter(bodies)
     few = list(islice(remaining, _WORTH_A_WORKER))
-    if len(few) < _WORTH_A_WORKER or workers < 1:
-        yield from ((name, _fold(_read(name, load))) for name, load in (*few, *remaining))
+    if len(few) < _WORTH_A_WORKER:
+        yield from _fold_lot(few)
         return
     waiting: deque[Future[list[Folded]]] = deque()
     # Not forked: whatever else this process has open stays out of it.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _end_at_interrupt)
+    pool = ProcessPoolExecutor(WORKERS, get_context("spawn"), _end_at_interrupt)
     try:
         for lot in _lots(chain(few, remaining)):
             with _interrupts_held():
