@@ -205,7 +205,7 @@ async def measure_all(
             if name == "nbad":
                 judged(result, costs)
             else:
-                result[name] = dict(figures(costs))
+                result[name] = figures(costs)
         result["rounds"] = {name: [rounded(run) for run in of] for name, of in runs.items()}
         results.append(result)
         say("".join(f"{line}\n" for line in (*table(result), *turns(result))))

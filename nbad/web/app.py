@@ -134,7 +134,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/v1/games/{game_id}/boxscore": boxscore,
         **nights.routes(past),
         "/v1/ratings": ratings,
-        "/v1/events": Events(live, settings, accepts),
+        "/v1/events": Events(live, settings, accepts).answer,
         "/v1/stats": stats,
         "/v1/about": about,
         "/v1/openapi.json": openapi,
@@ -144,8 +144,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     }
     page = page_routes(live.hub.journal, past, settings)
     app = Starlette(
-        # As functions: of an object Starlette would think that it is an application of its own.
-        routes=[*(Route(path, _as_function(end)) for path, end in routes.items()), *page],
+        routes=[*(Route(path, end) for path, end in routes.items()), *page],
         exception_handlers={HTTPException: _refused},
     )
     # Its redirect would echo whatever Host the request named.
@@ -212,15 +211,6 @@ def _token(headers: Headers, query: bytes) -> bytes | None:
     """The digest of the token that was brought, as the stream takes it."""
     asked = parse_qs(query.decode("latin-1"), errors="replace")
     return brought(headers.get("authorization", ""), asked.get("token", [""])[-1])
-
-
-def _as_function(
-    route: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    async def call(request: Request) -> Response:
-        return await route(request)
-
-    return call
 
 
 def _no_game(game_id: str) -> Response:

@@ -37,8 +37,8 @@ class Events:
         self._accepts = accepts
         self._open = 0
 
-    async def __call__(self, request: Request) -> Response:
-        """Judge the request, and answer with a stream."""
+    async def answer(self, request: Request) -> Response:
+        """Answer with a stream, or with an error."""
         most = self._settings.current.config.http.max_event_streams
         if self._open >= most or self._live.hub.closing:
             detail = f"expected at most {most} event streams, or the daemon is shutting down"
