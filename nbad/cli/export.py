@@ -80,5 +80,5 @@ def run(args: argparse.Namespace) -> int:
     if not written:
         return end("export", USAGE, f"{folder}: expected past nights (nights.sqlite) or a"
                    " recording (*.rec), was neither, and no --log")  # fmt: skip
-    sys.stdout.write("".join(written))  # at the end: who reads only the first has all the files
+    sys.stdout.write("".join(written))  # at the end: a reader that stops early still gets all files
     return OK

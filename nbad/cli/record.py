@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class _Nowhere:
-    """Where the ticks go: only what came is kept."""
+    """A receiver that discards ticks: only payloads are recorded."""
 
     async def send(self, _: object) -> None:
         await trio.lowlevel.checkpoint()

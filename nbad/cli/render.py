@@ -71,7 +71,7 @@ def signed(points: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Favourite:
-    """Who is likelier to win, and the forecast as that side's: margin p10 and p90 in points."""
+    """The side likelier to win, with the forecast from its view: margin p10 and p90 in points."""
 
     tricode: str
     chance: float

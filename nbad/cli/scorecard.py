@@ -1,4 +1,4 @@
-"""How the forecasts of a night fared: what was said against what came."""
+"""The forecasts of a night compared with its results."""
 
 from __future__ import annotations
 

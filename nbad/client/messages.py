@@ -1,7 +1,7 @@
 """The server's messages, typed. Their JSON Schemas in ``docs/asyncapi.json`` are made from these.
 
-Clocks and ages are in seconds, scores and margins in points, timings in milliseconds. A field that
-is unknown here is ignored, so an older client reads a newer server.
+Clocks and ages are in seconds, scores and margins in points, timings in milliseconds. Unknown
+fields are ignored, so an older client can read a newer server.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Quantiles(_Message):
 
 
 class Forecast(_Message):
-    """How the game is expected to end. ``margin`` is home - away, ``model`` names who says so.
+    """How the game is expected to end. ``margin`` is home - away.
 
-    ``basis``: from what the two sides were known before tip-off.
+    ``basis`` is the source of the expectation before tip-off.
     """
 
     home_win: Probability
@@ -51,16 +51,16 @@ class Forecast(_Message):
 
 
 class Market(_Message):
-    """What the market said before the game began: the home side's margin, and P(it wins)."""
+    """What the market expected before the game: the home side's margin, and P(it wins)."""
 
     margin: float
     home_win: Probability
 
 
 class Event(_Message):
-    """The last play. ``home`` and ``away`` is the score after it; an id of 0 is nobody's.
+    """The last play. ``home`` and ``away`` are the score after it; an id of 0 means none.
 
-    ``player`` is the full name of who ``person_id`` is.
+    ``player`` is the full name of ``person_id``.
     """
 
     number: int
@@ -78,7 +78,7 @@ class Event(_Message):
 
 
 class Game(_Message):
-    """A game, standing alone. ``series`` comes with snapshots only: what was forecast so far."""
+    """A game, self-contained. ``series``, in snapshots only, holds the forecasts so far."""
 
     game_id: str
     status: Literal["scheduled", "live", "halftime", "final", "postponed"]
@@ -101,7 +101,7 @@ class Game(_Message):
 
 
 class Timing(_Message):
-    """What the tick took, stage by stage, in milliseconds."""
+    """The latency of the tick, by stage, in milliseconds."""
 
     poll: Milliseconds
     parse: Milliseconds
@@ -126,7 +126,7 @@ class Welcome(_Message):
 
 
 class Snapshot(_Message):
-    """Every game asked for, whole, true at ``seq``."""
+    """Every requested game, complete, as of ``seq``."""
 
     type: Literal["snapshot"]
     epoch: str
@@ -139,7 +139,7 @@ class Snapshot(_Message):
 
 
 class Batch(_Message):
-    """The games that changed in a tick; ``conflated`` is how many batches it stands for."""
+    """The games that changed in a tick; ``conflated`` is how many batches it replaces."""
 
     type: Literal["batch"]
     epoch: str
@@ -168,14 +168,14 @@ class Pong(_Message):
 
 
 class Reconnect(_Message):
-    """The server is about to go down: come back ``after_s`` from now, a time of one's own."""
+    """The server is about to shut down: reconnect after ``after_s``, which differs by client."""
 
     type: Literal["reconnect"]
     after_s: Annotated[float, Field(ge=0)]
 
 
 class Error(_Message):
-    """What the client asked could not be done. The connection stays open."""
+    """A request of the client failed. The connection stays open."""
 
     type: Literal["error"]
     code: Literal["bad_request", "too_many_filters"]

@@ -1,4 +1,4 @@
-"""Who may come in: TLS, tokens and origins, read whole and judged before they take force."""
+"""Access to the stream and the page: TLS, tokens and origins, loaded and checked as a whole."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """What newcomers are judged by. ``tokens`` are their SHA-256; None: nobody needs one.
+    """What newcomers are checked against. ``tokens`` holds SHA-256 digests; None: none is required.
 
-    ``origins`` are those that a browser's page may have; empty: any.
+    ``origins`` are the allowed origins of web pages; empty: any.
     """
 
     tls: ssl.SSLContext | None = None
@@ -26,15 +26,15 @@ class AccessPolicy:
     origins: frozenset[str] = frozenset()
 
     def accepts_token(self, digest: bytes | None) -> bool:
-        """Whether the token with this SHA-256 is one of ours, or none is needed.
+        """Whether the token with this SHA-256 is valid, or none is required.
 
-        One look-up, however many there are. How long it takes tells of the digest only, from which
-        no token can be guessed nearer.
+        One look-up, however many there are. Its timing depends on the digest only, which does not
+        help to guess a token.
         """
         return self.tokens is None or digest in self.tokens
 
     def allows_origin(self, origin: str | None) -> bool:
-        """Whether a page of this origin may connect. Who is no browser states none."""
+        """Whether a page of this origin may connect. Clients other than browsers send none."""
         return not self.origins or origin is None or origin.lower() in self.origins
 
 
@@ -42,12 +42,12 @@ OPEN = AccessPolicy()
 
 
 def digest(token: str) -> bytes:
-    """What is kept and compared of a token."""
+    """The digest of a token: what is stored and compared."""
     return sha256(token.encode()).digest()
 
 
 def brought(authorization: str, in_url: str) -> bytes | None:
-    """The digest of the token a request brings: by header, or, from browsers, in the URL."""
+    """The digest of a request's token: from the header or, for browsers, the URL."""
     scheme, _, value = authorization.partition(" ")
     token = value.strip() if scheme.lower() == "bearer" else in_url
     return digest(token) if token else None
@@ -86,7 +86,7 @@ def _load_tls(server: Server, problems: list[str]) -> ssl.SSLContext | None:
 
 
 def _no_password() -> NoReturn:
-    """OpenSSL would ask the terminal for it, and a daemon has none."""
+    """OpenSSL would prompt for it at a terminal, which a daemon does not have."""
     raise OSError("its key needs a password: remove it (openssl pkey -in KEY -out KEY.plain)")
 
 

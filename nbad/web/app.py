@@ -30,8 +30,8 @@ from nbad.web.pages import page_routes
 from nbad.web.ratings import ratings_table
 from nbad.web.status import Live
 
-# Open to all, where the rest wants a token: the health checks, and the page's own files, which are
-# part of the package and hold no data.
+# Open to all, even if the rest needs a token: the health checks. So are the page's own files, which
+# hold no data.
 _OPEN = {"/livez", "/readyz"}
 
 
@@ -154,9 +154,9 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
 
 
 class Gate:
-    """Before the application: asks for the token, and answers for the origins (CORS).
+    """In front of the application: checks the token, and adds the CORS headers.
 
-    Both are judged by what is in force now: a reload changes them.
+    Both follow the current settings, which a reload changes.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, opened: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""``/v1/games/ID/boxscore``: the feed's box score. Reading it here has the feed asked for it."""
+"""``/v1/games/ID/boxscore``: the feed's box score, requested while clients read it here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP side described for machines (OpenAPI 3.1)."""
+"""The OpenAPI 3.1 document of the HTTP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HTTP side knows of the running daemon, and whether that is ready."""
+"""What the HTTP server knows of the running daemon, and whether the daemon is ready."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Live:
         self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
 
     def wake(self) -> None:
-        """Wake whoever waits for ``news``."""
+        """Wake the tasks that wait for ``news``."""
         self.news.set()
         self.news = trio.Event()
 
