@@ -1,4 +1,4 @@
-"""The facts of basketball that everything speaks of: teams, games, plays, forecasts.
+"""The basketball terms that all modules share: teams, games, plays, forecasts.
 
 Imports nothing of nbad. What a tick holds by the dozen is a named tuple: a frozen dataclass takes
 six times as long to make.

@@ -28,8 +28,8 @@ from nbad.wiring import run_stages
 class Games:
     """Games as they change, each with its ``series``; ``now`` is the newest of every game by id.
 
-    Iterate in one task. Where that is slow, the pipeline fills up (a tick or two per stage) and the
-    poller asks the feed less often, so nothing is lost and nothing piles up.
+    Iterate in one task. If that is slow, the pipeline fills up (a tick or two per stage) and the
+    poller polls less often, so nothing is lost and nothing piles up.
     """
 
     def __init__(self, changes: trio.MemoryReceiveChannel[Game]) -> None:
@@ -50,14 +50,14 @@ async def pipeline(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[Games]:
-    """The feed, forecast, without a server: as long as the block runs.
+    """Poll and forecast, without a server, as long as the block runs.
 
-    ``config`` is a configuration, or the path of a TOML file, or None for the file that the
-    commands would read; with a file the environment's ``NBAD_SECTION__KEY`` count as there.
-    ``[server]``, ``[http]``, ``[log]`` and ``[record]`` say nothing here. ``transport`` is another
-    way to the feed. Where the program has not configured structlog, warnings go to standard error.
-    :class:`nbad.settings.load.ConfigError` where the configuration cannot be used; what goes wrong
-    within the block comes in an :class:`ExceptionGroup`, as from any nursery.
+    ``config`` is a configuration, the path of a TOML file, or None for the file that the commands
+    would read; with a file, the environment's ``NBAD_SECTION__KEY`` apply too. ``[server]``,
+    ``[http]``, ``[log]`` and ``[record]`` are ignored. ``transport`` replaces the HTTP transport.
+    If the program has not configured structlog, warnings go to standard error. Raises
+    :class:`nbad.settings.load.ConfigError` for an unusable configuration; errors within the block
+    come in an :class:`ExceptionGroup`, as from any nursery.
     """
     if isinstance(config, Config):
         runtime = make_runtime(Loaded(config, source="config"))
@@ -70,7 +70,7 @@ async def pipeline(
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
-    # No room in it: who iterates takes a game from the tick that is waiting to be served.
+    # No buffer: the iterating task takes games straight from the tick that is being served.
     send, receive = trio.open_memory_channel[Game](0)
     games = Games(receive)
     async with trio.open_nursery() as nursery:
@@ -82,8 +82,8 @@ async def pipeline(
         try:
             yield games
         finally:
-            # Before the channel closes: the stage that waits to hand a game over is cancelled, and
-            # not told that nobody takes it any more.
+            # Before the channel closes: a stage waiting to hand a game over is cancelled, and
+            # does not see a broken channel.
             nursery.cancel_scope.cancel()
     receive.close()
 
@@ -95,7 +95,7 @@ async def _hand_over(
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    """The last stage: each game to who iterates."""
+    """The last stage: hands each game to the iterating task."""
     task_status.started()
     with forecasts, changes:
         async for tick in forecasts:

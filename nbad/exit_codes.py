@@ -13,19 +13,19 @@ OK, FAILED, USAGE, UNAVAILABLE, CONFIG = 0, 1, 64, 69, 78
 
 
 def end(command: str, code: int, *problems: str) -> int:
-    """Say on standard error, a line each, why ``command`` ends; return its exit code."""
+    """Write ``problems`` to standard error, a line each; return the exit code ``code``."""
     for problem in problems:
-        # The number of a system's error says nothing that its text does not.
+        # The error number adds nothing to the text.
         sys.stderr.write(f"nbad {command}: {re.sub(_NUMBER, '', problem)}\n")
     return code
 
 
 def crash(command: str, error: BaseException, cause: BaseException) -> int:
     """Log that ``command`` ends by ``error``, begun by ``cause``; return its exit code."""
-    import structlog  # of the services alone, which have it: most commands end without
+    import structlog  # only services come here: the other commands start faster without it
 
     what = "out of memory" if isinstance(cause, MemoryError) else f"a bug: {cause!r}"
-    # Until the configuration is read nobody knows how to log.
+    # Logging is not configured before the configuration is read.
     if structlog.is_configured():
         structlog.get_logger().critical("crashed", exc_info=error)
         return end(command, FAILED, f"{what}; the log's event `crashed` tells more")
@@ -34,8 +34,7 @@ def crash(command: str, error: BaseException, cause: BaseException) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, not by the interpreter's own end: that waits for, or stumbles over, a thread
-    that hangs."""
+    """End the process at once: the interpreter's own shutdown would wait for threads that hang."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -1,5 +1,5 @@
-"""What the file says put in force, whole, at the start and at each reload; or nothing, and every
-error told."""
+"""Loads the configuration and applies it, at the start and at each reload: all of it, or none of it
+and every error is reported."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from nbad.systemd.notify import Notifier
 
 log = structlog.get_logger()
 
-# What is read may be on a disk that is gone, or a pipe that nobody writes to.
+# A file may be on a dead disk, or be a pipe without a writer.
 _PATIENCE_S = 60.0
-# A reload that another one waits for is given so long to end.
+# How long a reload may still take once another one is requested.
 _SUPERSEDED_S = 2.0
-# Threads that may hang in such reads, forgotten. Then reloads wait for one to come back.
+# Threads that may be left hanging in such reads; beyond them reloads wait for one to return.
 _MOST_HANGING = 4
 
 
@@ -31,10 +31,10 @@ Read = Callable[[Path | None], Runtime]
 
 
 class Reloads:
-    """Reads the file once, and anew when asked: one at a time, beside everything else; the newest
-    wins.
+    """Reads the file at the start and on request: one read at a time, in the background; the newest
+    request wins.
 
-    ``read`` makes of it what can be put in force. ``done`` is told of each reload whether it was.
+    ``read`` loads and checks it. ``done`` is called after each reload, with whether it succeeded.
     """
 
     def __init__(
@@ -57,8 +57,9 @@ class Reloads:
         self._threads = trio.CapacityLimiter(_MOST_HANGING)
 
     def obey(self, signals: Signals, process: str, end: Callable[[], object]) -> None:
-        """Reload at SIGHUP. At the first SIGTERM or SIGINT reload no more, tell the service manager
-        and the log, and call ``end``. ``process`` names us in the last words of one that is cut."""
+        """Reload at SIGHUP. At the first SIGTERM or SIGINT stop reloading, notify the service
+        manager and the log, and call ``end``. ``process`` names us in the last line if we are cut.
+        """
 
         def stop(signal_name: str) -> None:
             if structlog.is_configured():
@@ -70,19 +71,19 @@ class Reloads:
         signals.forward_to(end=stop, reload=self.ask, cut=self._output.last_words(process))
 
     def ask(self) -> None:
-        """Reload once the one that is under way has ended, which it then soon does."""
+        """Reload, after shortening the reload that is under way, if any."""
         self._asked.set()
         if self._running is not None:
             soon = trio.current_time() + _SUPERSEDED_S
             self._running.deadline = min(self._running.deadline, soon)
 
     def cancel(self) -> None:
-        """End what is under way, the start too, and reload no more."""
+        """Cancel what is under way, including the start, and stop reloading."""
         self._starting.cancel()
         self._scope.cancel()
 
     async def start(self) -> Runtime | None:
-        """What the file says, for the first time, and log as it says; None where cancelled.
+        """Load the configuration for the first time and set up the log; None if cancelled.
 
         Raises :class:`ConfigError`.
         """
@@ -100,7 +101,7 @@ class Reloads:
     async def run(self, settings: Settings, ready: Callable[[], bool]) -> None:
         """Reload ``settings`` when asked, until cancelled.
 
-        The service manager is told where ``ready`` says that it knows of a daemon that serves.
+        The service manager is notified if ``ready``: once the daemon serves.
         """
         with self._scope:
             while True:
@@ -124,7 +125,7 @@ class Reloads:
     async def _reload(self, settings: Settings) -> bool:
         old = settings.given
         try:
-            # In a thread: the stages go on while files are read and a model is tried.
+            # In a thread: the stages go on while files are read and a model is tested.
             new, out = await trio.to_thread.run_sync(
                 load, self._path, self._read, abandon_on_cancel=True, limiter=self._threads
             )
@@ -144,9 +145,9 @@ class Reloads:
 
 
 def load(path: Path | None, read: Read) -> tuple[Runtime, BinaryIO]:
-    """What the file says, loaded and tried, and the log that it names, opened. Blocks.
+    """Load and check the configuration, and open the log that it names. Blocks.
 
-    Raises :class:`ConfigError` with all that is wrong.
+    Raises :class:`ConfigError` with every problem.
     """
     runtime = read(path)
     try:

@@ -59,9 +59,9 @@ async def run_stages(
 ) -> None:
     """Run until ``source`` is cancelled and ``serve``, the last stage, has taken the last tick.
 
-    ``tap`` is told of every answer of the feed, ``transport`` is another way to it; ``knowledge``
-    is what is known of teams and games before, and learns; ``boxes`` is who reads which box score.
-    Raises what the stages raise.
+    ``tap`` is called with every response of the feed, ``transport`` replaces the HTTP transport;
+    ``knowledge`` is what is known of teams and games, and learns; ``boxes`` says which box scores
+    are being read. Raises what the stages raise.
     """
     to_parse, fetched = open_latest(merge_fetched)
     to_poll, night = open_latest_value(_NO_GAMES)
@@ -79,7 +79,7 @@ async def run_stages(
 
 
 async def follow_feed(settings: Settings, updates: Sender[Updates], *, tap: Tap) -> None:
-    """Poll and parse until cancelled, and no more: for who keeps what the feed sends."""
+    """Only poll and parse, until cancelled: for recording."""
     to_parse, fetched = open_latest(merge_fetched)
     to_poll, night = open_latest_value(_NO_GAMES)
     async with trio.open_nursery() as nursery:

@@ -140,7 +140,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         ("SERVER__PORT", "9", ["watch"], 69, "ws://127.0.0.1:9/v1/stream: "),
         ("MODEL__PATH", "/nowhere", ["ratings"], 78, "/nowhere/model.json: expected a model"),
         ("MODEL__PATH", "/nowhere", ["evaluate", "--data", "/"], 78, "/nowhere/model.json: "),
-        ("RECORD__PATH", "/nowhere", ["report", "2026-01-19"], 64, "a night that /nowhere kept"),
+        ("RECORD__PATH", "/nowhere", ["report", "2026-01-19"], 64, "a night recorded in /nowhere"),
         ("RECORD__PATH", "/nowhere", ["export", "--out", "{folder}"], 64, "/nowhere: expected"),
         ("HTTP__PORT", "x", ["stats"], 78, "NBAD_HTTP__PORT: http.port: expected"),
     ],

@@ -112,7 +112,7 @@ async def test_the_feed_is_down_and_its_age_grows_before_the_first_tick(
     live.served(tick)
     await trio.sleep(2)
     assert "nbad_feed_age_seconds 5.0" in live.metrics.text().decode()
-    assert live.unready()[-1] == "the feed is down: no good answer for 5 s"
+    assert live.unready()[-1] == "the feed is down: no successful response for 5 s"
 
 
 async def test_what_is_alerted_on_is_there_before_it_happens() -> None:

@@ -396,7 +396,7 @@ def test_a_game_is_explored_by_key_and_shown_by_itself(browser: Browser, tmp_pat
                 " return [b.left, b.top, b.width] })()"
             )
             for x, y in ((left + wide * 0.07, top + 60), (left - 20, top - 40)):
-                told = "/^Q1 /" if x > left else "/^Point at/"
+                told = "/^Q1 /" if x > left else "/^Point to/"
                 tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
                 tab.wait_until(f"{told}.test(document.querySelector('.read').textContent)")
             # A favourite stays one in this browser; the game's plays are there as CSV.

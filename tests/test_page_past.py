@@ -66,5 +66,7 @@ def test_a_past_night_is_seen_replayed_and_judged(browser: Browser, tmp_path: Pa
             tab.wait_until(f"{title} !== '0,0'")
             assert "t=" in tab.evaluate("document.querySelector('#open .links a').href")
             tab.call("Page.navigate", url=f"{url}/night/2001-01-01")
-            tab.wait_until("document.body?.innerText.includes('No game of 2001-01-01 was kept')")
+            tab.wait_until(
+                "document.body?.innerText.includes('No games of 2001-01-01 were recorded')"
+            )
         assert daemon.end() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -51,6 +52,13 @@ def test_the_example_file_shows_every_default() -> None:
     assert _filled(shown) == _filled(defaults)
     for name, section in Config():
         assert set(shown[name]) == set(type(section).model_fields)
+
+
+def test_the_example_file_explains_every_key() -> None:
+    lines = (ROOT / "nbad.toml").read_text().splitlines()
+    for before, line in itertools.pairwise(lines):
+        if re.match(r"# \w+ = ", line):
+            assert re.match(r"# .*:$", before), line
 
 
 def _filled(sections: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 
 import nbad.settings.load
 from nbad.settings.files import try_folder
-from nbad.settings.load import ConfigError, differences, find, known_keys, load
+from nbad.settings.load import ConfigError, differences, find, load
 from nbad.settings.runtime import read_runtime
 from nbad.settings.schema import Config
 
@@ -134,13 +134,6 @@ def test_differences_name_the_keys_and_mask_secrets(tmp_path: Path) -> None:
         "feed.headers": {"old": {}, "new": {"Authorization": "***"}},
         "server.port": {"old": 8765, "new": 1},
     }
-
-
-def test_every_key_has_a_description() -> None:
-    for _, section in Config():
-        for key, field in type(section).model_fields.items():
-            assert field.description, key
-    assert "server.port" in known_keys()
 
 
 def test_a_default_file_that_cannot_be_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from typing import IO
 
 import trio
 
+from nbad.observe.statistics import STAGES
 from nbad.simulator.answer import LIVE_DATA, SCHEDULE
 
 # Between two ticks: of every game something new is told each time.
@@ -30,7 +31,6 @@ _PATIENCE_S = 60.0
 # A slate has some 60 changes of each game; more ticks than this are taken in more runs.
 _MOST = 30
 _LOOK_S = 0.05
-STAGES = ("poll", "parse", "pattern", "predict", "emit", "total")
 
 Cost = dict[str, float]
 
@@ -120,7 +120,7 @@ async def _run_once(
     async with trio.open_nursery() as crowd:
         with TemporaryDirectory(prefix="nbad-bench-") as folder:
             running = (
-                _daemon(contestant, feed, Path(folder))
+                _run(contestant, _config(feed, Path(folder)), Path(folder))
                 if contestant.command is None
                 else _other(contestant, feed, Path(folder))
             )
@@ -193,27 +193,22 @@ def cpu_ns(pid: int) -> int:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 
-@contextlib.asynccontextmanager
-async def _daemon(
-    contestant: Contestant, feed: PreparedFeed, folder: Path
-) -> AsyncIterator[tuple[int, int, AsyncIterator[Cost]]]:
-    """``nbad run``: its costs are those of its log."""
+def _config(feed: PreparedFeed, folder: Path) -> Path:
+    """Write the configuration of a daemon on ``feed``."""
     config = folder / "nbad.toml"
-    await trio.Path(config).write_text(
+    config.write_text(
         f'[feed]\nbase_url = "{feed.base_url}"\nschedule_url = "{feed.schedule_url}"\n'
         f"[poll]\nlive_interval_s = {INTERVAL_S}\nmax_requests_per_s = 1000.0\n"
         "[server]\nmax_subscribers = 65000\nmax_connects_per_s_per_address = 100000.0\n"
     )
-    async with _run(contestant, config, folder) as running:
-        yield running
+    return config
 
 
 @contextlib.asynccontextmanager
 async def _run(
     contestant: Contestant, config: Path | None, folder: Path
 ) -> AsyncIterator[tuple[int, int, AsyncIterator[Cost]]]:
-    """``nbad run`` on any feed, beside one that may be running: at ports of its own, recording
-    nothing, logging to a file."""
+    """``nbad run`` on any feed, at free ports, recording nothing; the costs are from its log."""
     command = [sys.executable, "-m", "nbad", "run"]
     if config is not None:
         command += ["--config", str(config)]
@@ -292,7 +287,7 @@ async def _process(
     name: str, command: tuple[str, ...], file: Path, environment: Mapping[str, str] = os.environ
 ) -> AsyncIterator[tuple[trio.Process, AsyncIterator[bytes]]]:
     """Run a process; gives the lines of ``file``, where it writes its standard output or its log:
-    who measures must not be waited for."""
+    the process must never wait for its reader."""
     async with trio.open_nursery() as nursery:
         with file.open("ab") as out, file.open("rb") as reading:
             process: trio.Process = await nursery.start(
@@ -336,14 +331,11 @@ def percentile(values: list[float], share: float) -> float:
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
-def figures(costs: list[Cost]) -> Iterator[tuple[str, dict[str, float]]]:
+def figures(costs: list[Cost]) -> dict[str, dict[str, float]]:
     """For each stage: avg, p50, p95, p99 in ms."""
+    found = {}
     for stage in STAGES:
         values = [cost[stage] for cost in costs]
-        yield (
-            stage,
-            {
-                "avg": sum(values) / len(values),
-                **{f"p{share}": percentile(values, share / 100) for share in (50, 95, 99)},
-            },
-        )
+        shares = {f"p{share}": percentile(values, share / 100) for share in (50, 95, 99)}
+        found[stage] = {"avg": statistics.fmean(values)} | shares
+    return found

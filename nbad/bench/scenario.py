@@ -19,13 +19,14 @@ _UNDER_WAY_S = 1500.0
 _APART_S = 45.0
 
 
-def slate(games: int, seed: int = 1) -> GamesNight:
+def slate(games: int) -> GamesNight:
     """``games`` (1 to 30) that are in play at ``starts_at`` and for an hour and a half from then.
 
     ``ValueError`` for another number. More than 15 are two nights of the same clubs.
     """
     if not 1 <= games <= LARGEST:
         raise ValueError(f"games: expected 1 to {LARGEST}, was {games}")
+    seed = 1
     night = _night(min(games, MAX_GAMES), seed)
     more = games - MAX_GAMES
     while more > 0:

@@ -1,7 +1,7 @@
-"""A channel that holds one value, the newest: who publishes never waits.
+"""A channel that holds one value, the newest: publishing never waits.
 
-For news that goes against the stream (what the parser knows, for the poller's plan): a bounded
-channel in that direction could fill, and two stages would then wait for each other for ever.
+For values that go upstream (from the parser to the poller's plan): a bounded channel in that
+direction could fill, and two stages would wait for each other for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a command asks a running daemon."""
+"""Requests of a command to a running daemon."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 def ask(url: str, path: str, what: str, read: Callable[[Any], T]) -> T:
-    """What ``read`` makes of the JSON at ``path`` of the daemon at ``url``.
+    """``read`` applied to the JSON at ``path`` of the daemon at ``url``.
 
-    Raises ValueError where it does not answer, or with something else than ``what``.
+    Raises ValueError if it does not answer, or not with ``what``.
     """
-    import httpx  # some 50 ms, which the other uses of a command start without
+    import httpx  # takes some 50 ms, which other uses of a command save
 
     try:
         answer = httpx.get(f"{url.rstrip('/')}{path}", timeout=5.0)

@@ -1,4 +1,4 @@
-"""Ctrl-C: what it ends ends as a process does that SIGINT ended, without a traceback."""
+"""Ctrl-C: an interrupted command dies of SIGINT, without a traceback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 def interruptible(command: Callable[[], int]) -> int:
-    """Run ``command``; where Ctrl-C ends it, the process ends by that signal.
+    """Run ``command``; if Ctrl-C interrupts it, the process dies of that signal.
 
     So a shell's loop over commands ends too.
     """
@@ -24,8 +24,8 @@ def interruptible(command: Callable[[], int]) -> int:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """In the block Ctrl-C ends the process at once: for imports, some of which an exception in
-    their midst crashes."""
+    """Within the block Ctrl-C ends the process at once: an exception in the middle of an import can
+    crash it."""
     before = signal.getsignal(signal.SIGINT)
     ours = before is signal.default_int_handler  # neither ignored nor somebody else's
     if ours:

@@ -12,7 +12,7 @@ from nbad.exit_codes import USAGE
 
 
 class Help(argparse.HelpFormatter):
-    """Shows a default where there is one to show: not None, nothing, or false."""
+    """Shows defaults, except None, empty and false ones."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = action.help
@@ -40,8 +40,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with exit code 64 and one line. Takes no abbreviations: one that is unique today may fit
-    two options tomorrow."""
+    """Exits with code 64 and one line. Allows no abbreviations, which new options would break."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"allow_abbrev": False})

@@ -1,4 +1,4 @@
-"""Standard output that can be lost: a reader that leaves early, or a device that is full."""
+"""Losing standard output: to a reader that leaves early, or a full device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nbad.exit_codes import FAILED, OK, end
 
 
 class StdoutError(Exception):
-    """Standard output took no more. Not an OSError: no command takes it for a file's."""
+    """Standard output cannot be written. Not an OSError, which commands handle as a file's."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(cause.strerror)
@@ -28,10 +28,10 @@ class _Stdout(io.FileIO):
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run ``command`` on the process's standard output, and end well where that is lost.
+    """Run ``command`` on the process's standard output, and handle its loss.
 
-    A closed pipe is success, as for any filter: its reader has seen enough. A full device is one
-    line on standard error, exit code 1.
+    A closed pipe is success, as for any filter: its reader has seen enough. A full device is
+    reported on standard error, with exit code 1.
     """
     _open_closed()
     _replace_stdout()
@@ -44,7 +44,7 @@ def guarded(command: Callable[[], int]) -> int:
         lost = _lost(error)
         if lost is None:
             raise
-        # What is still buffered goes nowhere: the interpreter flushes at its end, too.
+        # Discard what is still buffered: the interpreter flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if lost.closed:
             return OK
@@ -52,8 +52,8 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def _open_closed() -> None:
-    """Have what was closed before the start lead nowhere: the next file or socket would else take
-    its number, and be written to in its place."""
+    """Open closed standard streams on /dev/null: otherwise the next file or socket would take
+    their descriptors, and be written to."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -75,7 +75,7 @@ def _replace_stdout() -> None:
 
 
 def _lost(error: BaseException) -> StdoutError | None:
-    """The loss that ``error`` is, or a group consists of; None where there is more to it."""
+    """The StdoutError that ``error`` is, or that a group consists of; None for anything else."""
     if isinstance(error, BaseExceptionGroup):
         found = [_lost(part) for part in error.exceptions]
         return found[0] if all(found) else None

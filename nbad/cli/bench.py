@@ -1,4 +1,4 @@
-"""``nbad bench``: every stage on slates of live games, beside its budget and the baselines."""
+"""``nbad bench``: every stage on slates of live games, compared with budgets and baselines."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     parser.add_argument(
         "--freshness", type=float, default=60.0, metavar="SECONDS",
-        help="then measure for this long how soon a new score is sent, compared with a plain loop; "
-        "0: skip",
+        help="afterwards measure for this long how soon a new score is sent, compared with a plain "
+        "loop; 0: skip",
     )  # fmt: skip
     add_config(parser)
-    parser.add_argument("--alone", action="store_true", help="without the baselines")
+    parser.add_argument("--alone", action="store_true", help="skip the baselines")
     add_json(parser)
-    parser.add_argument("--plot", type=picture, metavar="FILE.png", help="also draw the totals")
+    parser.add_argument("--plot", type=picture, metavar="FILE.png", help="also plot the totals")
     parser.set_defaults(run=run)
 
 
@@ -155,7 +155,7 @@ def measure_freshness(seconds: float, say: Say) -> list[dict[str, Any]]:
 
 
 def judged(result: dict[str, Any], costs: list[dict[str, float]]) -> dict[str, Any]:
-    """``result`` with nbad's figures, each beside its budget."""
+    """``result`` with nbad's figures, each with its budget."""
     from nbad.bench.runner import figures
 
     rows = result["nbad"] = dict(figures(costs))
@@ -205,7 +205,7 @@ async def measure_all(
             if name == "nbad":
                 judged(result, costs)
             else:
-                result[name] = dict(figures(costs))
+                result[name] = figures(costs)
         result["rounds"] = {name: [rounded(run) for run in of] for name, of in runs.items()}
         results.append(result)
         say("".join(f"{line}\n" for line in (*table(result), *turns(result))))
@@ -220,7 +220,7 @@ def rounded(run: Any) -> dict[str, float]:
 
 
 def turns(result: dict[str, Any]) -> list[str]:
-    """What each took of the CPU and how long, median and spread of the rounds, beside nbad's."""
+    """The CPU and time of each, median and spread of the rounds, and the ratio to nbad's."""
     lines = []
     ours = result["rounds"]["nbad"]
     for name, rounds in result["rounds"].items():
@@ -237,7 +237,7 @@ def turns(result: dict[str, Any]) -> list[str]:
 
 
 def table(result: dict[str, Any]) -> list[str]:
-    """One slate: nbad's stages beside their budgets, and how many times slower the others are."""
+    """One slate: nbad's stages with their budgets, and how many times slower the others are."""
     others = [name for name in _RIVALS if name in result]
     lines = [
         "",

@@ -27,7 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_config(parser)
     parser.add_argument(
-        "--network", action="store_true", help="also ask the feed for one document of each kind"
+        "--network",
+        action="store_true",
+        help="also request one document of each kind from the feed",
     )
     parser.set_defaults(run=check)
 

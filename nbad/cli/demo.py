@@ -43,11 +43,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--speed", type=float, default=20.0, metavar="X", help="speed, as a multiple of real time"
     )
     parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="the same seed, the same night"
+        "--seed", type=int, default=1, metavar="N", help="random seed; one seed, one night"
     )
     parser.add_argument(
         "--seconds", type=float, default=0.0, metavar="S",
-        help="how long; 0: until the night ends, and in a terminal the page then stays up until"
+        help="seconds to run; 0: until the night ends; in a terminal, the page then stays up until"
         " Ctrl-C",
     )  # fmt: skip
     parser.set_defaults(run=run)
@@ -103,7 +103,7 @@ async def _demo(night: Any, clock: FeedClock, folder: Path, seconds: float) -> i
             ports = await _ports(log_file, daemon)
             if ports is None:
                 nursery.cancel_scope.cancel()
-                return end("demo", UNAVAILABLE, "the daemon did not start; its reason is above")
+                return end("demo", UNAVAILABLE, "the daemon did not start; the reason is above")
             url = f"ws://127.0.0.1:{ports['stream']}/v1/stream"
             about = (
                 f"page    http://127.0.0.1:{ports['http']}/\nstream  {url}\n"

@@ -30,21 +30,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "evaluate",
         help="score a model on recorded games",
-        description="Plays recorded games in the order of their ids through the daemon's pattern"
-        " builder and scores a model at every 30 s of regulation. Games that the model learnt from"
-        " are forecast by the same recipe fitted on other games: the seasons before theirs, or by"
-        " cross-validation where there are fewer than four.",
+        description="Replays recorded games, in order of their ids, through the daemon's pattern"
+        " builder and scores a model at every 30 s of regulation. Games that the model was trained"
+        " on are forecast by the same recipe fitted on other games: on the seasons before theirs,"
+        " or by cross-validation if there are fewer than four seasons.",
     )
     add_data(parser)
     parser.add_argument(
         "--from", dest="start", type=_game_id, metavar="GAME_ID",
-        help="games before it, and those of earlier seasons, only build up the ratings",
+        help="games before this one, and those of earlier seasons, only update the ratings",
     )  # fmt: skip
     add_model(parser)
     add_config(parser)
     add_json(parser)
-    parser.add_argument("--plot", type=picture, metavar="FILE.png", help="draw the evaluation")
-    parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="write each forecast")
+    parser.add_argument("--plot", type=picture, metavar="FILE.png", help="plot the evaluation")
+    parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="write every forecast")
     parser.set_defaults(run=run)
 
 

@@ -20,9 +20,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register ``export``."""
     parser = subparsers.add_parser(
         "export",
-        help="write what was kept as CSV or Parquet tables",
-        description="Writes games, plays (with the forecast after each), forecasts (every 30 s),"
-        " features (every 30 s, of recorded payloads) and timings (of a log), a file each.",
+        help="export past nights and recordings as CSV or Parquet",
+        description="Writes one file each of games, plays (with the forecast after each), forecasts"
+        " (every 30 s), features (every 30 s, from recorded payloads) and timings (from a log).",
     )
     parser.add_argument(
         "folder", type=Path, nargs="?", metavar="DIR",
@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "configuration",
     )  # fmt: skip
     add_config(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--format", choices=("csv", "parquet"), default="csv", help="format of the tables"
     )
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         return end("export", CONFIG, *error.problems)
     if folder is None:
-        return end("export", USAGE, "expected DIR, as [record] path names none")
+        return end("export", USAGE, "expected DIR, as [record] path is empty")
     written: list[str] = []
     with contextlib.ExitStack() as opened:
         try:
@@ -80,5 +80,5 @@ def run(args: argparse.Namespace) -> int:
     if not written:
         return end("export", USAGE, f"{folder}: expected past nights (nights.sqlite) or a"
                    " recording (*.rec), was neither, and no --log")  # fmt: skip
-    sys.stdout.write("".join(written))  # at the end: who reads only the first has all the files
+    sys.stdout.write("".join(written))  # at the end: a reader that stops early still gets all files
     return OK

@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="KIND[:PROBABILITY][@GAME_ID]",
-        help="fail in this way, always or with this probability; repeatable",
+        help="fault to inject, always or with this probability; repeatable",
     )
     parser.add_argument(
         "--replay",

@@ -23,12 +23,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, action="append", required=True, metavar="PATH",
         help="a folder (with its .tar.xz), a .tar.xz or a file of stats.nba.com CSVs, of flattened"
         " cdn.nba.com CSVs or of cdn.nba.com play-by-play JSON, or a folder made by"
-        " `nbad record`, whose schedule and odds count too; repeatable",
+        " `nbad record`, whose schedule and odds are used too; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--results", type=Path, action="append", default=[], metavar="FILE.csv",
-        help="results by game_id and date, for the ratings: of each game only those of the days"
-        " before it count; repeatable",
+        help="results by game_id and date, for the ratings; a game uses only those of earlier days;"
+        " repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--lines", type=Path, action="append", default=[], metavar="FILE.csv",

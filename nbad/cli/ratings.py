@@ -19,14 +19,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register ``ratings``."""
     parser = subparsers.add_parser(
         "ratings",
-        help="the strength of every team, as the model or a running daemon knows it",
-        description="Lists every team, best first: the margin to expect against an average team on"
-        " neutral ground, in points, and its standard deviation. Without a URL: as the model knows"
-        " them at the end of the games it learnt from.",
+        help="rating of every team, from the model or a running daemon",
+        description="Lists the teams, best first: the expected margin against an average team on"
+        " neutral ground, in points, and its standard deviation. Without a URL: the model's ratings"
+        " at the end of its training data.",
     )
     parser.add_argument(
-        "url", nargs="?", metavar="URL", help="a running daemon's HTTP address: what it knows now"
-    )
+        "url", nargs="?", metavar="URL",
+        help="HTTP address of a running daemon, for its current ratings",
+    )  # fmt: skip
     add_model(parser)
     add_config(parser)
     add_json(parser)

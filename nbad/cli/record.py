@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
                 problem = f"--out {out}: expected a folder to write to, was: {error.strerror}"
                 return end("record", USAGE, problem)
         elif load(path, os.environ).config.record.path is None:
-            return end("record", USAGE, "--out: expected a folder, as [record] path names none")
+            return end("record", USAGE, "--out: expected a folder, as [record] path is empty")
         trio.run(_main, path, out, signals, output)
     except ConfigError as error:
         return end("record", CONFIG, *error.problems)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class _Nowhere:
-    """Where the ticks go: only what came is kept."""
+    """A receiver that discards ticks: only payloads are recorded."""
 
     async def send(self, _: object) -> None:
         await trio.lowlevel.checkpoint()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nbad.pattern.clock import period_name
+from nbad.pattern import clock
+from nbad.pattern.clock import REGULATION_S, period_name
 
 if TYPE_CHECKING:
     from nbad.client import Game
@@ -70,7 +71,7 @@ def signed(points: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Favourite:
-    """Who is likelier to win, and the forecast as that side's: margin p10 and p90 in points."""
+    """The side likelier to win, with the forecast from its view: margin p10 and p90 in points."""
 
     tricode: str
     chance: float
@@ -114,11 +115,9 @@ def line(game: Game, bar_width: int = 0) -> str:
 
 def elapsed_s(game: Game) -> float:
     """Game seconds since tip-off."""
-    if game.status in ("scheduled", "postponed") or game.period <= 0:
+    if game.status in ("scheduled", "postponed"):
         return 0.0
-    if game.period <= 4:
-        return game.period * 720 - game.clock_s
-    return 2880 + (game.period - 4) * 300 - game.clock_s
+    return clock.elapsed_s(game.period, game.clock_s)
 
 
 def excitement(game: Game) -> tuple[int, float]:
@@ -131,8 +130,8 @@ def excitement(game: Game) -> tuple[int, float]:
     if game.status in _IN_PLAY:
         open_ = 4 * best.chance * (1 - best.chance) if best else 0.0
         elapsed = elapsed_s(game)
-        clutch = elapsed >= 2880 - 300 and abs(game.differential) <= 5
-        return 2, open_ * (0.4 + 0.6 * min(1.0, elapsed / 2880)) + clutch
+        clutch = elapsed >= REGULATION_S - 300 and abs(game.differential) <= 5
+        return 2, open_ * (0.4 + 0.6 * min(1.0, elapsed / REGULATION_S)) + clutch
     return (1 if game.status == "scheduled" else 0), 0.0
 
 

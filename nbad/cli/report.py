@@ -37,11 +37,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register ``report``."""
     parser = subparsers.add_parser(
         "report",
-        help="one HTML page on a past night: swings, calibration, latency, warnings and errors",
+        help="HTML report on a past night: swings, calibration, latency, warnings and errors",
         description="Writes one HTML page on a night that [record] path kept. With a log of that"
         " night, also the latency of each stage and the warnings and errors.",
     )
-    parser.add_argument("night", metavar="DATE", help="as 2026-01-19: the evening's date in the US")
+    parser.add_argument(
+        "night", metavar="DATE", help="date of the evening in the US, such as 2026-01-19"
+    )
     parser.add_argument(
         "--from", dest="folder", type=Path, metavar="DIR",
         help="the folder of past nights; default: [record] path of the configuration",
@@ -49,14 +51,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_config(parser)
     parser.add_argument("--log", type=Path, metavar="FILE", help="the daemon's log of that night")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.html", help="where to write; standard output where absent"
+        "--out", type=Path, metavar="FILE.html", help="file to write; default: standard output"
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit codes: 0 written, 64 nothing was kept of that night, 78 a wrong configuration, 1 a file
-    cannot be used."""
+    """Exit codes: 0, 64 no recording of that night, 78 a wrong configuration, 1 a file cannot be
+    used."""
     from nbad.recording.nights import NightsError, night
 
     folder: Path | None = args.folder
@@ -65,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         return end("report", CONFIG, *error.problems)
     if folder is None:
-        return end("report", USAGE, "expected --from DIR, as [record] path names none")
+        return end("report", USAGE, "expected --from DIR, as [record] path is empty")
     try:
         games = night(folder, args.night)
         if not games:
-            return end("report", USAGE, f"{args.night}: expected a night that {folder} kept")
+            return end("report", USAGE, f"{args.night}: expected a night recorded in {folder}")
         told = None
         if args.log:
             with args.log.open("rb") as lines:

@@ -1,4 +1,4 @@
-"""How the forecasts of a night fared: what was said against what came."""
+"""The forecasts of a night compared with its results."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def scorecard(games: Iterable[Game]) -> list[str]:
     """Lines of at most 80 columns on the games that are over, each with its ``series``."""
     over = [game for game in games if game.status == "final" and game.series]
     if not over:
-        return ["no game is over: nothing to compare yet"]
-    lines = [f"{len(over)} {'game' if len(over) == 1 else 'games'} over; said of them:"]
+        return ["no game is over yet: nothing to compare"]
+    lines = [f"{len(over)} {'game' if len(over) == 1 else 'games'} over; their forecasts:"]
     for name, at in _MOMENTS.items():
         rows = [(game, _said(game, at)) for game in over]
         right = sum((win > 0.5) == (game.differential > 0) for game, (win, _) in rows)

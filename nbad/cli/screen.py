@@ -293,7 +293,7 @@ async def show(url: str, page: str) -> None:
 def _keys() -> Iterator[AsyncIterator[str]]:
     """The keys pressed, one by one; none where the input is no terminal. Ctrl-C stays a signal."""
     if not sys.stdin.isatty():
-        yield _none()
+        yield _pressed(None)
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
@@ -304,17 +304,11 @@ def _keys() -> Iterator[AsyncIterator[str]]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-async def _pressed(descriptor: int) -> AsyncIterator[str]:
-    while True:
+async def _pressed(descriptor: int | None) -> AsyncIterator[str]:
+    while descriptor is not None:
         await trio.lowlevel.wait_readable(descriptor)
         data = os.read(descriptor, 64)
         if not data:  # hung up
             return
         for key in _KEY.findall(data.decode(errors="replace")):
             yield key
-
-
-async def _none() -> AsyncIterator[str]:
-    nothing: tuple[str, ...] = ()
-    for key in nothing:
-        yield key

@@ -23,7 +23,6 @@ _COLUMNS = ("count", "errors", "avg", "min", "max", "p50", "p95", "p99")
 # What the log says went wrong, and in which stage.
 _ERRORS = {
     "feed_error": "poll",
-    "feed_regressed": "poll",
     "schedule_unavailable": "poll",
     "game_skipped": "parse",
 }

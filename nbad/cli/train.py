@@ -23,11 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--out", type=Path, default=Path("model"), metavar="DIR", help="the model's folder"
     )
+    parser.add_argument("--name", default="nbad-3", help="the model's name; its hash is appended")
     parser.add_argument(
-        "--name", default="nbad-3", help="the model's name, to which its hash is added"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="the same seed makes the same model"
+        "--seed", type=int, default=1, metavar="N", help="random seed; one seed, one model"
     )
     parser.set_defaults(run=run)
 

@@ -2,7 +2,7 @@
 in feed``; without async: ``for message in follow(URL)``.
 
 It resumes by itself after a drop, keeps the newest message of every game in ``feed.games``, and
-says each drop with a :class:`Dropped`: there is never a silent gap.
+reports each drop with a :class:`Dropped`: there is never a silent gap.
 """
 
 from nbad.client.feed import Dropped, Feed, connect

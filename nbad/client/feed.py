@@ -1,4 +1,4 @@
-"""The feed: messages one after the other, over as many connections as it takes."""
+"""The feed: a sequence of messages, over as many connections as needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONNECT_S = 10.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 15.0
 
-# A server is silent for at most `heartbeat_s`; past so many of them it is taken for gone.
+# A server is silent for at most `heartbeat_s`; after this many it is assumed to be gone.
 HEARTBEATS_MISSED = 2.5
 
 
@@ -43,9 +43,9 @@ async def connect(
 ) -> AsyncIterator[Feed]:
     """Open the stream at ``url`` (``ws://`` or ``wss://HOST:PORT/v1/stream``), on Trio or asyncio.
 
-    ``games`` (ids) and ``teams`` (tricodes) narrow it; neither: all. ``tls`` is for certificates
-    that the system does not know. Raises :class:`DroppedError` where the first connection cannot be
-    had and :class:`RefusedError` where the server will not have us; later drops are resumed.
+    ``games`` (ids) and ``teams`` (tricodes) filter it; neither: all. ``tls`` is for certificates
+    that the system does not trust. Raises :class:`DroppedError` if the first connection fails and
+    :class:`RefusedError` if the server rejects the client; later drops are resumed.
     """
     feed = Feed(url, games=games, teams=teams, token=token, tls=tls)
     await feed.open()
@@ -56,11 +56,11 @@ async def connect(
 
 
 class Feed:
-    """Messages, and what they add up to. Iterate in one task only.
+    """The messages, and the state they lead to. Iterate in one task only.
 
-    ``view`` is what they add up to, its ``games``, ``epoch`` and ``seq`` to be had here too;
-    ``welcome`` is the last welcome, ``drops`` how often it was resumed. Only a snapshot's games
-    carry their ``series``.
+    ``view`` is that state; its ``games``, ``epoch`` and ``seq`` are available here too. ``welcome``
+    is the last welcome, ``drops`` the number of drops so far. Only a snapshot's games carry their
+    ``series``.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Feed:
         self._transport: Transport | None = None
         self._failures = 0
         self._retry_at = 0.0
-        self._return_at: float | None = None  # the server said when to come back
+        self._return_at: float | None = None  # when the server asked us to reconnect
 
     @property
     def games(self) -> dict[str, Game]:
@@ -91,12 +91,12 @@ class Feed:
 
     @property
     def epoch(self) -> str:
-        """The epoch that the view is of, empty before there is one."""
+        """The view's epoch; empty before the first snapshot."""
         return self.view.epoch
 
     @property
     def seq(self) -> int:
-        """The batch that the view is true at, -1 before there is one."""
+        """The newest batch in the view; -1 before the first snapshot."""
         return self.view.seq
 
     def __aiter__(self) -> Feed:
@@ -105,7 +105,7 @@ class Feed:
     async def __anext__(self) -> Message | Dropped:
         """The next message, or that the connection dropped. Safe to cancel.
 
-        Raises :class:`RefusedError` where the server will not have us any more.
+        Raises :class:`RefusedError` if the server no longer admits the client.
         """
         while True:
             try:
@@ -119,7 +119,7 @@ class Feed:
                 return message
 
     async def open(self) -> None:
-        """Connect, and go on from where the view stands."""
+        """Connect, and resume from the view's position."""
         self._transport = await Transport.open(self._address(), self._headers, self._tls, CONNECT_S)
 
     async def aclose(self) -> None:
@@ -144,7 +144,7 @@ class Feed:
         with anyio.move_on_after(patience_s):
             text = await self._transport.receive()
             return self._take(text)
-        raise DroppedError(f"nothing was heard for {patience_s:g} s")
+        raise DroppedError(f"nothing received for {patience_s:g} s")
 
     def _take(self, text: str) -> Message | None:
         """Read a message into the view. Raises :class:`DroppedError` where one is missing."""
@@ -153,13 +153,13 @@ class Feed:
             kind = BY_TYPE.get(raw["type"])
             message = kind.model_validate(raw) if kind else None
         except (ValueError, TypeError, KeyError) as error:
-            raise DroppedError(f"not a message of ours: {error}") from error
+            raise DroppedError(f"not a valid message: {error}") from error
         if isinstance(message, Welcome):
             self.welcome = message
         if isinstance(message, Reconnect):
             self._return_at = anyio.current_time() + message.after_s
         if isinstance(message, Error) and message.code == "too_many_filters":
-            raise DroppedError(f"{message.code}: {message.detail}")  # later there may be room
+            raise DroppedError(f"{message.code}: {message.detail}")  # there may be room later
         if message is not None:
             self._add(message)
         return message
@@ -175,9 +175,9 @@ class Feed:
             self._failures = 0
 
     async def _drop(self, reason: str) -> Dropped:
-        """Let go of the connection; the pause doubles with each try that brought nothing.
+        """Close the connection; the pause doubles with each attempt that brought nothing.
 
-        Where the server said when to come back, the first try is then.
+        If the server said when to reconnect, the first attempt is at that time.
         """
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)

@@ -12,7 +12,7 @@ SERIES_COLUMNS = ("elapsed_s", "home_win", "margin_p10", "margin_p50", "margin_p
 
 
 def game_rows(games: Iterable[Game]) -> list[dict[str, Any]]:
-    """A flat row for each game: sides as tricodes, quantiles as columns; None where nothing is
+    """A flat row for each game: sides as tricodes, quantiles as columns; None without a
     forecast."""
     return [
         {

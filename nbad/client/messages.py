@@ -1,7 +1,7 @@
 """The server's messages, typed. Their JSON Schemas in ``docs/asyncapi.json`` are made from these.
 
-Clocks and ages are in seconds, scores and margins in points, timings in milliseconds. A field that
-is unknown here is ignored, so an older client reads a newer server.
+Clocks and ages are in seconds, scores and margins in points, timings in milliseconds. Unknown
+fields are ignored, so an older client can read a newer server.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Quantiles(_Message):
 
 
 class Forecast(_Message):
-    """How the game is expected to end. ``margin`` is home - away, ``model`` names who says so.
+    """How the game is expected to end. ``margin`` is home - away.
 
-    ``basis``: from what the two sides were known before tip-off.
+    ``basis`` is the source of the expectation before tip-off.
     """
 
     home_win: Probability
@@ -51,16 +51,16 @@ class Forecast(_Message):
 
 
 class Market(_Message):
-    """What the market said before the game began: the home side's margin, and P(it wins)."""
+    """What the market expected before the game: the home side's margin, and P(it wins)."""
 
     margin: float
     home_win: Probability
 
 
 class Event(_Message):
-    """The last play. ``home`` and ``away`` is the score after it; an id of 0 is nobody's.
+    """The last play. ``home`` and ``away`` are the score after it; an id of 0 means none.
 
-    ``player`` is the full name of who ``person_id`` is.
+    ``player`` is the full name of ``person_id``.
     """
 
     number: int
@@ -78,21 +78,19 @@ class Event(_Message):
 
 
 class Game(_Message):
-    """A game, standing alone. ``series`` comes with snapshots only: what was forecast so far."""
+    """A game, self-contained. ``series``, in snapshots only, holds the forecasts so far."""
 
     game_id: str
     status: Literal["scheduled", "live", "halftime", "final", "postponed"]
     period: int
     clock_s: float = Field(description="left in the period")
-    start_utc: str | None = Field(description="RFC 3339 in UTC; null where nobody knows it yet")
+    start_utc: str | None = Field(description="RFC 3339 in UTC; null if not yet known")
     home: Side
     away: Side
     differential: int = Field(description="home - away")
     pattern: tuple[float, ...] = Field(description="the differential on the model's grid")
     forecast: Forecast | None
-    market: Market | None = Field(
-        None, description="where `[odds] show` is on and the market said something"
-    )
+    market: Market | None = Field(None, description="if `[odds] show` is on and the feed had odds")
     event: Event | None
     corrected: bool = Field(description="the feed took back or changed what was sent before")
     source_time: str | None = Field(description="of the newest play, RFC 3339 in UTC")
@@ -103,7 +101,7 @@ class Game(_Message):
 
 
 class Timing(_Message):
-    """What the tick took, stage by stage, in milliseconds."""
+    """The latency of the tick, by stage, in milliseconds."""
 
     poll: Milliseconds
     parse: Milliseconds
@@ -122,22 +120,26 @@ class Welcome(_Message):
     epoch: str
     heartbeat_s: float
     feed: FeedState | None = None
-    feed_age_s: float | None = Field(None, ge=0, description="since the feed's last good answer")
+    feed_age_s: float | None = Field(
+        None, ge=0, description="since the feed's last successful response"
+    )
 
 
 class Snapshot(_Message):
-    """Every game asked for, whole, true at ``seq``."""
+    """Every requested game, complete, as of ``seq``."""
 
     type: Literal["snapshot"]
     epoch: str
     seq: Seq
     feed: FeedState | None = None
-    feed_age_s: float | None = Field(None, ge=0, description="since the feed's last good answer")
+    feed_age_s: float | None = Field(
+        None, ge=0, description="since the feed's last successful response"
+    )
     games: tuple[Game, ...]
 
 
 class Batch(_Message):
-    """The games that changed in a tick; ``conflated`` is how many batches it stands for."""
+    """The games that changed in a tick; ``conflated`` is how many batches it replaces."""
 
     type: Literal["batch"]
     epoch: str
@@ -166,14 +168,14 @@ class Pong(_Message):
 
 
 class Reconnect(_Message):
-    """The server is about to go down: come back ``after_s`` from now, a time of one's own."""
+    """The server is about to shut down: reconnect after ``after_s``, which differs by client."""
 
     type: Literal["reconnect"]
     after_s: Annotated[float, Field(ge=0)]
 
 
 class Error(_Message):
-    """What the client asked could not be done. The connection stays open."""
+    """A request of the client failed. The connection stays open."""
 
     type: Literal["error"]
     code: Literal["bad_request", "too_many_filters"]

@@ -1,4 +1,4 @@
-"""The stream, described for machines: ``python -m nbad.client.schema > docs/asyncapi.json``."""
+"""The stream's AsyncAPI document: ``python -m nbad.client.schema > docs/asyncapi.json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REF = "#/components/schemas/{model}"
 
 
 class Subscribe(BaseModel):
-    """Narrow to these games and all games of these teams (neither: all), going on from since."""
+    """Select these games and all games of these teams (neither: all), resuming from since."""
 
     model_config = ConfigDict(extra="ignore")
     op: Literal["subscribe"]
@@ -27,7 +27,7 @@ class Subscribe(BaseModel):
 
 
 class Unsubscribe(BaseModel):
-    """No more batches; heartbeats go on."""
+    """Stop batches; heartbeats continue."""
 
     op: Literal["unsubscribe"]
 

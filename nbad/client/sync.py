@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Following:
-    """Messages of the stream, one after the other, and what they add up to.
+    """The messages of the stream, and the state they lead to.
 
-    Iterate it: the connection is open from the first message until the loop is left, and resumed
-    after each drop. A thread of its own reads the socket, so it works where a loop runs already, as
-    in a notebook. ``games`` and the frames stay when the loop has ended.
+    Iterate over it: the connection is open from the first message until the loop is left, and
+    resumed after each drop. A separate thread reads the socket, so it also works where an event
+    loop is running, as in a notebook. ``games`` and the frames stay available afterwards.
 
     ``seconds``: follow for no longer than that. The other arguments are those of
     :func:`nbad.client.connect`.
@@ -52,7 +52,7 @@ class Following:
         return self.view.games
 
     def __iter__(self) -> Iterator[Message | Dropped]:
-        """Connect, and yield what comes, for ``seconds`` at most.
+        """Connect, and yield messages, for ``seconds`` at most.
 
         Raises as :func:`nbad.client.connect`.
         """
@@ -63,7 +63,7 @@ class Following:
                 future = portal.start_task_soon(_next, feed, ends_at)
                 try:
                     message = future.result()
-                except BaseException:  # Ctrl-C: let go of the socket before it is closed
+                except BaseException:  # Ctrl-C: stop reading before the socket is closed
                     future.cancel()
                     raise
                 if message is None:
@@ -83,7 +83,7 @@ class Following:
 
 
 follow = Following
-"""Reads as what it does: ``for message in follow(URL)``."""
+"""The public name: ``for message in follow(URL)``."""
 
 
 async def _now() -> float:

@@ -1,4 +1,4 @@
-"""One WebSocket of a client, without a task of its own: asking for a message reads the socket."""
+"""One WebSocket of a client, without a background task: receiving a message reads the socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROTOCOL = "nbad.v1"
 MAX_BYTES = 64 << 20  # a snapshot of a whole night with its series is some hundred KB
 _READ_BYTES = 1 << 16
 _REFUSED_CODES = (1008,)
-# How a connection ends under one's hands: on either loop, with TLS or without.
+# What a broken connection raises: on either event loop, with TLS or without.
 _ENDED = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
@@ -29,7 +29,7 @@ class DroppedError(Exception):
 
 
 class RefusedError(Exception):
-    """The server will not have us: ``code`` is an HTTP status or a close code."""
+    """The server rejected the client: ``code`` is an HTTP status or a close code."""
 
     def __init__(self, code: int, detail: str) -> None:
         super().__init__(f"{code} {detail}".strip())
@@ -98,8 +98,8 @@ class Transport:
         raise DroppedError("the connection ended")
 
     async def aclose(self) -> None:
-        """Say goodbye where that costs no waiting, and close."""
-        # It may have ended already: then there is nobody to tell.
+        """Send Close if that needs no waiting, and close."""
+        # It may have ended already; then there is nothing to send.
         with anyio.move_on_after(1, shield=True), contextlib.suppress(*_ENDED, ProtocolError):
             await self._stream.send(self._ws.send(events.CloseConnection(1000)))
         await anyio.aclose_forcefully(self._stream)
@@ -146,17 +146,17 @@ class Transport:
                     return None
                 self._ws.receive_data(data)
             except _ENDED as error:
-                raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
+                raise DroppedError(f"connection lost: {error.__cause__ or error}") from error
             except (RemoteProtocolError, ValueError) as error:  # of a header that it cannot read
-                raise DroppedError(f"not the protocol: {error}") from error
+                raise DroppedError(f"protocol error: {error}") from error
             self._events = self._ws.events()
 
     async def _send(self, event: events.Event) -> None:
-        """Send whole; where that is cancelled half-way, no more is sent or read."""
+        """Send all of it; if that is cancelled half-way, close the connection."""
         try:
             await self._stream.send(self._ws.send(event))
         except (*_ENDED, LocalProtocolError) as error:
-            raise DroppedError(f"the connection broke: {error.__cause__ or error}") from error
+            raise DroppedError(f"connection lost: {error.__cause__ or error}") from error
         except anyio.get_cancelled_exc_class():
             await anyio.aclose_forcefully(self._stream)
             raise

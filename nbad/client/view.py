@@ -1,4 +1,4 @@
-"""What the messages add up to: the client's fold, pure, the same for any transport."""
+"""The state that the messages lead to: pure, the same for any transport."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ REGULATION_S, QUARTER_S, OVERTIME_S = 2880.0, 720.0, 300.0
 
 
 class GapError(Exception):
-    """A batch came that is not the next: something was lost, or came twice."""
+    """A batch arrived out of sequence: something was lost, or came twice."""
 
 
 class View:
     """``games`` is the newest message of every game by its id.
 
-    ``series`` is what was forecast of each so far, rows of [elapsed_s, home_win, margin p10, p50,
+    ``series`` holds each game's forecasts so far, rows of [elapsed_s, home_win, margin p10, p50,
     p90, total p50]: those of the snapshot, and one more for each message since.
-    ``epoch`` and ``seq`` are where it stands (seq -1: no view yet). ``filtered`` says that numbers
-    may be left out, those of batches without a game asked for.
+    ``epoch`` and ``seq`` are its position (seq -1: no view yet). ``filtered``: numbers may be
+    skipped, those of batches without a requested game.
     """
 
     def __init__(self, *, filtered: bool) -> None:
@@ -36,11 +36,11 @@ class View:
 
     @property
     def since(self) -> str | None:
-        """From where to go on after a drop; None for a snapshot."""
+        """The position to resume from after a drop; None for a snapshot."""
         return f"{self.epoch}.{self.seq}" if self.seq >= 0 else None
 
     def take(self, message: Message) -> None:
-        """Take a message in; most say nothing of games. Raises :class:`GapError`."""
+        """Apply a message; most do not concern games. Raises :class:`GapError`."""
         match message:
             case Snapshot():
                 self.games = {game.game_id: game for game in message.games}
@@ -78,7 +78,7 @@ class View:
         return frames.series_rows(self.series)
 
     def _grow(self, game: Game) -> None:
-        """Add the moment of ``game`` to its series; what it takes back goes."""
+        """Add the moment of ``game`` to its series, in place of any later ones."""
         forecast = game.forecast
         series = self.series.setdefault(game.game_id, [])
         if forecast is None or not game.period:

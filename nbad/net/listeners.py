@@ -39,7 +39,7 @@ class AddressError(OSError):
         """What is wrong, and what to do."""
         hint = f"set another [{self.section}] host or port (0 takes a free port)"
         if self.errno == errno.EADDRINUSE:
-            hint = f"stop what listens there, or {hint}"
+            hint = f"stop the process that uses it, or {hint}"
         return f"{self.host}:{self.port}: {self.strerror}; {hint}"
 
 

@@ -143,16 +143,16 @@ class Metrics:
         )
         self._published = _Total("nbad_published_entries", "Entries written to the log", registry)
         self._publish_lost = _Total(
-            "nbad_publish_lost_batches", "Batches that the log never got", registry
+            "nbad_publish_lost_batches", "Batches missing from the log", registry
         )
         self._publish_failures = _Total(
-            "nbad_publish_failures", "Tries to write to the log that failed", registry
+            "nbad_publish_failures", "Failed attempts to write to the log", registry
         )
         self._leading = Gauge(
             "nbad_publish_leading", "1 while this daemon writes the log", registry=registry
         )
         self._log_entries = _Total("nbad_relay_entries", "Entries read from the log", registry)
-        self._log_gaps = _Total("nbad_relay_gaps", "Times that the log lacked batches", registry)
+        self._log_gaps = _Total("nbad_relay_gaps", "Gaps found in the log", registry)
         self._log_silent = Gauge(
             "nbad_relay_log_silent_seconds",
             "Seconds since the last entry of the log",

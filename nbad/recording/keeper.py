@@ -1,6 +1,6 @@
-"""The keeper beside the pipeline: finished games into the file of past nights, in a thread.
+"""Writes finished games to the file of past nights, in a thread, in the background.
 
-Whatever goes wrong with the disk costs what is kept, which is tried again, and never the pipeline.
+A failing disk never affects the pipeline; writing is tried again.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,6 +21,8 @@ from nbad.domain import Game
 from nbad.pattern.calendar import game_day
 from nbad.pattern.game_ids import season_name, season_of
 from nbad.stream import wire
+
+T = TypeVar("T")
 
 FILE = "nights.sqlite"
 
@@ -103,10 +105,10 @@ def whole_game(game: Game) -> WholeGame:
     return WholeGame(kept, body, wire.encode_plays(entry.game_id, rows))
 
 
-def said_at(series: list[list[Any]], moments: Iterable[float] = MOMENTS) -> list[list[float]]:
-    """The row of a forecast series that held at each of ``moments``, the moment in its place."""
+def said_at(series: list[list[Any]]) -> list[list[float]]:
+    """The row of a forecast series that held at each of :data:`MOMENTS`, at that moment."""
     found = []
-    for moment in moments:
+    for moment in MOMENTS:
         held = [row for row in series if row[0] <= moment]
         if held and series[-1][0] >= moment:
             found.append([moment, *held[-1][1:]])
@@ -158,20 +160,12 @@ def _happened(plays: bytes) -> list[list[Any]]:
     return [row[: wire.PLAY_COLUMNS.index("home_win")] for row in orjson.loads(plays)["plays"]]
 
 
-def games(folder: Path, most: int = MOST_GAMES) -> list[KeptGame]:
-    """The newest ``most`` games, the newest night first, in order of start.
+def games(folder: Path) -> list[KeptGame]:
+    """The newest :data:`MOST_GAMES` games, the newest night first, in order of start.
 
     None kept: an empty list. Raises :class:`NightsError`.
     """
-    with _reading(folder) as file:
-        if file is None:
-            return []
-        found = file.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM games"
-            " ORDER BY night DESC, start_utc, game_id LIMIT ?",
-            [most],
-        )
-        return [_kept(row) for row in found]
+    return _select(folder, "ORDER BY night DESC, start_utc, game_id LIMIT ?", [MOST_GAMES], _kept)
 
 
 def night(folder: Path, date: str) -> list[WholeGame]:
@@ -186,21 +180,11 @@ def game(folder: Path, game_id: str) -> WholeGame | None:
 
 
 def _whole(folder: Path, which: str, value: str) -> list[WholeGame]:
-    with _reading(folder) as file:
-        if file is None:
-            return []
-        found = file.execute(
-            f"SELECT {', '.join(_COLUMNS)}, game, plays FROM games WHERE {which} LIMIT ?",
-            [value, _MOST_OF_A_NIGHT],
-        )
-        return [
-            WholeGame(
-                _kept(row),
-                _unpacked(row[-2]),
-                _unpacked(row[-1]),
-            )
-            for row in found
-        ]
+    def whole(row: tuple[Any, ...]) -> WholeGame:
+        return WholeGame(_kept(row), _unpacked(row[-2]), _unpacked(row[-1]))
+
+    rest = f"WHERE {which} LIMIT ?"
+    return _select(folder, rest, [value, _MOST_OF_A_NIGHT], whole, ("game", "plays"))
 
 
 def stamp(folder: Path) -> tuple[int, int] | None:
@@ -216,16 +200,24 @@ _COLUMNS = ("game_id", "night", "season", "start_utc", "home", "away", "home_sco
             "said")  # fmt: skip
 
 
-@contextmanager
-def _reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
+def _select(
+    folder: Path,
+    rest: str,
+    values: list[str | int],
+    read: Callable[[tuple[Any, ...]], T],
+    more: tuple[str, ...] = (),
+) -> list[T]:
+    """What ``read`` makes of each row found: :data:`_COLUMNS`, then ``more``."""
     path = folder / FILE
     try:
         if not path.is_file():  # raises where the folder is closed to us
-            yield None
-            return
+            return []
         address = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_S)) as file:
-            yield file
+            columns = ", ".join(_COLUMNS + more)
+            return [
+                read(row) for row in file.execute(f"SELECT {columns} FROM games {rest}", values)
+            ]
     except (sqlite3.Error, OSError, ValueError, TypeError, zlib.error) as error:
         raise NightsError(f"{path}: {error}") from error
 

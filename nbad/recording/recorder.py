@@ -1,6 +1,6 @@
-"""The recorder beside the pipeline: takes payloads at once, writes them in a thread.
+"""Records payloads in the background: accepts them at once, writes them in a thread.
 
-Whatever goes wrong with the disk costs payloads, which are counted, and never the pipeline.
+A failing disk never affects the pipeline; lost payloads are counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may come in: TLS, tokens and origins, read whole and judged before they take force."""
+"""Access to the stream and the page: TLS, tokens and origins, loaded and checked as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from nbad.settings.certificate import expiry
-from nbad.settings.files import read_text
+from nbad.settings.files import read_text, unusable
 
 if TYPE_CHECKING:
     from nbad.settings.schema import Publish, Server
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """What newcomers are judged by. ``tokens`` are their SHA-256; None: nobody needs one.
+    """What newcomers are checked against. ``tokens`` holds SHA-256 digests; None: none is required.
 
-    ``origins`` are those that a browser's page may have; empty: any. ``tls_until``: when the first
-    certificate of the chain of ``tls`` expires, in s since the epoch.
+    ``origins`` are the allowed origins of web pages; empty: any.
+    ``tls_until``: when the first certificate of the chain of ``tls`` expires, in s since the epoch.
     """
 
     tls: ssl.SSLContext | None = None
@@ -30,15 +30,15 @@ class AccessPolicy:
     origins: frozenset[str] = frozenset()
 
     def accepts_token(self, digest: bytes | None) -> bool:
-        """Whether the token with this SHA-256 is one of ours, or none is needed.
+        """Whether the token with this SHA-256 is valid, or none is required.
 
-        One look-up, however many there are. How long it takes tells of the digest only, from which
-        no token can be guessed nearer.
+        One look-up, however many there are. Its timing depends on the digest only, which does not
+        help to guess a token.
         """
         return self.tokens is None or digest in self.tokens
 
     def allows_origin(self, origin: str | None) -> bool:
-        """Whether a page of this origin may connect. Who is no browser states none."""
+        """Whether a page of this origin may connect. Clients other than browsers send none."""
         return not self.origins or origin is None or origin.lower() in self.origins
 
 
@@ -46,12 +46,12 @@ OPEN = AccessPolicy()
 
 
 def digest(token: str) -> bytes:
-    """What is kept and compared of a token."""
+    """The digest of a token: what is stored and compared."""
     return sha256(token.encode()).digest()
 
 
 def brought(authorization: str, in_url: str) -> bytes | None:
-    """The digest of the token a request brings: by header, or, from browsers, in the URL."""
+    """The digest of a request's token: from the header or, for browsers, the URL."""
     scheme, _, value = authorization.partition(" ")
     token = value.strip() if scheme.lower() == "bearer" else in_url
     return digest(token) if token else None
@@ -80,23 +80,20 @@ def _load_tls(server: Server, problems: list[str]) -> tuple[ssl.SSLContext | Non
             if file is not None:
                 file.open("rb").close()
         except OSError as error:  # which of the two it is, OpenSSL does not say
-            why = f"was {str(file)!r}: {error.strerror}"
-            problems.append(f"server.{name}: expected a readable file, {why}")
+            problems.append(unusable(f"server.{name}", "a readable file", file, error))
             return None, math.inf
     until = math.inf
     try:
         context.load_cert_chain(server.tls_cert, server.tls_key, _no_password)
         until = expiry(server.tls_cert.read_bytes())
     except OSError as error:  # ssl.SSLError is one
-        problems.append(
-            "server.tls_cert: expected a PEM chain with its key (in tls_key, or in the same file), "
-            f"was {str(server.tls_cert)!r}: {error.strerror or error}"
-        )
+        expected = "a PEM chain with its key (in tls_key, or in the same file)"
+        problems.append(unusable("server.tls_cert", expected, server.tls_cert, error))
     return context, until
 
 
 def _no_password() -> NoReturn:
-    """OpenSSL would ask the terminal for it, and a daemon has none."""
+    """OpenSSL would prompt for it at a terminal, which a daemon does not have."""
     raise OSError("its key needs a password: remove it (openssl pkey -in KEY -out KEY.plain)")
 
 
@@ -106,8 +103,7 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
     except OSError as error:
-        why = f"was {str(path)!r}: {error.strerror or error}"
-        problems.append(f"server.tokens_file: expected a readable file, {why}")
+        problems.append(unusable("server.tokens_file", "a readable file", path, error))
         return frozenset()
     tokens = []
     for number, token in enumerate(lines, 1):
@@ -124,13 +120,13 @@ def _load_tokens(path: Path | None, problems: list[str]) -> frozenset[bytes] | N
 
 def load_password(publish: Publish, problems: list[str]) -> str | None:
     """The broker's password. What is wrong with its file is added to ``problems``."""
-    if publish.password_file is None:
+    file = publish.password_file
+    if file is None:
         return None
     try:
-        password = read_text(publish.password_file).strip()
+        password = read_text(file).strip()
     except OSError as error:
-        why = f"was {str(publish.password_file)!r}: {error.strerror or error}"
-        problems.append(f"publish.password_file: expected a readable file, {why}")
+        problems.append(unusable("publish.password_file", "a readable file", file, error))
         return None
     if not password or len(password.splitlines()) > 1:
         problems.append("publish.password_file: expected one line, the password")

@@ -35,8 +35,7 @@ class Model(Protocol):
 
 
 class ToldModel:
-    """A model of which no more is known than what it is called: a relay and a recorder forecast
-    nothing."""
+    """A model of which only the name is known, for relays and recorders, which do not forecast."""
 
     def __init__(self) -> None:
         self.name = "unknown"
@@ -53,7 +52,7 @@ class ToldModel:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a tick is computed with, fixed at its start: a reload takes force between two ticks."""
+    """What a tick is computed with, fixed at its start: a reload takes effect between two ticks."""
 
     config: Config
     forecaster: Model
@@ -61,13 +60,13 @@ class Runtime:
 
 
 class Settings:
-    """The one cell that holds the configuration and the model in force.
+    """Holds the current configuration and model.
 
-    ``given`` is what was configured; a stand-by has its polling stretched beside that.
+    ``given`` is what was configured; a stand-by polls less often than that.
 
-    The daemon puts a new value in, whole; the poller reads it at the start of each tick and stamps
-    the tick with it, so that everything a tick meets on its way is of one piece. Only what lives
-    between ticks (listeners, log files) waits for changes.
+    The daemon replaces it as a whole; the poller reads it at the start of each tick and attaches it
+    to the tick, so that a tick is computed with one configuration. Only what lives between ticks
+    (listeners, log files) waits for changes.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -81,12 +80,12 @@ class Settings:
         return self._current
 
     def replace(self, runtime: Runtime) -> None:
-        """Replace what is in force, and wake whoever waits for it."""
+        """Replace the current settings, and wake the waiting tasks."""
         self.given = runtime
         self._put_in_force()
 
     def stretch_polling(self, factor: float) -> None:
-        """From now on poll at intervals ``factor`` times as long as ``given`` says."""
+        """From now on poll at ``factor`` times the configured intervals."""
         if factor != self._stretch:
             self._stretch = factor
             self._put_in_force()
@@ -99,7 +98,7 @@ class Settings:
     async def wait_until_other_than(self, seen: Runtime) -> Runtime:
         """Wait until the settings are not ``seen`` any more; return what they are then.
 
-        Returns at once where they changed meanwhile, so no change is missed. Safe to cancel.
+        Returns at once if they changed meanwhile, so no change is missed. Safe to cancel.
         """
         while self._current is seen:
             await self._changed.wait()

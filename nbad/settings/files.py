@@ -1,4 +1,4 @@
-"""The files that a configuration names: the small ones read, those that are written tried."""
+"""The files that a configuration names: reading the small ones, testing the writable ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 # 100,000 tokens are 5 MB. A device, or a log named by mistake, has no end.
 _MOST_BYTES = 16 * 1024 * 1024
-# Of the disk, not of the configuration: it passes, and nbad goes on meanwhile.
+# Problems of the disk, not of the configuration: temporary, and nbad goes on meanwhile.
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def unusable(key: str, expected: str, file: Path | None, error: OSError) -> str:
+    """The problem with the ``file`` that ``key`` names."""
+    return f"{key}: expected {expected}, was {str(file)!r}: {error.strerror or error}"
 
 
 def read_text(file: Path) -> str:
@@ -30,11 +35,11 @@ def read_text(file: Path) -> str:
 
 
 def try_to_write(*files: Path | None) -> None:
-    """Raises OSError, with its file's name, where one of ``files`` cannot be written. None is none.
+    """Raises OSError, with the file's name, if one of ``files`` cannot be written. None is skipped.
 
-    What is in a file stays. One that is not there is not made: its folder is tried, as another
-    process may make it meanwhile, which removing ours would take away. A pipe or a device is not
-    tried: its reader would be told that it ended.
+    Existing content stays. A missing file is not created, but its folder is tested: creating and
+    removing it could remove another process's file. A pipe or a device is not tested: closing it
+    would signal its end to the reader.
     """
     for file in filter(None, files):
         try:
@@ -47,29 +52,27 @@ def try_to_write(*files: Path | None) -> None:
 
 
 def try_log(log: Log, problems: list[str]) -> None:
-    """Try the log's file. What is wrong with it is added to ``problems``."""
+    """Test the log's file; a problem is added to ``problems``."""
     try:
         try_to_write(log.file)
     except OSError as error:
-        why = f"was {str(log.file)!r}: {error.strerror}"
-        problems.append(f"log.file: expected a file to write, {why}")
+        problems.append(unusable("log.file", "a file to write", log.file, error))
 
 
 def try_folders(config: Config, problems: list[str]) -> None:
-    """Try the folders that are kept in. What is wrong with them is added to ``problems``."""
+    """Test the folders to record and keep state in; problems are added to ``problems``."""
     for key, folder in (("record.path", config.record.path), ("state.path", config.state.path)):
         try:
             if folder is not None:
                 try_folder(folder)
         except OSError as error:
-            why = f"was {str(folder)!r}: {error.strerror}"
-            problems.append(f"{key}: expected a folder to write to, {why}")
+            problems.append(unusable(key, "a folder to write to", folder, error))
 
 
 def try_folder(folder: Path) -> None:
-    """Raises OSError where ``folder`` cannot be made or written to, but for a disk that is full or
-    fails: that passes. Folders that were not there are not left behind: whoever checks a service's
-    configuration is not its user."""
+    """Raises OSError if ``folder`` cannot be created or written to, except for a full or failing
+    disk, which is temporary. New folders are removed again: a service's configuration may be
+    checked by another user."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,5 +83,5 @@ def try_folder(folder: Path) -> None:
             raise
     finally:
         for path in made:
-            with contextlib.suppress(OSError):  # another's file may be in it by now
+            with contextlib.suppress(OSError):  # it may contain another process's file by now
                 path.rmdir()

@@ -60,7 +60,7 @@ class Loaded:
 
 
 def find(path: Path | None) -> Path | None:
-    """The file to read: ``path``, or the first of the default ones that is there."""
+    """The file to read: ``path``, or the first default path that exists."""
     if path is not None:
         return path
     return next((default for default in DEFAULT_PATHS if _may_be_there(default)), None)
@@ -69,7 +69,7 @@ def find(path: Path | None) -> Path | None:
 def _may_be_there(file: Path) -> bool:
     try:
         return file.is_file()
-    except OSError:  # in a folder that is closed to us: reading it says so
+    except OSError:  # no permission for its folder: reading it reports that
         return True
 
 
@@ -85,8 +85,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
 
 def read_values(path: Path | None, environ: Mapping[str, str]) -> tuple[Loaded, list[str]]:
-    """As :func:`load`, but with every problem beside what could be read: a value that is wrong is
-    at its default there, so that the files of the others can be tried too."""
+    """As :func:`load`, but returns the problems with what could be read: wrong values have their
+    defaults there, so that the files named by the others can be checked too."""
     values, problems = _read_file(path)
     origin = {
         f"{section}.{key}": str(path)
@@ -120,7 +120,7 @@ def read_values(path: Path | None, environ: Mapping[str, str]) -> tuple[Loaded, 
 
 
 def _read_file(path: Path | None) -> tuple[dict[str, Any], list[str]]:
-    """The tables of a file; none, and why, where it cannot be read."""
+    """The tables of a file, or none and the problem."""
     try:
         return (tomllib.loads(read_text(path)) if path else {}), []
     except OSError as error:
@@ -159,7 +159,7 @@ def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
 
 
 def _harmless(location: list[str], value: Any) -> str:
-    """What was found, but for what may be a secret: a header's value, a password in an address."""
+    """The value found, without possible secrets: header values, passwords in addresses."""
     if location[:2] == ["feed", "headers"]:
         return f"{shown(value)!r}" if isinstance(value, dict) else f"a {type(value).__name__}, ***"
     return re.sub(r"//[^/@]*@", "//***@", repr(value))
@@ -183,7 +183,7 @@ def differences(old: Config, new: Config) -> dict[str, dict[str, Any]]:
 
 
 def shown(value: Any) -> Any:
-    """A value as it may be shown: headers can hold secrets."""
+    """A value as it may be shown, without the values of headers, which can be secrets."""
     if isinstance(value, dict):
         return dict.fromkeys(value, "***")
     return str(value) if isinstance(value, Path) else value

@@ -1,4 +1,4 @@
-"""From a configuration to what can be put in force: its model and its access, loaded and tried."""
+"""From a configuration to a :class:`Runtime`: its model and its access, loaded and checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_runtime(path: Path | None) -> Runtime:
 
 
 def read_with_origin(path: Path | None) -> tuple[Loaded, Runtime]:
-    """As :func:`read_runtime`, with where each value came from."""
+    """As :func:`read_runtime`, with the source of each value."""
     loaded, problems = read_values(path, os.environ)
     found: list[str] = []
     try_log(loaded.config.log, found)
@@ -30,7 +30,7 @@ def read_with_origin(path: Path | None) -> tuple[Loaded, Runtime]:
 def make_runtime(loaded: Loaded, problems: Sequence[str] = ()) -> Runtime:
     """Load the model and the files that the configuration names.
 
-    Raises :class:`ConfigError` with ``problems``, known before, and with all that cannot be used.
+    Raises :class:`ConfigError` with ``problems``, found earlier, and every further one.
     """
     config, found = loaded.config, list[str]()
     access = load_access(config.server, found)

@@ -103,10 +103,7 @@ class _Fold:
         self._leader = 0
 
     def _clock(self, action: Action) -> None:
-        period, left = action["period"], clock_seconds(action["clock"])
-        length = rates.PERIOD_S if period <= 4 else rates.OVERTIME_S
-        done = min(period - 1, 4) * rates.PERIOD_S + max(0, period - 5) * rates.OVERTIME_S
-        elapsed = done + length - left
+        elapsed = rates.elapsed_s(action["period"], clock_seconds(action["clock"]))
         # Plays put in late may lie a little before the last one: time never runs back.
         step = max(0, round((elapsed - self._elapsed) * 10))
         self._elapsed = max(self._elapsed, elapsed)
@@ -157,21 +154,13 @@ class _Fold:
             case "2pt" | "3pt" | "freethrow":
                 self._shot(team, own, action)
             case "rebound":
+                whose = "" if person else "Team"
                 place = "Offensive" if sub == "offensive" else "Defensive"
-                if person:
-                    for counts in own:
-                        counts[f"rebounds{place}"] += 1
-                else:
-                    self.counts[team][f"reboundsTeam{place}"] += 1
+                _count(own, f"rebounds{whose}{place}")
             case "turnover":
-                if person:
-                    for counts in own:
-                        counts["turnovers"] += 1
-                else:
-                    self.counts[team]["turnoversTeam"] += 1
+                _count(own, "turnovers" if person else "turnoversTeam")
             case "steal" | "block":
-                for counts in own:
-                    counts[f"{kind}s"] += 1
+                _count(own, f"{kind}s")
             case "foul":
                 self._foul(team, own, action)
             case "substitution":
@@ -200,23 +189,27 @@ class _Fold:
             assistant["assists"] += 1
             self.counts[team]["assists"] += 1
         if action.get("blockPersonId"):
-            for counts in own:
-                counts["blocksReceived"] += 1
+            _count(own, "blocksReceived")
         if made:
             self._scored(team, action)
 
     def _foul(self, team: int, own: list[Counter[str]], action: Action) -> None:
         sub = action.get("subType", "")
-        for counts in own:
-            counts["foulsTechnical" if sub == "technical" else "foulsPersonal"] += 1
-            if sub == "offensive":
-                counts["foulsOffensive"] += 1
+        _count(own, "foulsTechnical" if sub == "technical" else "foulsPersonal")
+        if sub == "offensive":
+            _count(own, "foulsOffensive")
         if sub == "personal":
             self.counts[team]["foulsTeam"] += 1
         drawn = action.get("foulDrawnPersonId", 0)
         if drawn in self.counts:
             self.counts[drawn]["foulsDrawn"] += 1
             self.counts[self._teams[team == self._teams[0]]]["foulsDrawn"] += 1
+
+
+def _count(own: list[Counter[str]], what: str) -> None:
+    """Count one for the team, and for the player if there is one."""
+    for counts in own:
+        counts[what] += 1
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -1,4 +1,4 @@
-"""What the scorers get wrong at first, and when they put it right."""
+"""The scorers' errors, and when they are corrected."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ import orjson
 KINDS = {
     "stall": "accepts the request, sends its head or nothing, and hangs",
     "truncate": "promises the whole length, sends half of it and closes",
-    "regress": "an older snapshot, 30 to 120 s of feed time",
+    "regress": "a snapshot 30 to 120 s older, in feed time",
     "html": "200 with an HTML page",
     "reset": "resets the connection",
     "garbage": "200 with JSON that does not parse",
-    "nulls": "null where a needed field should be, or the field missing",
+    "nulls": "a required field null or missing",
     "slow": "sends the body a few bytes at a time",
 }
 REGRESS_S = (30.0, 120.0)

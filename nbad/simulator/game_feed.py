@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from functools import cached_property
 
 import orjson
 from cachetools import LRUCache
@@ -50,15 +49,12 @@ class GameFeed:
             digest.update(b"%d %d " % (round(change.at * 1000), change.number) + text)
             self._encoded.append(text)
         self._fingerprint = digest.hexdigest()
-        self._ends = [bisect_right(self._times, moment) for moment in self.moments]
+        times = [change.at for change in changes]
+        self._ends = [bisect_right(times, moment) for moment in self.moments]
         self._cursor = _Cursor(info)
         self._plays: LRUCache[int, Resource] = LRUCache(_KEPT)
         self._boxes: LRUCache[int, Resource] = LRUCache(_KEPT)
         self._entries: LRUCache[int, bytes] = LRUCache(_KEPT * 4)
-
-    @cached_property
-    def _times(self) -> list[float]:
-        return [change.at for change in self.changes]
 
     @property
     def tip(self) -> float:
@@ -71,7 +67,7 @@ class GameFeed:
         return self.moments[-1]
 
     def revision(self, t: float) -> int:
-        """The revision in force at a moment."""
+        """The current revision at a moment."""
         return bisect_right(self.moments, t)
 
     def modified(self, revision: int) -> float | None:

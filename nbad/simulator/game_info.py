@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from nbad.simulator.league import Club, Player
+from nbad.simulator.league import Club
 
 Action = dict[str, Any]
 EASTERN = timezone(timedelta(hours=-5))  # standard time: a simulated night is one of winter
@@ -32,14 +32,6 @@ class GameInfo:
     def clubs(self) -> tuple[Club, Club]:
         """Home and away."""
         return self.home, self.away
-
-    def player(self, person_id: int) -> Player:
-        """The player of that id; ``KeyError`` for a stranger."""
-        for club in self.clubs:
-            for player in club.players:
-                if player.person_id == person_id:
-                    return player
-        raise KeyError(person_id)
 
 
 def clock_text(seconds: float) -> str:

@@ -38,9 +38,7 @@ class Ledger:
     @property
     def elapsed(self) -> float:
         """Game seconds since tip-off."""
-        if self.period <= 4:
-            return self.period * rates.PERIOD_S - self.clock
-        return 4 * rates.PERIOD_S + (self.period - 4) * rates.OVERTIME_S - self.clock
+        return rates.elapsed_s(self.period, self.clock)
 
     @property
     def late(self) -> bool:

@@ -16,6 +16,12 @@ from typing import Final
 PERIOD_S: Final = 720.0
 OVERTIME_S: Final = 300.0
 
+
+def elapsed_s(period: int, left: float) -> float:
+    """Game seconds since tip-off when ``left`` seconds of ``period`` are left."""
+    return min(period, 4) * PERIOD_S + max(0, period - 4) * OVERTIME_S - left
+
+
 # The game clock of a possession (s): mean and spread of a bounded bell.
 POSSESSION_MEAN_S: Final = 12.7
 POSSESSION_SD_S: Final = 5.4

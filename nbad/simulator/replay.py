@@ -1,4 +1,4 @@
-"""A recorded game as the feed told it, as far as its final record lets one know."""
+"""A recorded game as the feed showed it, as far as its final record tells."""
 
 from __future__ import annotations
 

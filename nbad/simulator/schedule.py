@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """What was and what comes. ``clubs`` have their wins and losses by now."""
+    """Past results and games to come. ``clubs`` have their current wins and losses."""
 
     year: int
     past: tuple[Entry, ...]

@@ -85,7 +85,7 @@ class _Served:
 
 
 async def listen(host: str = "127.0.0.1", port: int = 0) -> list[trio.SocketListener]:
-    """Take an address; port 0 takes a free one. ``OSError`` where it cannot be had."""
+    """Take an address; port 0 takes a free one. ``OSError`` if it is unavailable."""
     return await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG)
 
 
@@ -93,7 +93,6 @@ async def serve_feed(
     night: FeedSource,
     *,
     host: str = "127.0.0.1",
-    port: int = 0,
     listeners: list[trio.SocketListener] | None = None,
     clock: Callable[[], float],
     faults: Faults | None = None,
@@ -101,11 +100,11 @@ async def serve_feed(
 ) -> None:
     """Serve a night until cancelled; started with its address once it listens.
 
-    ``clock`` gives feed time. ``listeners``, from :func:`listen`, in place of ``port``; without
-    them ``OSError`` where the port cannot be had.
+    ``clock`` gives feed time. ``listeners`` are from :func:`listen`; without them a free
+    port of ``host`` is taken.
     """
     if listeners is None:
-        listeners = await listen(host, port)
+        listeners = await listen(host)
     taken = int(listeners[0].socket.getsockname()[1])
     served = _Served(night, clock, faults or Faults())
     async with trio.open_nursery() as nursery:

@@ -14,10 +14,11 @@ from nbad.simulator.game_info import (
     eastern_text,
     utc_text,
 )
-from nbad.simulator.league import Club
+from nbad.simulator.league import Club, Player
 from nbad.simulator.tally import Tally
 
 SCHEDULED, LIVE, FINAL = 1, 2, 3
+_NOBODY = Player(0, "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +112,9 @@ def _team(club: Club, now: Standing, score: int, ahead: bool, tally: Tally) -> d
 
 
 def _leader(club: Club, now: Standing, tally: Tally) -> dict[str, Any]:
-    if now.status == SCHEDULED:
-        return {
-            "personId": 0,
-            "name": "",
-            "jerseyNum": "",
-            "position": "",
-            "teamTricode": club.tricode,
-            "playerSlug": None,
-            "points": 0,
-            "rebounds": 0,
-            "assists": 0,
-        }
-    best = max(club.players, key=lambda player: tally.of("points", player.person_id))
+    best = _NOBODY
+    if now.status != SCHEDULED:
+        best = max(club.players, key=lambda player: tally.of("points", player.person_id))
     return {
         "personId": best.person_id,
         "name": best.name,

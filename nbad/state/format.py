@@ -40,7 +40,7 @@ _Player = tuple[
 
 
 class StateError(Exception):
-    """A file that says nothing that can be believed; the message says what is wrong with it."""
+    """A file that cannot be trusted; the message says why."""
 
 
 class _Part(BaseModel):
@@ -86,7 +86,7 @@ def encode(games: Sequence[PlayedGame], quotes: Mapping[str, Quote]) -> bytes:
 
 
 def decode(content: bytes) -> Knowledge:
-    """What :func:`encode` made the bytes of. Raises :class:`StateError` where they are another."""
+    """The inverse of :func:`encode`. Raises :class:`StateError` for any other content."""
     first, _, body = content.partition(b"\n")
     body = body.removesuffix(b"\n")
     try:
@@ -100,7 +100,7 @@ def decode(content: bytes) -> Knowledge:
     if head.get("bytes") != len(body) or head.get("sha256") != sha256(body).hexdigest():
         raise StateError("expected what was written, was cut or changed")
     try:
-        # The digest only says that the bytes are whole: a value is believed by its own bounds.
+        # The digest only shows that the bytes are complete: each value has its own bounds.
         kept = _Body.model_validate_json(body)
     except ValidationError as error:
         found: Any = error.errors()[0]

@@ -37,10 +37,10 @@ def state_folder(state: State, environ: Mapping[str, str]) -> Path | None:
 
 
 def read_knowledge(folder: Path | None, base: Ratings) -> Knowledge:
-    """What is kept in ``folder``, rated from ``base``, the model's ratings. Blocks.
+    """The knowledge stored in ``folder``, rated from ``base``, the model's ratings. Blocks.
 
-    A file that cannot be read or believed is logged and put aside as ``….unreadable``, or the next
-    write would take its place: then, as without one, nothing is known but what the model does.
+    An unusable file is logged and renamed to ``….unreadable``, so that the next write does not
+    replace it. Then, as without a file, only the model's ratings are known.
     """
     knowledge = Knowledge()
     file = (folder or Path()) / FILE
@@ -62,8 +62,10 @@ def read_knowledge(folder: Path | None, base: Ratings) -> Knowledge:
 
 
 def write(folder: Path, games: Sequence[PlayedGame], quotes: Mapping[str, Quote]) -> None:
-    """Put the file in its place, whole or not at all, also where the power fails, or another daemon
-    keeps its own there. Blocks. Raises OSError.
+    """Write the file atomically, also in the event of a power failure, or where another
+    daemon writes there. Blocks.
+
+    Raises OSError.
     """
     content = encode(games, quotes)
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +85,7 @@ def write(folder: Path, games: Sequence[PlayedGame], quotes: Mapping[str, Quote]
 
 
 class Keeper:
-    """Writes what is known to the state directory, beside the pipeline."""
+    """Writes what is known to the state directory, in the background."""
 
     def __init__(
         self, knowledge: Knowledge, settings: Settings, environ: Mapping[str, str]
@@ -115,9 +117,9 @@ class Keeper:
             await trio.sleep(_REST_S)
 
     async def keep(self) -> None:
-        """Write now what was not yet; trouble with the disk is logged and lived with.
+        """Write what is not written yet; problems with the disk are logged, and it is tried again.
 
-        Cancelled meanwhile, the write goes on to its end in its thread.
+        If cancelled, the write continues to its end in its thread.
         """
         runtime = self._settings.current
         self._looked_at = runtime, self._knowledge.version

@@ -1,4 +1,4 @@
-"""What a model is measured against: what one would first write, and what is hard to beat."""
+"""Baselines to compare a model with: naive first versions, and ones that are hard to beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation: games in the order of play, each forecast by what has not seen it."""
+"""Evaluation: games in the order of play, each forecast by a model not trained on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was kept, as tables: for pandas, polars, DuckDB or a spreadsheet."""
+"""Past nights and recordings as tables: for pandas, polars, DuckDB or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nbad.training.recorded import FoldedGame, RecordedGame
 
 Row = Sequence[Any]
 
-# What the payloads alone do not say is not told: what was expected of the two sides.
+# Without what was expected of the two sides, which payloads alone do not show.
 _SEEN = [name for name in FEATURES if not name.startswith("expected_")]
 _SEEN_AT = [INDEX[name] for name in _SEEN]
 
@@ -152,5 +152,5 @@ def writing(folder: Path, table: str, form: str) -> Iterator[Callable[[list[Row]
 
 
 def _typed(value: Any, wanted: Any, pa: Any) -> Any:
-    """A whole number where a float is wanted, as JSON has it."""
+    """``value``, as a float if that is wanted: JSON may hold a whole number."""
     return float(value) if value is not None and wanted == pa.float64() else value

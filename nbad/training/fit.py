@@ -214,14 +214,12 @@ def _prior_odds(rows: Rows, prior: Prior) -> Matrix:
     return logit(np.clip(win, 1e-6, 1 - 1e-6))
 
 
-def fit(
-    rows: Rows, seed: int, last: Mask, name: str = "fit"
-) -> tuple[Forecaster, lightgbm.Booster]:
+def fit(rows: Rows, seed: int, last: Mask) -> tuple[Forecaster, lightgbm.Booster]:
     """The whole model, and its trees apart; ``last`` are the rows of the last season."""
     prior = fit_prior(rows)
     booster = fit_booster(rows, prior, seed, last)
     scores = scores_of(booster.model_to_string())
-    return Forecaster(name, prior, fit_totals(rows, prior), scores), booster
+    return Forecaster("fit", prior, fit_totals(rows, prior), scores), booster
 
 
 def _minimise(

@@ -38,7 +38,7 @@ WORKERS = 2
 _ID_DIGITS = 10
 # Games that a worker takes at once, each a quarter of a MB of text, and how many such lots wait.
 _LOT, _WAITING = 16, 6
-# Of a recorded game so many documents may be the one that is read, the newest first.
+# How many documents of a recorded game are tried, the newest first.
 _LAST = 20
 # Fewer games than this are folded sooner than a worker starts.
 _WORTH_A_WORKER = 64
@@ -59,14 +59,14 @@ def read_games(data: Path) -> Iterator[Read]:
         yield name, _dated(game, days) if isinstance(game, RecordedGame) else game
 
 
-def fold_games(data: Path, workers: int = WORKERS) -> Iterator[Folded]:
+def fold_games(data: Path) -> Iterator[Folded]:
     """As :func:`read_games`, each game folded, in the order in which they are found.
 
-    In ``workers`` further processes, where there are games enough for that; no more than some
-    hundred games are in memory as text.
+    In :data:`WORKERS` further processes, if there are enough games; no more than some hundred
+    games are in memory as text.
     """
     days: Days = {}
-    for name, game in _fold_all(_bodies(data, days), workers):
+    for name, game in _fold_all(_bodies(data, days)):
         yield name, _dated(game, days) if isinstance(game, FoldedGame) else game
 
 
@@ -117,15 +117,15 @@ def _fold(game: RecordedGame | ValueError) -> FoldedGame | ValueError:
     return fold_game(game) if isinstance(game, RecordedGame) else game
 
 
-def _fold_all(bodies: Iterable[Body], workers: int) -> Iterator[Folded]:
+def _fold_all(bodies: Iterable[Body]) -> Iterator[Folded]:
     remaining = iter(bodies)
     few = list(islice(remaining, _WORTH_A_WORKER))
-    if len(few) < _WORTH_A_WORKER or workers < 1:
-        yield from ((name, _fold(_read(name, load))) for name, load in (*few, *remaining))
+    if len(few) < _WORTH_A_WORKER:
+        yield from _fold_lot(few)
         return
     waiting: deque[Future[list[Folded]]] = deque()
-    # Not forked: whatever else this process has open stays out of it.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _end_at_interrupt)
+    # Not forked, so that the workers inherit no open files.
+    pool = ProcessPoolExecutor(WORKERS, get_context("spawn"), _end_at_interrupt)
     try:
         for lot in _lots(chain(few, remaining)):
             with _interrupts_held():
@@ -140,8 +140,8 @@ def _fold_all(bodies: Iterable[Body], workers: int) -> Iterator[Folded]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """In the block Ctrl-C waits, and in the processes that are started in it: one that is told
-    while it imports says so at length."""
+    """Within the block Ctrl-C is held back, also in processes started there: interrupted during its
+    imports, a process would print a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -150,7 +150,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _end_at_interrupt() -> None:
-    """In a worker: from now on Ctrl-C, also one that waits, ends it without a word."""
+    """In a worker: from now on Ctrl-C, also one held back, ends it silently."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

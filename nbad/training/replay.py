@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from nbad.training.recorded import FoldedGame, RecordedGame, game_days
 from nbad.training.results import DatedResult
 
 Mask = NDArray[np.bool_]
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 # The pattern's window is configuration; the features look back no further than this.
 WINDOW_S = 720.0
@@ -54,10 +52,7 @@ class Rows:
     shown: Mask
 
     def __getitem__(self, keep: Mask) -> Rows:
-        return Rows(
-            self.matrix[keep], self.game[keep], self.at[keep], self.grid[keep], self.weight[keep],
-            self.margin[keep], self.total[keep], self.regulation[keep], self.shown[keep],
-        )  # fmt: skip
+        return Rows(*(getattr(self, each.name)[keep] for each in fields(self)))
 
     @property
     def won(self) -> Mask:
@@ -183,7 +178,7 @@ def thinned(rows: Rows) -> Rows:
 
 def joined(*parts: Rows) -> Rows:
     """All rows of ``parts``, one after the other."""
-    names = Rows.__dataclass_fields__
+    names = [each.name for each in fields(Rows)]
     return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -211,13 +206,12 @@ def replay(
     games: Sequence[FoldedGame],
     expected: Expected,
     results: Mapping[str, DatedResult] | None = None,
-    progress: Progress = iter,
 ) -> Rows:
     """The rows of ``games``, with what was ``expected`` of each; how they ended is what
     ``results`` says of it, else their own last score."""
     results = {} if results is None else results
     finals = []
-    for game in progress(games):
+    for game in games:
         told = results.get(game.game_id)
         finals.append(game.final if told is None else told.final)
     counts = [len(game.at) for game in games]

@@ -99,11 +99,11 @@ def distribution_scores(made: Distribution, rows: Rows) -> dict[str, dict[str, f
     }
 
 
-def interval(losses: Matrix, game: NDArray[np.intp], seed: int = 1) -> tuple[float, float, float]:
+def interval(losses: Matrix, game: NDArray[np.intp]) -> tuple[float, float, float]:
     """The mean of ``losses`` (one a row) and its 95 % interval, by a bootstrap over whole games."""
     _, of = np.unique(game, return_inverse=True)
     sums, counts = np.bincount(of, losses), np.bincount(of)
-    drawn = np.random.default_rng(seed).integers(0, len(sums), (BOOTSTRAPS, len(sums)))
+    drawn = np.random.default_rng(1).integers(0, len(sums), (BOOTSTRAPS, len(sums)))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     low, high = np.quantile(means, (0.025, 0.975))
     return float(losses.mean()), float(low), float(high)

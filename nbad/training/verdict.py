@@ -1,4 +1,4 @@
-"""Was it right? What was said of games at fixed moments, against how they ended."""
+"""Forecasts at fixed moments of games, compared with the results."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ total p50]."""
 class Verdict:
     """Scores of some games' forecasts. ``moment`` is in game seconds, None for all moments.
 
-    ``favourite_won`` and ``margin_covered`` (by the 80 % band) are shares; ``brier`` is 0.25 and
-    ``log_loss`` 0.693 for who always says a half.
+    ``favourite_won`` and ``margin_covered`` (by the 80 % band) are shares; A forecast
+    of one half always has ``brier`` 0.25 and ``log_loss`` 0.693.
     """
 
     moment: float | None
@@ -34,8 +34,8 @@ class Verdict:
 def judge(games: Iterable[Ended]) -> dict[str, Any]:
     """The verdict at each moment and over all, and how well chances were calibrated.
 
-    ``calibration``: of the chances said in each tenth, their mean and how often they came true.
-    Empty lists and None where no game is over.
+    ``calibration``: for each tenth of the chances, their mean and how often they came true.
+    Empty lists and None if no game is over.
     """
     ended = list(games)
     rows = [(number, margin, row) for number, (margin, said) in enumerate(ended) for row in said]

@@ -30,8 +30,8 @@ from nbad.web.pages import page_routes
 from nbad.web.ratings import ratings_table
 from nbad.web.status import Live
 
-# Open to all, where the rest wants a token: the health checks, and the page's own files, which are
-# part of the package and hold no data.
+# Open to all, even if the rest needs a token: the health checks. So are the page's own files, which
+# hold no data.
 _OPEN = {"/livez", "/readyz"}
 
 
@@ -134,7 +134,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
         "/v1/games/{game_id}/boxscore": boxscore,
         **nights.routes(past),
         "/v1/ratings": ratings,
-        "/v1/events": Events(live, settings, accepts),
+        "/v1/events": Events(live, settings, accepts).answer,
         "/v1/stats": stats,
         "/v1/about": about,
         "/v1/openapi.json": openapi,
@@ -144,8 +144,7 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
     }
     page = page_routes(live.hub.journal, past, settings)
     app = Starlette(
-        # As functions: of an object Starlette would think that it is an application of its own.
-        routes=[*(Route(path, _as_function(end)) for path, end in routes.items()), *page],
+        routes=[*(Route(path, end) for path, end in routes.items()), *page],
         exception_handlers={HTTPException: _refused},
     )
     # Its redirect would echo whatever Host the request named.
@@ -155,9 +154,9 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
 
 
 class Gate:
-    """Before the application: asks for the token, and answers for the origins (CORS).
+    """In front of the application: checks the token, and adds the CORS headers.
 
-    Both are judged by what is in force now: a reload changes them.
+    Both follow the current settings, which a reload changes.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, opened: set[str]) -> None:
@@ -212,15 +211,6 @@ def _token(headers: Headers, query: bytes) -> bytes | None:
     """The digest of the token that was brought, as the stream takes it."""
     asked = parse_qs(query.decode("latin-1"), errors="replace")
     return brought(headers.get("authorization", ""), asked.get("token", [""])[-1])
-
-
-def _as_function(
-    route: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    async def call(request: Request) -> Response:
-        return await route(request)
-
-    return call
 
 
 def _no_game(game_id: str) -> Response:

@@ -1,4 +1,4 @@
-"""``/v1/games/ID/boxscore``: the feed's box score. Reading it here has the feed asked for it."""
+"""``/v1/games/ID/boxscore``: the feed's box score, requested while clients read it here."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ async def box_score(request: Request, journal: StreamJournal, orders: BoxOrders 
         return refusal(404, f"{game_id} has not begun")
     with trio.move_on_after(_WITHIN_S):
         return tagged(request, await orders.newest(game_id), "application/json")
-    return refusal(503, f"the feed has not given the box score of {game_id}", _RETRY_AFTER)
+    return refusal(503, f"the feed has not sent the box score of {game_id}", _RETRY_AFTER)

@@ -1,8 +1,8 @@
-"""``/v1/events``: the stream as server-sent events, for curl and whatever reads no WebSocket.
+"""``/v1/events``: the stream as server-sent events, for curl and clients without WebSocket.
 
-A follower is a cursor in the journal, as a subscriber is: frames are made when its socket takes
-them, and where the ring no longer holds what it missed it is sent a snapshot. So a slow one costs a
-few numbers and its own connection.
+A follower is a cursor in the journal, like a subscriber: frames are made when its socket accepts
+them, and if the ring no longer holds what it missed it gets a snapshot. So a slow follower costs
+little more than its connection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RETRY_MS = 2000
 
 
 class Events:
-    """The route. ``accepts`` says whether a request's token is one of ours now."""
+    """The route. ``accepts`` says whether a request's token is valid now."""
 
     def __init__(self, live: Live, settings: Settings, accepts: Callable[[Request], bool]) -> None:
         self._live = live
@@ -37,11 +37,11 @@ class Events:
         self._accepts = accepts
         self._open = 0
 
-    async def __call__(self, request: Request) -> Response:
-        """Judge the request, and answer with a stream."""
+    async def answer(self, request: Request) -> Response:
+        """Answer with a stream, or with an error."""
         most = self._settings.current.config.http.max_event_streams
         if self._open >= most or self._live.hub.closing:
-            detail = f"expected at most {most} event streams, or the daemon is going down"
+            detail = f"expected at most {most} event streams, or the daemon is shutting down"
             return refusal(503, detail, {"retry-after": "5"})
         try:
             asked = parse_qs(request.url.query, errors="replace")
@@ -55,7 +55,7 @@ class Events:
     async def send_all(
         self, request: Request, interest: Interest, since: Since | None, send: Send
     ) -> None:
-        """Send what the follower is owed, and what comes, until it leaves or may not stay."""
+        """Send what the follower missed and what comes, until it leaves or its token is revoked."""
         self._open += 1
         try:
             await self._send_all(request, interest, since, send)
@@ -94,7 +94,7 @@ class Events:
 
 
 class _Streaming(Response):
-    """An answer that goes on."""
+    """A response without an end."""
 
     def __init__(
         self, events: Events, request: Request, interest: Interest, since: Since | None

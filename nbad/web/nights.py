@@ -1,6 +1,6 @@
-"""The HTTP routes of past nights: what was said of them, and what came.
+"""The HTTP routes of past nights: forecasts compared with results.
 
-The file is read in threads, a few at once; what was worked out of it is kept until it changes.
+The file is read in threads, a few at once; the summary is kept until the file changes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class NotReadableError(Exception):
 
 
 class Nights:
-    """The past nights in ``[record] path``, as it is in force."""
+    """The past nights in the current ``[record] path``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -105,8 +105,8 @@ def summarise(games: list[nights.KeptGame]) -> dict[str, Any]:
 
 
 def verdict(games: list[nights.KeptGame]) -> dict[str, Any]:
-    """What was said of ``games`` against how they ended."""
-    from nbad.training.verdict import judge  # with numpy, which a relay starts sooner without
+    """The forecasts of ``games`` compared with their results."""
+    from nbad.training.verdict import judge  # imports numpy, which a relay does not need
 
     return judge((game.home_score - game.away_score, game.said) for game in games)
 
@@ -151,7 +151,7 @@ def routes(past: Nights) -> dict[str, Callable[[Request], Awaitable[Response]]]:
 def readable(
     route: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """``route``, with an answer of its own where the past nights cannot be read."""
+    """``route``, answering 503 if the past nights cannot be read."""
 
     async def guarded(request: Request) -> Response:
         try:

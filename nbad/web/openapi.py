@@ -1,4 +1,4 @@
-"""The HTTP side described for machines (OpenAPI 3.1)."""
+"""The OpenAPI 3.1 document of the HTTP server."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ _PLAYS = _object(
     columns={"const": list(PLAY_COLUMNS)},
     plays=_array(
         {"type": "array", "minItems": len(PLAY_COLUMNS), "maxItems": len(PLAY_COLUMNS)},
-        "oldest first; of each a value for each column",
+        "oldest first; each a list with a value per column",
     ),
 )
 _RATINGS = _object(
     model=_TEXT,
     season=_or_null(_TEXT) | {"description": "of the newest result, as 2026-27"},
-    learnt=_WHOLE_NUMBER | {"description": "results beyond those in the model"},
+    learnt=_WHOLE_NUMBER | {"description": "results learnt since the model was made"},
     home_points=_NUMBER | {"description": "what playing at home is worth"},
     teams=_array(
         _object(
@@ -92,7 +92,7 @@ _RATINGS = _object(
             tricode=_TEXT,
             name=_TEXT,
             points=_NUMBER
-            | {"description": "margin to expect against an average team on neutral ground"},
+            | {"description": "expected margin against an average team on neutral ground"},
             sd=_NUMBER | {"description": "its standard deviation"},
         )
     ),
@@ -125,7 +125,7 @@ _BOX_OF_SIDE = _object(
     players=_array(_PLAYER, "who took part, the starters first"),
 )
 _BOX_SCORE = _object(
-    "the feed's own, as of `period` and `clock_s`; null is what it leaves out",
+    "the feed's own, as of `period` and `clock_s`; null where the feed omits a value",
     game_id=_TEXT,
     period=_SCORE,
     clock_s=_or_null(_NUMBER),
@@ -149,7 +149,7 @@ _JUDGED: dict[str, Schema] = {
     "moments": _array(_ref("Verdict")),
     "calibration": _array(
         _object(forecast=_SHARE, happened=_SHARE, rows=_WHOLE_NUMBER),
-        "of the chances in each tenth: their mean, and how often they came true",
+        "for each tenth of the chances: their mean, and how often they came true",
     ),
 }
 _NIGHTS = _object(
@@ -194,7 +194,7 @@ _GAME_ID = _parameter("game_id", "path", _TEXT)
 _DATE = _parameter("date", "path", _TEXT)
 _IF_NONE_MATCH = _parameter("If-None-Match", "header", _TEXT)
 _NO_GAME = _error("no such game, tonight or kept")
-_NO_NIGHT = _error("nothing was kept of that night")
+_NO_NIGHT = _error("nothing was recorded of that night")
 _UNREADABLE = _error("the past nights cannot be read")
 _NOT_MODIFIED = {"description": "as the ETag sent"}
 
@@ -222,7 +222,7 @@ DOCUMENT: Schema = {
                     "from",
                     "query",
                     {"type": "integer", "minimum": 0, "maximum": 999_999},
-                    "leave out so many plays: those that are known",
+                    "skip this many plays, which the client has already",
                 ),
             ],
             _400=_error("not a number of plays"),
@@ -243,7 +243,7 @@ DOCUMENT: Schema = {
             parameters=[_GAME_ID, _IF_NONE_MATCH],
             _304=_NOT_MODIFIED,
             _404=_error("no such game tonight, it has not begun, or a relay is asked"),
-            _503=_error("the feed has not given it"),
+            _503=_error("the feed has not sent it"),
         ),
         "/v1/ratings": _get(
             "The current strength of every team, best first",
@@ -254,19 +254,19 @@ DOCUMENT: Schema = {
             _503=_error("no tick has been served yet"),
         ),
         "/v1/nights": _get(
-            "The past nights kept, and their forecasts compared with the results",
+            "The recorded nights, and their forecasts compared with the results",
             _NIGHTS,
             _503=_UNREADABLE,
         ),
         "/v1/nights/{date}": _get(
-            "A past night: its games whole, and whether their forecasts were right",
+            "A past night: its games, and whether their forecasts were right",
             _NIGHT,
             parameters=[_DATE],
             _404=_NO_NIGHT,
             _503=_UNREADABLE,
         ),
         "/v1/nights/{date}.csv": _get(
-            "What was forecast at each moment of each game, as CSV",
+            "The forecast at each moment of each game, as CSV",
             None,
             kind="text/csv",
             parameters=[_DATE],
@@ -285,14 +285,14 @@ DOCUMENT: Schema = {
                 _parameter("Last-Event-ID", "header", _SINCE, "browsers send it by themselves"),
             ],
             _400=_error("a filter or a since that cannot be used"),
-            _503=_error("the maximum of clients follow it, or the daemon is going down"),
+            _503=_error("too many clients follow it, or the daemon is shutting down"),
         ),
         "/v1/stats": _get(
-            "Latency of each pipeline stage, and of news from its source to its message, in ms",
+            "Latency of each pipeline stage, and from an event to its message, in ms",
             _object(stages=_ANY_OBJECT, freshness=_ANY_OBJECT),
         ),
         "/v1/about": _get("Version, model, and where the stream is", _ANY_OBJECT),
-        "/livez": _get("The process answers", _ANY_OBJECT),
+        "/livez": _get("The process is alive", _ANY_OBJECT),
         "/readyz": _get(
             "The feed is fresh and the model loaded",
             _READY,

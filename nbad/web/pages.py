@@ -1,4 +1,4 @@
-"""The page's files, served from the package, and what a link to it shows where it is shared."""
+"""The page's files, served from the package, and the previews of shared links."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _night_now(body: bytes, kind: str, journal: StreamJournal) -> _Answer:
 
 
 class _Shared:
-    """The pages that people hand on, a game's and a past night's, and their pictures."""
+    """The pages to which links are shared, a game's and a past night's, and their pictures."""
 
     def __init__(self, journal: StreamJournal, past: Nights, settings: Settings) -> None:
         self._journal = journal
@@ -174,7 +174,7 @@ def _night_title(request: Request) -> str:
 
 
 def _no_picture(what: str) -> Response:
-    return refusal(404, f"no such {what} is known: it has no picture")
+    return refusal(404, f"unknown {what}: there is no picture")
 
 
 def _file(body: bytes, kind: str, policy: str = _POLICY) -> _Answer:

@@ -1,4 +1,4 @@
-"""The picture that a link to a game, or to a night, shows where it is shared. Pure."""
+"""The preview picture of a shared link to a game or a night. Pure."""
 
 from __future__ import annotations
 

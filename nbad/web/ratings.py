@@ -1,4 +1,4 @@
-"""The strength of every team, for people and programs that ask."""
+"""The ratings of all teams as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def ratings_table(ratings: Ratings, model: str, learnt: int) -> dict[str, Any]:
     ``learnt`` is how many results the ratings know beyond those in the model ``model``. Points are
     of margin against an average team on neutral ground; ``sd`` is their standard deviation.
     """
-    from nbad.feed.names import team_of  # some 50 ms, which a relay starts sooner without
+    from nbad.feed.names import team_of  # takes some 50 ms; a relay does not need it
 
     season = ratings.season
     rows = []

@@ -1,4 +1,4 @@
-"""The HTTP side at the configured address: the application behind a door of its own."""
+"""The HTTP server at the configured address: the application behind a :class:`.Door`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def serve_http(
 ) -> None:
     """Serve until cancelled; started with the address taken. A reload may move it.
 
-    Raises :class:`~nbad.net.listeners.AddressError` where the first address cannot be had.
+    Raises :class:`~nbad.net.listeners.AddressError` if the first address is unavailable.
     """
     listening = Listening("http", "http", settings)
     await listening.open(inherited)

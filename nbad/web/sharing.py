@@ -1,6 +1,6 @@
-"""What a link to the page shows where it is shared: its words, and the address of its picture.
+"""The preview of a shared link: its text, and the address of its picture.
 
-The picture is drawn here, in a thread: once for each state of a game, and so many a second.
+The picture is drawn in a thread, once for each state of a game, at a limited rate.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Draw = Callable[[], bytes]
 # Each takes 30 to 70 ms of a core; those that nobody asked for again are forgotten.
 _PICTURES_PER_S, _KEPT = 10.0, 32
 _WAIT_S = 5.0
-# A name or an address with its port: all else that a request may call its host is no address.
+# A name or an address with a port: any other Host header is ignored.
 _HOST = re.compile(r"([a-zA-Z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:\d{1,5})?")
 
 
 def base_url(request: Request, settings: Settings) -> str | None:
-    """Where others find this page: as configured, else as this request did; None for neither."""
+    """The page's public address: as configured, else from this request; None if neither works."""
     if public := settings.current.config.http.public_url:
         return public
     host = request.headers.get("host", "")
@@ -99,7 +99,7 @@ class Previews:
             with trio.fail_after(_WAIT_S):
                 picture = self._kept.get(tag) or await self._drawn(tag, draw)
         except trio.TooSlowError:
-            detail = "too many pictures are asked for at once"
+            detail = "too many pictures are requested at once"
             return refusal(503, detail, {"retry-after": "10"})
         return Response(picture, headers=headers, media_type="image/png")
 

@@ -1,4 +1,4 @@
-"""What the HTTP side knows of the running daemon, and whether that is ready."""
+"""What the HTTP server knows of the running daemon, and whether the daemon is ready."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Live:
         self.metrics.served(tick, night.games, self.hub.count, night.conflated_total)
 
     def wake(self) -> None:
-        """Wake whoever waits for ``news``."""
+        """Wake the tasks that wait for ``news``."""
         self.news.set()
         self.news = trio.Event()
 
@@ -72,7 +72,7 @@ class Live:
         if not self.hub.journal.ready:
             reasons.append("the feed has not been seen yet")
         if self.tick.feed is FeedState.DOWN:
-            reasons.append(f"the feed is down: no good answer for {age_s:.0f} s")
+            reasons.append(f"the feed is down: no successful response for {age_s:.0f} s")
         elif self.tick.feed is FeedState.STALE:
             reasons.append("the feed is stale: a game is live, and nothing changes")
         if self.hub.closing:

@@ -1,4 +1,4 @@
-"""A game in words, as a link to it shows it where it is shared."""
+"""A game in words, for the previews of shared links."""
 
 from __future__ import annotations
 

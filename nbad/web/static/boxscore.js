@@ -15,9 +15,9 @@ const COLUMNS = [
   ["blk", "BLK", "Blocks", ...plain("blocks")],
   ["to", "TO", "Turnovers", ...plain("turnovers")],
   ["pf", "PF", "Personal fouls", ...plain("fouls")],
-  ["fg", "FG", "Field goals, made and tried", ...shots("field_goals")],
-  ["3p", "3P", "Three-pointers, made and tried", ...shots("threes")],
-  ["ft", "FT", "Free throws, made and tried", ...shots("free_throws")],
+  ["fg", "FG", "Field goals, made and attempted", ...shots("field_goals")],
+  ["3p", "3P", "Three-pointers, made and attempted", ...shots("threes")],
+  ["ft", "FT", "Free throws, made and attempted", ...shots("free_throws")],
   ["pm", "+/−", "Plus-minus: the score while the player was on the court", (_, p) => p.plus_minus, (_, p) => (Number.isInteger(p.plus_minus) ? signed(p.plus_minus) : "")],
 ];
 const LEADERS = [["points", "Most points"], ["rebounds", "Most rebounds"], ["assists", "Most assists"]];

@@ -72,7 +72,7 @@ export class Stream {
     };
     const heard = () => {
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => drop(`nothing was heard for ${silence / 1000} s`), silence);
+      this.#timer = setTimeout(() => drop(`nothing received for ${silence / 1000} s`), silence);
     };
     heard();
     socket.onerror = () => {}; // a close follows, and tells as much

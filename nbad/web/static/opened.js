@@ -102,7 +102,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
     const shown = read_ ?? game.plays?.at(-1);
     set(chart, "aria-valuetext", shown ? told(shown) : "no plays yet");
     set(chart, "aria-valuenow", Math.round(shown?.elapsed_s ?? 0));
-    say(read, read_ ? told(read_) : "Point at or touch a moment, or use the arrow keys, to read it.");
+    say(read, read_ ? told(read_) : "Point to or touch the chart, or use the arrow keys, to read a moment.");
   }
 
   // The scrubber: the game as it stood at a moment, what came after it veiled.
@@ -213,7 +213,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
   /** As of when the box score is, where it is not as of now; or why there is none. */
   function boxNote() {
     const { box } = game;
-    if (!box) return game.box === undefined ? "Waiting for the feed's box score…" : "There is no box score of this game: the feed gives one of tonight's games only.";
+    if (!box) return game.box === undefined ? "Waiting for the feed's box score…" : "No box score: the feed provides them only for tonight's games.";
     const at = { status: "live", period: box.period, clock_s: box.clock_s ?? 0 };
     const behind = box.home.score !== game.home.score || box.away.score !== game.away.score;
     return behind ? `The feed's box score, as of ${clockText(at)}, ${box.away.score}–${box.home.score}.` : "The feed's own box score.";
@@ -252,7 +252,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
       return el("th", { scope: "col", "aria-sort": sorting === key ? (key === "name" ? "ascending" : "descending") : "none" }, part);
     };
     return [table([heading("name", "Player", "Sort by name"), heading("points", "Points", "Sort by points"),
-      heading("added", "Win chance added", "Points of win chance that the player's plays added to the team")],
+      heading("added", "Win chance added", "Win chance, in points, that the player's plays added for the team")],
     rows.slice(0, 16).map((p) => [el("span", { class: p.team === game.home.tricode ? "h" : "a" }, `${p.name} ${p.team}`), p.points, signed(p.added * 100, 1)]))];
   }
 
@@ -266,7 +266,7 @@ export function makeOpen(box, { close, star, starred, withToken, moved }) {
         return el("p", {}, el("label", { for: `bet-${name}` }, label), input, el("output", { for: `bet-${name}`, id: `out-${name}` }));
       };
       const form = el("form", {}, field("spread", `Spread of ${game.home.tricode} (−4.5: gives 4.5)`), field("total", "Total, over or under"),
-        el("p", { class: "hint" }, "Chances by the forecast's distribution. The odds are fair ones, without a bookmaker's margin; a push gives the stake back. Not advice."));
+        el("p", { class: "hint" }, "Chances from the forecast's distribution. Fair odds, without a bookmaker's margin; a push returns the stake. Not advice."));
       form.addEventListener("submit", (event) => event.preventDefault());
       panel.replaceChildren(form);
     }

@@ -92,7 +92,7 @@ function renderCount() {
     shown += !hide;
   }
   $("empty").hidden = shown > 0;
-  if (games.length) say($("empty"), "No game of this kind at the moment.");
+  if (games.length) say($("empty"), "No games match this filter.");
   else if (isPast) $("empty").hidden = true;
   else if (night.seen) $("empty").textContent = "No games tonight. Games appear here once the feed lists them.";
   $("filters").hidden = games.length < 2;
@@ -213,7 +213,7 @@ async function seekKept(id) {
   if (answer) {
     kept.set(id, prepared(answer));
     if (id === opened) show(id, true);
-  } else if (only) $("said").textContent = $("empty").textContent = "This game is not on tonight, and none of its id was kept.";
+  } else if (only) $("said").textContent = $("empty").textContent = "This game is not on tonight, and no past game with this id was recorded.";
 }
 
 addEventListener("popstate", () => show(named()));
@@ -259,7 +259,7 @@ async function tellFreshness() {
   const known = (await ask("/v1/stats"))?.freshness.recent;
   const [half, most] = known?.count ? [known.p50, known.p95].map((ms) => `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`) : [];
   $("behind").textContent = half ? `${half} behind the court` : "";
-  $("fresh").textContent = half ? `In the last 5 minutes half of the news was told within ${half} of when it happened, 95% within ${most}.` : "";
+  $("fresh").textContent = half ? `In the last 5 minutes half of the updates arrived within ${half} of the event, 95% within ${most}.` : "";
 }
 if (view !== "embed" && !isPast) {
   setTimeout(tellFreshness, 3000); // after the first cards
@@ -491,7 +491,7 @@ async function showPast() {
   $("subtitle").textContent = view === "night" ? name : "past nights";
   $("link").textContent = "past";
   $("link").dataset.state = "ok";
-  $("empty").textContent = view === "night" ? `No game of ${name} was kept.` : "No past night is kept yet: [record] path in nbad.toml keeps them.";
+  $("empty").textContent = view === "night" ? `No games of ${name} were recorded.` : "No past nights recorded yet: set [record] path in nbad.toml.";
   $("empty").hidden = found > 0;
   if (opened) show(opened, true);
 }

@@ -4,7 +4,7 @@ import { el } from "/cards.js";
 
 const share = (p) => `${Math.round(p * 100)}%`;
 const MOMENTS = { 0: "at tip-off", 720: "after Q1", 1440: "at half-time", 2160: "after Q3", 2520: "6:00 left", 2760: "2:00 left" };
-const HINT = "Brier is the mean squared error of the chance: 0.25 for a coin, 0 for an oracle. The margin band is to hold 80% of games.";
+const HINT = "Brier is the mean squared error of the chance: 0.25 for a coin, 0 for an oracle. The margin band should contain 80% of games.";
 
 /** A night's verdict and the way to its neighbours, into `box`. `nights`: /v1/nights, or null. */
 export function showNight(box, date, answer, nights, withToken) {
