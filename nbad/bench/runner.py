@@ -41,12 +41,10 @@ class ContestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A pipeline: ``command`` gets the feed's address appended, None is nbad's own daemon;
-    ``environment`` is set for it."""
+    """A pipeline: ``command`` gets the feed's address appended; None is nbad's own daemon."""
 
     name: str
     command: tuple[str, ...] | None = None
-    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -216,7 +214,6 @@ async def _run(
     own = {"SERVER__PORT": "0", "HTTP__PORT": "0", "LOG__FILE": str(file), "RECORD__PATH": ""}
     own |= {"LOG__FORMAT": "json", "LOG__LEVEL": "info"}
     environment = os.environ | {f"NBAD_{key}": value for key, value in own.items()}
-    environment |= dict(contestant.environment)
     async with _process(contestant.name, tuple(command), file, environment) as (process, lines):
         port = 0
         async for line in lines:
@@ -255,8 +252,7 @@ async def _other(
     """Another pipeline: it says ``listening PORT``, then a line of JSON for each tick."""
     assert contestant.command is not None
     command = (*contestant.command, feed.base_url, "--interval", str(INTERVAL_S))
-    environment = os.environ | dict(contestant.environment)
-    async with _process(contestant.name, command, folder / "out", environment) as (process, lines):
+    async with _process(contestant.name, command, folder / "out") as (process, lines):
         first = await anext(lines, b"")
         if not first.startswith(b"listening "):
             raise ContestError(f"{contestant.name}: expected `listening PORT`, was {first!r}")
