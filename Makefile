@@ -1,13 +1,13 @@
-# Everything on a machine with Python 3.11, pip and make, and nothing else.
+# Needs only Python 3.11, pip and make.
 #
 #   make demo    a simulated night, the daemon and its page      make test    the tests
-#   make demo-relay   daemons, relays and a client that kills around it do not disturb (redis-server)
-#   make bench   every stage beside its budget and the baselines
-#   make quick   those of them that take no time     make laws   properties on fresh examples
-#   make soak    the long ones, before a release
+#   make demo-relay   daemons and relays, some of which are killed (needs redis-server)
+#   make bench   benchmark every stage against its budget and the baselines
+#   make quick   only the fast tests                 make laws   property tests on fresh examples
+#   make soak    the long tests, before a release
 #   make setup   .venv/ with the nbad command                    make lint    make types
 #   make install (as root) the systemd units and a configuration, for this checkout
-#   make lock    resolve the dependencies of pyproject.toml anew
+#   make lock    resolve the dependencies of pyproject.toml again
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,7 @@ INSTALL := $(PIP) install --quiet --only-binary :all: --require-hashes
 
 setup: $(VENV)/.train
 
-# The units name this checkout. A configuration that is there stays as it is.
+# The units name this checkout. An existing configuration is not changed.
 install: setup
 	$(BIN)/nbad install-service --root '$(DESTDIR)/'
 
@@ -36,26 +36,26 @@ bench: $(VENV)/.train
 	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/nbad bench $(BENCH)
 
-# Nothing that tests start compiles its modules anew each time, though the machine's settings ask it to.
+# Let the processes that tests start use compiled modules, even if the machine's settings forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-# More than two cores have use for: tests of processes wait for most of their time.
+# More than two cores can run: tests of processes mostly wait.
 JOBS ?= 4
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not soak' $(TESTS)
 
-# The long ones: before a release, and after a change of what they hold.
+# The long tests: before a release, and after changing what they cover.
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m soak $(TESTS)
 
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not soak' $(TESTS)
 
-# The laws, with other examples each time.
+# The property tests, with new examples each time.
 laws: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile fresh -m 'hypothesis and not slow'
 
-# Branches too, of what runs in the tests' own process.
+# Includes branches; counts only code in the tests' own process.
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not soak' -q \
 	  --cov nbad --cov-branch --cov-report term:skip-covered
@@ -89,7 +89,7 @@ $(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.made
 	touch $@
 
 # LightGBM, which only training needs, needs the system's libgomp.so.1, which a bare Debian lacks.
-# scikit-learn's wheel carries one; patchelf makes LightGBM look beside itself.
+# scikit-learn's wheel contains one; patchelf makes LightGBM look in its own folder.
 LIGHTGBM = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightgbm/lib
 $(VENV)/.train: $(VENV)/.run
 	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || $(MAKE) --no-print-directory libgomp

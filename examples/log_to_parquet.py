@@ -1,7 +1,7 @@
 """Writes every forecast in the log to Parquet, a file for every 10,000 rows.
 
 Any Redis client can read the log: docs/scaling.md says what an entry holds. This one needs
-`pip install pyarrow coredis trio`. It goes on where its last file ended.
+`pip install pyarrow coredis trio`. It resumes where its last file ended.
 
 python examples/log_to_parquet.py redis://127.0.0.1:6379/0 FOLDER [STREAM]
 """

@@ -247,12 +247,8 @@ def test_nba_api_reads_it(night: GamesNight, live_feed: tuple[FeedAddress, Manua
 
 
 def start_command(*arguments: str) -> subprocess.Popen[str]:
-    script = (
-        "import argparse, sys; from nbad.cli import feed; p = argparse.ArgumentParser(); "
-        "feed.add_parser(p.add_subparsers()); a = p.parse_args(); sys.exit(a.run(a))"
-    )
     return start(
-        [sys.executable, "-c", script, "feed", *arguments],
+        [sys.executable, "-m", "nbad", "feed", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

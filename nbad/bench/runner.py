@@ -19,7 +19,7 @@ from typing import IO
 import trio
 
 from nbad.observe.statistics import STAGES
-from nbad.simulator.answer import LIVE_DATA, SCHEDULE
+from nbad.simulator.server import FeedAddress
 
 # Between two ticks: of every game something new is told each time.
 INTERVAL_S = 0.5
@@ -41,12 +41,10 @@ class ContestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A pipeline: ``command`` gets the feed's address appended, None is nbad's own daemon;
-    ``environment`` is set for it."""
+    """A pipeline: ``command`` gets the feed's address appended; None is nbad's own daemon."""
 
     name: str
     command: tuple[str, ...] | None = None
-    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,29 +63,18 @@ async def prepared_feed(games: int, quarter: int = 1) -> AsyncIterator[PreparedF
     command = (sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter))
     with TemporaryDirectory(prefix="nbad-bench-") as folder:
         async with _process("feed", command, Path(folder) / "out") as (process, lines):
-            yield PreparedFeed(process.pid, int(await anext(lines)))
+            yield PreparedFeed("127.0.0.1", int(await anext(lines)), process.pid)
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedFeed:
-    """Where it is, and how it is begun anew."""
+class PreparedFeed(FeedAddress):
+    """The address and the process of a feed, and how to restart it."""
 
     pid: int
-    port: int
-
-    @property
-    def base_url(self) -> str:
-        """What ``[feed] base_url`` has to be."""
-        return f"http://127.0.0.1:{self.port}{LIVE_DATA}"
-
-    @property
-    def schedule_url(self) -> str:
-        """What ``[feed] schedule_url`` has to be."""
-        return f"http://127.0.0.1:{self.port}{SCHEDULE}"
 
     async def begin(self) -> None:
         """Go back to the first change."""
-        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+        async with await trio.open_tcp_stream(self.host, self.port) as stream:
             await stream.send_all(b"GET /begin HTTP/1.1\r\n\r\n")
             await stream.receive_some()
 
@@ -216,7 +203,6 @@ async def _run(
     own = {"SERVER__PORT": "0", "HTTP__PORT": "0", "LOG__FILE": str(file), "RECORD__PATH": ""}
     own |= {"LOG__FORMAT": "json", "LOG__LEVEL": "info"}
     environment = os.environ | {f"NBAD_{key}": value for key, value in own.items()}
-    environment |= dict(contestant.environment)
     async with _process(contestant.name, tuple(command), file, environment) as (process, lines):
         port = 0
         async for line in lines:
@@ -255,8 +241,7 @@ async def _other(
     """Another pipeline: it says ``listening PORT``, then a line of JSON for each tick."""
     assert contestant.command is not None
     command = (*contestant.command, feed.base_url, "--interval", str(INTERVAL_S))
-    environment = os.environ | dict(contestant.environment)
-    async with _process(contestant.name, command, folder / "out", environment) as (process, lines):
+    async with _process(contestant.name, command, folder / "out") as (process, lines):
         first = await anext(lines, b"")
         if not first.startswith(b"listening "):
             raise ContestError(f"{contestant.name}: expected `listening PORT`, was {first!r}")

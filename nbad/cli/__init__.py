@@ -23,7 +23,8 @@ COMMANDS = (
     "demo", "run", "relay", "watch", "check", "ratings", "stats", "bench", "feed", "record",
     "train", "evaluate", "export", "report", "install-service", "completion",
 )  # fmt: skip
-"""Each is a module of this package (a dash an underscore); in the order of ``--help``."""
+"""In the order of ``--help``. Each is a module of this package (a dash an underscore) that has
+``HELP``, ``DESCRIPTION``, ``add_arguments`` and ``run``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,11 +45,14 @@ def _run(arguments: list[str]) -> int:
     told_at_once = arguments[:1] in (["version"], ["--version"])
     with at_once():
         for name in () if told_at_once else alone or COMMANDS:
-            import_module(f"nbad.cli.{name.replace('-', '_')}").add_parser(subparsers)
+            module = import_module(f"nbad.cli.{name.replace('-', '_')}")
+            command = subparsers.add_parser(
+                name, help=module.HELP, description=module.DESCRIPTION, formatter_class=Help
+            )
+            module.add_arguments(command)
+            command.set_defaults(run=module.run, commands=subparsers)
     version = subparsers.add_parser("version", help="the version", description="The version.")
     version.set_defaults(run=_version)
-    for command in subparsers.choices.values():
-        command.formatter_class = Help
     args, unknown = parser.parse_known_args(arguments)
     if unknown:  # told by the command, whose --help knows what there is
         subparsers.choices[args.command].unknown(unknown)

@@ -28,14 +28,15 @@ Say = Callable[[str], object]
 """Where lines for a reader go."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``bench``."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="benchmark each stage against its time budget and the baselines",
-        description="Benchmarks the daemon, and the baselines where they are installed, on slates "
-        "of simulated games that all change at once. Needs no network.",
-    )
+HELP = "benchmark each stage against its time budget and the baselines"
+DESCRIPTION = (
+    "Benchmarks the daemon, and the baselines where they are installed, on slates "
+    "of simulated games that all change at once. Needs no network."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "--polls", type=int, default=30, metavar="N", help="ticks per slate and round"
     )
@@ -68,7 +69,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--alone", action="store_true", help="skip the baselines")
     add_json(parser)
     parser.add_argument("--plot", type=picture, metavar="FILE.png", help="also plot the totals")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

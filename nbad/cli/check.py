@@ -16,25 +16,24 @@ from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
 from nbad.settings.load import ConfigError, find, shown
 from nbad.settings.schema import Config, Log
 
+HELP = "validate a configuration; show each effective value and its source"
+DESCRIPTION = (
+    "Validates a configuration and the files it names, the model too, and shows "
+    "each effective value and its source, or every error."
+)
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``check``."""
-    parser = subparsers.add_parser(
-        "check",
-        help="validate a configuration; show each effective value and its source",
-        description="Validates a configuration and the files it names, the model too, and shows "
-        "each effective value and its source, or every error.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_config(parser)
     parser.add_argument(
         "--network",
         action="store_true",
         help="also request one document of each kind from the feed",
     )
-    parser.set_defaults(run=check)
 
 
-def check(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print each effective value and its source, or every error.
 
     Exit codes: 0; 78 wrong configuration; 69 where the feed does not answer as it should.

@@ -71,16 +71,16 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``completion``."""
-    parser = subparsers.add_parser(
-        "completion",
-        help="shell completion for bash, zsh or fish",
-        description="Prints a completion script. bash: source <(nbad completion bash). zsh: the "
-        "same, with zsh. fish: nbad completion fish | source.",
-    )
+HELP = "shell completion for bash, zsh or fish"
+DESCRIPTION = (
+    "Prints a completion script. bash: source <(nbad completion bash). zsh: the "
+    "same, with zsh. fish: nbad completion fish | source."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
-    parser.set_defaults(run=run, commands=subparsers)
 
 
 def run(args: argparse.Namespace) -> int:

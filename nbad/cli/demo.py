@@ -29,13 +29,12 @@ _SHOW_EVERY_S = 2.0
 _START_S = 30.0
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``demo``."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="a simulated night of games, predicted live, with no network",
-        description="Simulates a night of games, runs the daemon on it, and shows what it sends.",
-    )
+HELP = "a simulated night of games, predicted live, with no network"
+DESCRIPTION = "Simulates a night of games, runs the daemon on it, and shows what it sends."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "--games", type=int, default=10, metavar="N", help=f"number of games, 1 to {MAX_GAMES}"
     )
@@ -50,7 +49,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="seconds to run; 0: until the night ends; in a terminal, the page then stays up until"
         " Ctrl-C",
     )  # fmt: skip
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -25,16 +25,17 @@ COLUMNS = ("game_id", "elapsed_s", "home_win", "margin_p10", "margin_p50", "marg
 _DIGITS = 10
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``evaluate``."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="score a model on recorded games",
-        description="Replays recorded games, in order of their ids, through the daemon's pattern"
-        " builder and scores a model at every 30 s of regulation. Games that the model was trained"
-        " on are forecast by the same recipe fitted on other games: on the seasons before theirs,"
-        " or by cross-validation if there are fewer than four seasons.",
-    )
+HELP = "score a model on recorded games"
+DESCRIPTION = (
+    "Replays recorded games, in order of their ids, through the daemon's pattern"
+    " builder and scores a model at every 30 s of regulation. Games that the model was trained"
+    " on are forecast by the same recipe fitted on other games: on the seasons before theirs,"
+    " or by cross-validation if there are fewer than four seasons."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_data(parser)
     parser.add_argument(
         "--from", dest="start", type=_game_id, metavar="GAME_ID",
@@ -45,7 +46,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_json(parser)
     parser.add_argument("--plot", type=picture, metavar="FILE.png", help="plot the evaluation")
     parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="write every forecast")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

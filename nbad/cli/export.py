@@ -16,14 +16,15 @@ from nbad.settings.load import ConfigError
 _LOT = 20_000
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``export``."""
-    parser = subparsers.add_parser(
-        "export",
-        help="export past nights and recordings as CSV or Parquet",
-        description="Writes one file each of games, plays (with the forecast after each), forecasts"
-        " (every 30 s), features (every 30 s, from recorded payloads) and timings (from a log).",
-    )
+HELP = "export past nights and recordings as CSV or Parquet"
+DESCRIPTION = (
+    "Writes one file each of games, plays (with the forecast after each), forecasts"
+    " (every 30 s), features (every 30 s, from recorded payloads) and timings (from a log)."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "folder", type=Path, nargs="?", metavar="DIR",
         help="a folder that the daemon or `nbad record` wrote; default: [record] path of the "
@@ -37,7 +38,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="the daemon's log, for the timings"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

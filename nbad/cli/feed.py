@@ -18,16 +18,14 @@ from nbad.simulator.recorded import RecordedSource
 from nbad.simulator.server import FeedAddress, FeedClock, listen, serve_feed
 from nbad.simulator.source import FeedSource
 
+HELP = "serve an NBA-shaped live feed, simulated or recorded"
+DESCRIPTION = "Serves an NBA-shaped live feed over HTTP, until SIGTERM or SIGINT."
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``feed``."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     kinds = "; ".join(f"{kind}: {what}" for kind, what in KINDS.items())
-    parser = subparsers.add_parser(
-        "feed",
-        help="serve an NBA-shaped live feed, simulated or recorded",
-        description="Serves an NBA-shaped live feed over HTTP, until SIGTERM or SIGINT.",
-        epilog=f"Faults: an HTTP status from 400 to 599; {kinds}.",
-    )
+    parser.epilog = f"Faults: an HTTP status from 400 to 599; {kinds}."
     parser.add_argument(
         "--games", type=int, default=10, metavar="N", help=f"simulated games, 1 to {MAX_GAMES}"
     )
@@ -59,7 +57,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--recording", type=Path, metavar="DIR",
         help="replay a folder that `nbad record` wrote",
     )  # fmt: skip
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

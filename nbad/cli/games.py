@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,7 +51,7 @@ def read_all(command: str, args: argparse.Namespace) -> Known | int:
     games: dict[str, FoldedGame] = {}
     for path in args.data:
         try:
-            for _, game in progress(f"read {path.name}")(fold_games(path)):
+            for _, game in progress(f"read {path.name}", fold_games(path)):
                 if isinstance(game, FoldedGame):
                     games[game.game_id] = game
                 else:
@@ -75,11 +75,11 @@ def read_all(command: str, args: argparse.Namespace) -> Known | int:
     return known
 
 
-def progress(what: str) -> Callable[[Iterable[T]], Iterable[T]]:
-    """A progress bar on standard error, where that is a terminal."""
+def progress(what: str, games: Iterable[T]) -> Iterable[T]:
+    """``games``, with a progress bar on standard error if that is a terminal."""
     from tqdm import tqdm
 
-    return lambda items: tqdm(items, desc=what, unit=" games", disable=None)
+    return tqdm(games, desc=what, unit=" games", disable=None)
 
 
 def notify(said: str) -> None:

@@ -21,19 +21,19 @@ _HIDDEN = ("/home", "/root", "/tmp", "/var/tmp", "/run/user")
 _NOTIFY_RELOAD = 253
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``install-service``."""
-    parser = subparsers.add_parser(
-        "install-service",
-        help="write systemd units, a configuration and monitoring files",
-        description="Writes the systemd units for this installation of nbad, /etc/nbad/nbad.toml"
-        " where there is none, and the monitoring files to /etc/nbad/monitoring. Run it as root,"
-        " and again after moving nbad. It starts nothing.",
-    )
+HELP = "write systemd units, a configuration and monitoring files"
+DESCRIPTION = (
+    "Writes the systemd units for this installation of nbad, /etc/nbad/nbad.toml"
+    " where there is none, and the monitoring files to /etc/nbad/monitoring. Run it as root,"
+    " and again after moving nbad. It starts nothing."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "--root", type=Path, default=Path("/"), metavar="DIR", help="write below this folder"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

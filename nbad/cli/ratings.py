@@ -14,16 +14,16 @@ from nbad.cli.run import add_config, configured
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE, end
 from nbad.settings.load import ConfigError
 
+HELP = "rating of every team, from the model or a running daemon"
+DESCRIPTION = (
+    "Lists the teams, best first: the expected margin against an average team on"
+    " neutral ground, in points, and its standard deviation. Without a URL: the model's ratings"
+    " at the end of its training data."
+)
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``ratings``."""
-    parser = subparsers.add_parser(
-        "ratings",
-        help="rating of every team, from the model or a running daemon",
-        description="Lists the teams, best first: the expected margin against an average team on"
-        " neutral ground, in points, and its standard deviation. Without a URL: the model's ratings"
-        " at the end of its training data.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "url", nargs="?", metavar="URL",
         help="HTTP address of a running daemon, for its current ratings",
@@ -31,7 +31,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_model(parser)
     add_config(parser)
     add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

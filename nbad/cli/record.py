@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from nbad.signals import Signals
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``record``."""
-    parser = subparsers.add_parser(
-        "record",
-        help="keep every payload the feed sends, byte for byte",
-        description="Polls the feed as the daemon would, predicts nothing, and keeps every "
-        "payload, compressed, with its headers and its arrival time, until SIGTERM or SIGINT. "
-        "SIGHUP reloads.",
-    )
+HELP = "keep every payload the feed sends, byte for byte"
+DESCRIPTION = (
+    "Polls the feed as the daemon would, predicts nothing, and keeps every "
+    "payload, compressed, with its headers and its arrival time, until SIGTERM or SIGINT. "
+    "SIGHUP reloads."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_config(parser)
     parser.add_argument(
         "--out",
@@ -38,7 +39,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="where to write; default: [record] path of the configuration",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

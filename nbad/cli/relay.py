@@ -15,14 +15,15 @@ from nbad.systemd.activation import ActivationError, Inherited, take_inherited
 _MOST_WORKERS = 256
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``relay``."""
-    parser = subparsers.add_parser(
-        "relay",
-        help="the stream and the page alone, fed by the log that [publish] writes to Redis",
-        description="Serves the stream and the page, fed by the log that [publish] writes to "
-        "Redis, until SIGTERM or SIGINT. SIGHUP reloads.",
-    )
+HELP = "the stream and the page alone, fed by the log that [publish] writes to Redis"
+DESCRIPTION = (
+    "Serves the stream and the page, fed by the log that [publish] writes to "
+    "Redis, until SIGTERM or SIGINT. SIGHUP reloads."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_config(parser)
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N",
@@ -31,10 +32,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     # What a worker is started with by the process that watches it.
     parser.add_argument("--sockets", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run_relay)
 
 
-def run_relay(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     if not 1 <= args.workers <= _MOST_WORKERS:
         return end("relay", USAGE, f"workers: expected 1 to {_MOST_WORKERS}, was {args.workers}")
@@ -48,13 +48,13 @@ def run_relay(args: argparse.Namespace) -> int:
 
         return leave(run_workers(path, args.workers, signals))
     with without_unused():
-        from nbad.relay.process import run_relay as run
+        from nbad.relay.process import run_relay
 
     try:
         inherited = _given(args.sockets) if args.sockets else take_inherited()
     except ActivationError as error:
         return end("relay", CONFIG, str(error))
-    return leave(run(path, inherited, signals, watched=bool(args.sockets)))
+    return leave(run_relay(path, inherited, signals, watched=bool(args.sockets)))
 
 
 def _given(numbers: str) -> Inherited:

@@ -33,14 +33,15 @@ svg { width: 100%; height: 90px; } path { fill: none; stroke: currentColor; stro
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``report``."""
-    parser = subparsers.add_parser(
-        "report",
-        help="HTML report on a past night: swings, calibration, latency, warnings and errors",
-        description="Writes one HTML page on a night that [record] path kept. With a log of that"
-        " night, also the latency of each stage and the warnings and errors.",
-    )
+HELP = "HTML report on a past night: swings, calibration, latency, warnings and errors"
+DESCRIPTION = (
+    "Writes one HTML page on a night that [record] path kept. With a log of that"
+    " night, also the latency of each stage and the warnings and errors."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "night", metavar="DATE", help="date of the evening in the US, such as 2026-01-19"
     )
@@ -53,7 +54,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--out", type=Path, metavar="FILE.html", help="file to write; default: standard output"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,16 +10,13 @@ from nbad.exit_codes import leave
 from nbad.settings.load import find, load
 from nbad.settings.schema import Config, Http, Server
 
+HELP = "the daemon: feed, predictions, WebSocket stream"
+DESCRIPTION = "Runs the daemon until SIGTERM or SIGINT. SIGHUP reloads its configuration."
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``run``."""
-    parser = subparsers.add_parser(
-        "run",
-        help="the daemon: feed, predictions, WebSocket stream",
-        description="Runs the daemon until SIGTERM or SIGINT. SIGHUP reloads its configuration.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_config(parser)
-    parser.set_defaults(run=run_daemon)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +38,7 @@ def address(section: Server | Http) -> str:
     return f"{f'[{host}]' if ':' in host else host}:{section.port}"
 
 
-def run_daemon(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     from nbad.signals import Signals
 
@@ -49,6 +46,6 @@ def run_daemon(args: argparse.Namespace) -> int:
     from nbad.model.unused_imports import without_unused
 
     with without_unused():
-        from nbad.daemon import run_daemon as run
+        from nbad.daemon import run_daemon
 
-    leave(run(find(args.config), signals))
+    leave(run_daemon(find(args.config), signals))

@@ -28,15 +28,16 @@ _ERRORS = {
 }
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``stats``."""
-    parser = subparsers.add_parser(
-        "stats",
-        help="latency of each pipeline stage, from a running daemon or its log",
-        description="Shows the latency of each stage in ms (count, errors, avg, min, max, p50, "
-        "p95, p99), of ticks in which the stage had work. A daemon also shows freshness: the time "
-        "from an event, by the feed's clock, to its message.",
-    )
+HELP = "latency of each pipeline stage, from a running daemon or its log"
+DESCRIPTION = (
+    "Shows the latency of each stage in ms (count, errors, avg, min, max, p50, "
+    "p95, p99), of ticks in which the stage had work. A daemon also shows freshness: the time "
+    "from an event, by the feed's clock, to its message."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "source", nargs="?", metavar="URL or FILE",
         help=f"the daemon's HTTP address ({_URL}), a log file, or - for a log on standard input; "
@@ -44,7 +45,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     add_config(parser)
     add_json(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

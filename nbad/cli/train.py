@@ -12,13 +12,12 @@ from nbad.exit_codes import USAGE, end
 _FEWEST = 40
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``train``."""
-    parser = subparsers.add_parser(
-        "train",
-        help="make a model from recorded play-by-play",
-        description="Replays recorded games through the daemon's pattern builder and fits a model.",
-    )
+HELP = "make a model from recorded play-by-play"
+DESCRIPTION = "Replays recorded games through the daemon's pattern builder and fits a model."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_data(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("model"), metavar="DIR", help="the model's folder"
@@ -27,7 +26,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="random seed; one seed, one model"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -25,15 +25,16 @@ class NoStreamError(Exception):
     """The page at an address did not say where the stream is."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register ``watch``."""
-    parser = subparsers.add_parser(
-        "watch",
-        help="a live table of games in the terminal",
-        description="Shows the games of a running daemon, closest games first, until Ctrl-C or q. "
-        "Keys: up and down choose a game, Enter opens it (curve, leaders, plays), Esc closes it, "
-        "f shows all games, those in play, or the close ones.",
-    )
+HELP = "a live table of games in the terminal"
+DESCRIPTION = (
+    "Shows the games of a running daemon, closest games first, until Ctrl-C or q. "
+    "Keys: up and down choose a game, Enter opens it (curve, leaders, plays), Esc closes it, "
+    "f shows all games, those in play, or the close ones."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "url", nargs="?", metavar="URL",
         help=f"the stream ({_SHOWN}) or the page (http://HOST:PORT/); "
@@ -44,7 +45,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="print a line per change, with its time; the default where the output is no terminal",
     )  # fmt: skip
     add_config(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

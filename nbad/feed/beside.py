@@ -1,4 +1,4 @@
-"""The season's schedule and the odds, asked for beside the ticks."""
+"""The season's schedule and the odds, requested outside the ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which box scores are asked for: those that somebody reads, and those that may show a score before
+"""Which box scores are requested: those that clients read, and those that may show a score before
 board and plays do."""
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from nbad.observe.troubles import Troubles
 from nbad.settings.schema import Poll
 
 WANTED_S = 60.0
-"""Who reads a box score reads it again within this time: so long it is kept new."""
+"""A box score is kept current for this long after it was last read."""
 
 _BEGUN = (LIVE, HALFTIME, FINAL)
-# A box score that cannot be had is asked for ever less often: down to the first where somebody
-# reads it, else to the second. So is one of any game, until a feed is known to have them.
+# An unavailable box score is requested less and less often: down to the first interval while it is
+# read, else to the second. So is any box score until the feed is known to have them.
 _MOST_BACKOFF_S, _MOST_UNREAD_S = 60.0, 3600.0
-# So long a box score waits for a request that neither board nor plays want.
+# How long a box score waits for a request that neither board nor plays need.
 _PATIENCE_S = 10.0
 # So often it is looked at whether any is worth asking for, where none was.
 _LOOK_EVERY_S = 10.0
@@ -62,8 +62,8 @@ class _Order:
 
 
 class BoxOrders:
-    """Between HTTP, which asks, and :func:`keep_box_scores`, which brings. At most one order a game
-    of the night."""
+    """Connects HTTP, which orders box scores, with :func:`keep_box_scores`, which requests them. At
+    most one order per game of the night."""
 
     def __init__(self) -> None:
         self._orders: dict[str, _Order] = {}
@@ -97,11 +97,11 @@ class BoxOrders:
         return order is not None and order.wanted_until >= trio.current_time()
 
     async def changed(self) -> None:
-        """Wait until somebody asks, or something came."""
+        """Wait for an order or a response."""
         await self._changed.wait()
 
     def wake(self) -> None:
-        """Wake who waits in :meth:`changed`."""
+        """Wake the tasks in :meth:`changed`."""
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 

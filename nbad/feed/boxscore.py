@@ -1,8 +1,8 @@
 """``boxscore_<id>.json`` → :class:`BoxScore`: what each player and each side has done so far.
 
-It is asked for where somebody reads it (:class:`~nbad.feed.box_orders.BoxOrders`), and told over
-HTTP as it stands here; where it may come before the board it is also asked for what both say of the
-game, and read no further.
+It is requested while clients read it (:class:`~nbad.feed.box_orders.BoxOrders`), and served over
+HTTP as it is here. Where it may show a score before the board, it is also requested for the fields
+that the board has too, and only these are read.
 """
 
 from __future__ import annotations

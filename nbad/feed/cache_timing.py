@@ -38,11 +38,11 @@ class CacheTiming:
     """Learns from ``Age`` and ``Cache-Control: max-age`` when a cache between us and the feed next
     takes a new copy. All times in seconds on one clock.
 
-    ``Age`` is in whole seconds. The moment is narrowed down by asking in the middle of what is
-    left of it; whoever came too early asks once more at its end. Known well enough, each copy is
-    asked for once, at that end, which moves by as much as copies were found to come late. A feed
-    that sends no ``Age``, changes within a copy's life or takes copies at other times again and
-    again (caches that take turns) is asked at fixed intervals.
+    ``Age`` is in whole seconds, so it only bounds the moment. Requests in the middle of the bounds
+    narrow them; after a request that came too early there is one more at their end. Once they are
+    narrow enough, each copy is requested once, at that end, plus the delay found in earlier copies.
+    A feed that sends no ``Age``, changes within a copy's life, or keeps taking copies at other
+    times (caches that take turns) is polled at fixed intervals.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Requests to the feed: conditional, retried, under one limiter, and never believed unread."""
+"""Requests to the feed: conditional, retried, under one rate limit, accepted only once read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FeedError(Exception):
 
 
 class _PassingError(FeedError):
-    """Trouble that may pass."""
+    """A failure that may be temporary."""
 
 
 class Answer(NamedTuple):

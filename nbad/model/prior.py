@@ -1,9 +1,9 @@
-"""What a game's state says of its final margin: a Brownian motion whose drift and spread bend.
+"""The final margin, given a game's state: a Brownian motion, corrected by curves of the time left.
 
-Stern (1994) lets the differential move as a Brownian motion with a drift. Of 11,000 games that is
-wrong in three things: a lead shrinks (of one of ten points at the half eight are left at the end),
-a large one less so, and who has the ball has more. How much of each depends on the time left, by
-curves between a few moments.
+Stern (1994) models the differential as a Brownian motion with a drift. In 11,000 games that is
+wrong in three ways: leads shrink (of ten points at the half, eight are left at the end), large
+leads less so, and possession has a value. How much each counts depends on the time left, by curves
+between a few moments.
 """
 
 from __future__ import annotations

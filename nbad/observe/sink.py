@@ -1,6 +1,6 @@
-"""Where the log's lines go: taken at once, written by a thread, lost and counted where that fails.
+"""Writes the log's lines: accepts them at once, writes them in a thread, counts those lost.
 
-Whoever reads standard output may stop, its pipe may be closed, a disk may be full or hang: none of
+The reader of standard output may stop, its pipe may be closed, a disk may be full or hang: none of
 that may hold up the pipeline or end the daemon.
 """
 

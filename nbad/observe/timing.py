@@ -90,7 +90,7 @@ class Tick:
     """One round of the poller, from its first request to its emission.
 
     ``started`` is on Trio's clock (s); ``timing_ms`` holds what each stage took, by stage, where
-    it had work; ``errors`` how often something went wrong in it, and was lived with.
+    it had work; ``errors`` how many errors it recovered from.
     ``feed_errors`` counts the feed's answers that were of no use, by kind. ``happened`` is when
     what it tells anew happened, by the feed (s since the epoch), and ``clocks_agree`` whether that
     can be held against our clock. ``whole``: no game of

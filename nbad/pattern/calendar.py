@@ -1,4 +1,4 @@
-"""What a time, in RFC 3339, says of games: their day in America, their season, which are over."""
+"""From the RFC 3339 times of games: their day in America, their season, and which are over."""
 
 from __future__ import annotations
 

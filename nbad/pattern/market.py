@@ -1,4 +1,4 @@
-"""What the market expects of a game, beside what the ratings expect."""
+"""What the market expects of a game, combined with what the ratings expect."""
 
 from __future__ import annotations
 

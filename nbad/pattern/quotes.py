@@ -1,4 +1,4 @@
-"""What the market last said of each game before it began: that, and nothing later, counts."""
+"""The market's last quote of each game before it began; later ones are ignored."""
 
 from __future__ import annotations
 

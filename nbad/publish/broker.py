@@ -94,7 +94,7 @@ class FencedError(Exception):
 
 
 class Outage:
-    """Why the broker cannot be had, as ``reason``; None while it can."""
+    """Why the broker is unavailable, as ``reason``; None while it is available."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -152,7 +152,7 @@ class Broker:
 
         Raises :class:`FencedError` where the lease is not ``owner``'s any more.
 
-        Cancelled or out of time it may have been written: whoever reads passes over a repetition.
+        If cancelled or timed out, it may have been written: readers ignore repetitions.
         """
         keys = [self._lease, self._stream]
         pairs = [word for pair in fields.items() for word in pair]

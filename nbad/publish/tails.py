@@ -1,4 +1,4 @@
-"""What the log was told of each game's story, and what it has to be told next."""
+"""What part of each game's story the log has, and what has to be written next."""
 
 from __future__ import annotations
 

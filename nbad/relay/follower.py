@@ -1,7 +1,7 @@
-"""The log, entry by entry, into a journal: what of it counts, and what was lost.
+"""Applies the log's entries to a journal: which ones count, and what was lost.
 
-Pure: :meth:`Follower.take` says what an entry changed, and the reader tells the subscribers. A log
-may be cut, trimmed, delayed or read twice: what is no news is passed over, and what is missing is
+Pure: :meth:`Follower.take` returns what an entry changed, and the reader notifies the subscribers.
+A log may be cut, trimmed, delayed or read twice: repetitions are ignored, and what is missing is
 noticed and never skipped.
 """
 

@@ -1,8 +1,8 @@
-"""The reader: the broker's log into the hub, over whatever happens to the broker.
+"""Reads the broker's log into the hub, through failures of the broker.
 
-It reads from the log's oldest entry to its newest, then waits for more. After a gap, or where
-nothing comes, it reads the log again from its start: what is known is passed over, and the log's
-snapshots bridge what was trimmed.
+It reads from the log's oldest entry to its newest, then waits for more. After a gap, or if nothing
+comes, it reads the log again from its start: known entries are ignored, and the log's snapshots
+replace what was trimmed.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Reader:
     ) -> NoReturn:
         """Read until cancelled; started once all that the log holds was read.
 
-        Raises :class:`BrokerError` where the broker cannot be had before that.
+        Raises :class:`BrokerError` if the broker is unavailable before that.
         """
         started = False
 

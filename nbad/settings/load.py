@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +22,8 @@ _KEYS = [
     for section, values in Config()
     for key, field in type(values).model_fields.items()
 ]
+# Every section, and every key as ``section.key``.
+_KNOWN = [name for name, _ in Config()] + [f"{section}.{key}" for section, key, _ in _KEYS]
 # TOML has no paths: these keys are text in the file.
 _PATHS = {(section, key) for section, key, kind in _KEYS if Path in get_args(kind)}
 # What a key in the environment looks like, and what is nearly one: NBAD_SERVER_PORT.
@@ -152,7 +153,7 @@ def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
     in_section = (came for name, came in origin.items() if name.startswith(f"{location[0]}."))
     where = origin.get(".".join(location[:2])) or next(in_section, where)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
+        near = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=0.0)
         return f"{where}: {key}: expected {near[0]} or another known key, was {key}"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
     return f"{where}: {key}: expected {expected}, was {_harmless(location, error['input'])}"
@@ -163,12 +164,6 @@ def _harmless(location: list[str], value: Any) -> str:
     if location[:2] == ["feed", "headers"]:
         return f"{shown(value)!r}" if isinstance(value, dict) else f"a {type(value).__name__}, ***"
     return re.sub(r"//[^/@]*@", "//***@", repr(value))
-
-
-def known_keys() -> list[str]:
-    """Every section, and every key as ``section.key``."""
-    names = ((section, f"{section}.{key}") for section, key, _ in _KEYS)
-    return list(dict.fromkeys(chain.from_iterable(names)))
 
 
 def differences(old: Config, new: Config) -> dict[str, dict[str, Any]]:

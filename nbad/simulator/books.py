@@ -16,7 +16,6 @@ _BOOKS = (
     ("sr:book:18149", "DraftKings", 0.042, "https://sportsbook.draftkings.com", "USA"),
     ("sr:book:18186", "FanDuel", 0.048, "https://sportsbook.fanduel.com", "USA"),
 )
-_MARGIN_SD = 11.8
 # A price moves every so often until tip-off, by so many points of margin each time.
 _STEP_S, _STEPS, _STEP_SD = 1800.0, 12, 0.25
 # What the books do not know of the sides, and what one thinks otherwise than the others.
@@ -96,4 +95,4 @@ def _handicap(margin: float) -> float:
 def _price(ahead: float, share: float) -> float:
     """The decimal price of a win by more than nothing where ``ahead`` points are expected, the
     book's ``share`` taken out of it."""
-    return max(1.001, round(1 / (_FAIR.cdf(ahead / _MARGIN_SD) * (1 + share)), 3))
+    return max(1.001, round(1 / (_FAIR.cdf(ahead / rates.MARGIN_SD) * (1 + share)), 3))

@@ -269,10 +269,7 @@ def _player(player: Player, order: int, fold: _Fold, info_on: list[int]) -> dict
 def _team(club: Club, now: Standing, score: int, fold: _Fold, tally: Tally) -> dict[str, Any]:
     bonus = now.status in (LIVE, FINAL) and tally.in_bonus(club.team_id, now.period)
     return {
-        "teamId": club.team_id,
-        "teamName": club.nickname,
-        "teamCity": club.city,
-        "teamTricode": club.tricode,
+        **club.identity,
         "score": score,
         "inBonus": "1" if bonus else "0",
         "timeoutsRemaining": tally.timeouts_left(club.team_id),

@@ -30,29 +30,16 @@ def changes_of(info: GameInfo, tip: float, slots: list[Slot]) -> tuple[Change, .
     them: a play put right, in or out late changes those after it too.
     """
     shown = _Shown(info, tip, slots)
-    updates = sorted(
-        (
-            *(
-                (at, place, event)
-                for place, slot in enumerate(slots)
-                for at, event in slot.versions
-            ),
-            *(
-                (slot.detailed_at, place, slot)
-                for place, slot in enumerate(slots)
-                if _has_late_details(slot)
-            ),
-        ),
-        key=lambda update: update[:2],
-    )
+    updates: list[tuple[float, int, Event | Slot | None]] = []
+    for place, slot in enumerate(slots):
+        updates += ((at, place, event) for at, event in slot.versions)
+        if slot.detailed_at > slot.versions[0][0]:
+            updates.append((slot.detailed_at, place, slot))
+    updates.sort(key=lambda update: update[:2])
     changes: list[Change] = []
     for at, group in groupby(updates, key=lambda update: update[0]):
         changes.extend(shown.step(at, [(place, what) for _, place, what in group]))
     return tuple(changes)
-
-
-def _has_late_details(slot: Slot) -> bool:
-    return slot.detailed_at > slot.first_seen
 
 
 class _Shown:

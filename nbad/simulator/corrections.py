@@ -28,11 +28,6 @@ class Slot:
     versions: tuple[tuple[float, Event | None], ...]
     detailed_at: float
 
-    @property
-    def first_seen(self) -> float:
-        """When the feed first shows it."""
-        return self.versions[0][0]
-
 
 @dataclass(frozen=True, slots=True)
 class _Draft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from nba_api.stats.static import players as static_players
 from nba_api.stats.static import teams as static_teams
@@ -48,6 +49,16 @@ class Club:
     strength: float = 0.0
     wins: int = 0
     losses: int = 0
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The keys that name it in every document of the feed."""
+        return {
+            "teamId": self.team_id,
+            "teamName": self.nickname,
+            "teamCity": self.city,
+            "teamTricode": self.tricode,
+        }
 
 
 def make_league(rng: random.Random) -> tuple[Club, ...]:

@@ -69,13 +69,9 @@ class _Game(Ledger):
             self.run(self.rng.choice((2.0, 3.0)))
             centre, rival = self.sides[opener].on[2], self.sides[opener.other].on[2]
             self.ball = opener
+            loser = self.sides[opener.other].person(rival)
             self.note(
-                "jumpball",
-                "recovered",
-                opener,
-                centre,
-                other=self.sides[opener.other].person(rival),
-                descriptor="startperiod",
+                "jumpball", "recovered", opener, centre, other=loser, descriptor="startperiod"
             )
         return opener
 
@@ -135,15 +131,9 @@ class _Game(Ledger):
         drawn = self.sides[side.other].person(fouled)
         self.dead(6)
         self.note(
-            "foul",
-            "personal",
-            side,
-            place,
-            other=drawn,
-            descriptor=kind,
-            qualifiers=marks,
-            ball=side.other,
-        )
+            "foul", "personal", side, place,
+            other=drawn, descriptor=kind, qualifiers=marks, ball=side.other,
+        )  # fmt: skip
         self.dead(rates.FOUL_S)
         self.stop()
 
@@ -325,16 +315,9 @@ class _Game(Ledger):
         elif blocker is not None:
             other = self.sides[side.other].person(blocker)
         index = self.note(
-            "3pt" if three else "2pt",
-            sub,
-            side,
-            place,
-            made=made,
-            descriptor=descriptor,
-            qualifiers=marks,
-            spot=spot,
-            other=other,
-        )
+            "3pt" if three else "2pt", sub, side, place,
+            made=made, descriptor=descriptor, qualifiers=marks, spot=spot, other=other,
+        )  # fmt: skip
         self.context = ()
         if made:
             if rng.random() < rates.AND_ONE:

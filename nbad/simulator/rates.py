@@ -60,6 +60,8 @@ TEAM_REBOUND: Final = 0.11
 PROBABILITY_PER_POINT: Final = 1 / 170
 HOME_POINTS: Final = 3.5
 STRENGTH_SD: Final = 4.3
+# The spread of a game's margin about what the two sides lead one to expect, in points.
+MARGIN_SD: Final = 11.8
 # A leading side eases off and the trailing one presses: without it independent possessions would
 # spread the margins to 16 points, where real ones have 13.
 EASE_PER_POINT_OF_LEAD: Final = 0.0022

@@ -18,8 +18,7 @@ from nbad.simulator.standing import FINAL, SCHEDULED, Standing
 
 _SEASON_DAYS = 84
 _DAYS_TO_COME = 3
-# The spread of a game's margin and total about what the two sides lead one to expect, in points.
-_MARGIN_SD = 11.8
+# A game's total, in points.
 _TOTAL_MEAN, _TOTAL_SD = 218.0, 18.0
 _BROADCASTERS: dict[str, list[dict[str, Any]]] = {
     f"{who}{medium}Broadcasters": []
@@ -106,7 +105,7 @@ def _result(home: Club, away: Club, rng: random.Random) -> tuple[int, int]:
     expected = rates.HOME_POINTS + home.strength - away.strength
     margin = 0
     while not margin:
-        margin = round(rng.gauss(expected, _MARGIN_SD))
+        margin = round(rng.gauss(expected, rates.MARGIN_SD))
     total = max(150, round(rng.gauss(_TOTAL_MEAN, _TOTAL_SD)))
     away_score = (total - margin) // 2
     return away_score + margin, away_score
@@ -170,10 +169,7 @@ def _game(entry: Entry, local: datetime, sequence: int) -> dict[str, Any]:
 
 def _team(club: Club, score: int) -> dict[str, Any]:
     return {
-        "teamId": club.team_id,
-        "teamName": club.nickname,
-        "teamCity": club.city,
-        "teamTricode": club.tricode,
+        **club.identity,
         "teamSlug": club.nickname.lower().replace(" ", ""),
         "wins": club.wins,
         "losses": club.losses,

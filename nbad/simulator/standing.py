@@ -97,10 +97,7 @@ def _team(club: Club, now: Standing, score: int, ahead: bool, tally: Tally) -> d
     over = now.status == FINAL
     bonus = "1" if tally.in_bonus(club.team_id, now.period) else "0"
     return {
-        "teamId": club.team_id,
-        "teamName": club.nickname,
-        "teamCity": club.city,
-        "teamTricode": club.tricode,
+        **club.identity,
         "wins": club.wins + (over and ahead),
         "losses": club.losses + (over and not ahead),
         "score": score,

@@ -36,7 +36,7 @@ _Ts = TypeVarTuple("_Ts")
 class GameProblem:
     """Something of a game that could not be used: the log's ``event`` and the ``reason``.
 
-    ``error`` is a fault of ours, to be logged with its traceback.
+    ``error`` is an internal error, to be logged with its traceback.
     """
 
     event: str

@@ -1,4 +1,4 @@
-"""The poller: each document of the feed asked for when it may have changed, told as it comes."""
+"""The poller: requests each document of the feed when it may have changed; passes it on at once."""
 
 from __future__ import annotations
 
@@ -263,10 +263,10 @@ async def poll(
     tap: Tap | None = None,
     boxes: BoxOrders | None = None,
 ) -> None:
-    """Ask the feed until cancelled; trouble with it is logged and lived with.
+    """Poll the feed until cancelled; its failures are logged, and requests go on.
 
-    ``night`` is what the parser knows of the games: from it follows what is asked for. ``now`` is
-    the wall clock, in seconds since the epoch; ``boxes`` is who reads which box score.
+    ``night`` is what the parser knows of the games, which decides what is requested. ``now`` is the
+    wall clock, in seconds since the epoch; ``boxes`` says which box scores are being read.
     """
     began = trio.current_time()
     state = _State(settings, night, FeedHealth(began), now, began, sent_at=began)

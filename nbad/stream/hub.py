@@ -99,7 +99,7 @@ class Hub:
 
     @property
     def server(self) -> Server:
-        """The settings in force."""
+        """The current settings."""
         return self._settings.current.config.server
 
     def queue(self) -> int:

@@ -72,27 +72,30 @@ def tables(folder: Path, log: BinaryIO | None) -> Iterator[tuple[str, Iterable[R
         yield "timings", _timings(log)
 
 
-def _forecasts(folder: Path, kept: list[nights.KeptGame]) -> Iterator[Row]:
+def _whole(folder: Path, kept: list[nights.KeptGame]) -> Iterator[nights.WholeGame]:
+    """The games, oldest first, one at a time in memory."""
     for game in reversed(kept):
         whole = nights.game(folder, game.game_id)
         if whole is not None:
-            for row in orjson.loads(whole.game)["series"]:
-                yield game.game_id, *row
+            yield whole
+
+
+def _forecasts(folder: Path, kept: list[nights.KeptGame]) -> Iterator[Row]:
+    for game in _whole(folder, kept):
+        for row in orjson.loads(game.game)["series"]:
+            yield game.kept.game_id, *row
 
 
 def _plays(
     folder: Path, kept: list[nights.KeptGame], known: set[str], *, payloads: bool
 ) -> Iterator[Row]:
-    for each in reversed(kept):
-        whole = nights.game(folder, each.game_id)
-        if whole is not None:
-            for row in orjson.loads(whole.plays)["plays"]:
-                yield each.game_id, *row
-    if payloads:
-        for _, game in read_games(folder):
-            if isinstance(game, RecordedGame) and game.game_id not in known:
-                for play in game.plays:
-                    yield _bare(game, play)
+    for game in _whole(folder, kept):
+        for row in orjson.loads(game.plays)["plays"]:
+            yield game.kept.game_id, *row
+    for _, recorded in read_games(folder) if payloads else ():
+        if isinstance(recorded, RecordedGame) and recorded.game_id not in known:
+            for play in recorded.plays:
+                yield _bare(recorded, play)
 
 
 def _bare(game: RecordedGame, play: Play) -> Row:

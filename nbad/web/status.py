@@ -76,5 +76,5 @@ class Live:
         elif self.tick.feed is FeedState.STALE:
             reasons.append("the feed is stale: a game is live, and nothing changes")
         if self.hub.closing:
-            reasons.append("going down")
+            reasons.append("shutting down")
         return reasons + self.unready_too()
