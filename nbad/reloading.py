@@ -3,6 +3,7 @@ and every error is reported."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +14,7 @@ import trio
 from nbad.observe.logs import Output, open_output
 from nbad.settings.current import Runtime, Settings
 from nbad.settings.load import ConfigError, differences
+from nbad.settings.schema import Log
 from nbad.signals import Signals
 from nbad.systemd.notify import Notifier
 
@@ -130,6 +132,7 @@ class Reloads:
                 load, self._path, self._read, abandon_on_cancel=True, limiter=self._threads
             )
         except ConfigError as error:
+            await self._reopen_log(old.config.log)
             log.error("reload_rejected", errors=error.problems)  # noqa: TRY400 - they say it all
             return False
         except Exception as error:  # no memory, no thread: no reload is worth what runs
@@ -142,6 +145,15 @@ class Reloads:
         settings.replace(new)
         log.info("reloaded", changes=changes)
         return True
+
+    async def _reopen_log(self, in_force: Log) -> None:
+        """The signal may be logrotate's, which knows nothing of a file that is faulty by now. Where
+        the log cannot be opened, it stays where it is."""
+        with contextlib.suppress(OSError):
+            out = await trio.to_thread.run_sync(
+                open_output, in_force, abandon_on_cancel=True, limiter=self._threads
+            )
+            self._output.use(in_force, out)
 
 
 def load(path: Path | None, read: Read) -> tuple[Runtime, BinaryIO]:

@@ -20,6 +20,10 @@ import trio
 # Of the 5 s that SIGTERM may take to the end; what is left is margin.
 END_S = 4.3
 
+# The same signal again within so long is no second one: `timeout`, and who else signals both the
+# process that it started and that one's group, sends it twice.
+_ECHO_S = 0.05
+
 _LONGEST_WAIT_S = 3600.0  # what sigtimedwait takes has a bound
 
 _ENDING = {signal.SIGTERM, signal.SIGINT}
@@ -59,7 +63,7 @@ class Signals:
 
     def _listen(self) -> None:
         # One thread for all of it: another could not be started where memory has run out.
-        cut_at = math.inf
+        cut_at, first = math.inf, 0
         while True:
             left_s = cut_at - time.monotonic()
             heard = signal.sigtimedwait(_HEARD, min(max(left_s, 0.0), _LONGEST_WAIT_S))
@@ -70,12 +74,12 @@ class Signals:
                 self._in_loop(self._reload)
             elif self._token is None:
                 os._exit(0)
-            elif cut_at < math.inf:
+            elif not first:
+                cut_at, first = time.monotonic() + END_S, heard.si_signo
+                self._in_loop(self._ended, signal.Signals(first).name)
+            elif heard.si_signo != first or time.monotonic() > cut_at - END_S + _ECHO_S:
                 name = signal.Signals(heard.si_signo).name
                 self._leave(1, "aborted", f"a second signal, {name}")
-            else:
-                cut_at = time.monotonic() + END_S
-                self._in_loop(self._ended, signal.Signals(heard.si_signo).name)
 
     def _in_loop(self, call: Callable[..., None], *arguments: str) -> None:
         if self._token is not None:

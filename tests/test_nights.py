@@ -225,6 +225,11 @@ async def test_the_keeper_keeps_each_end_and_its_correction(
         with capture_logs() as logs:
             assert await tell(make_game(2, 99, 99)) == [("0022500001", 101)]
         assert not logs  # what is kept is not kept again
+        # Where a reload moves it, what was kept before of this night is kept there, too.
+        known.replace(settings(tmp_path / "other").current)
+        await tell(make_game(2, 100, 99))
+        assert [game.game_id for game in nights.games(tmp_path / "other")] == ["0022500001"]
+        known.replace(settings(tmp_path).current)
         # What comes last of all is kept, too, when the daemon ends.
         games = (ended(2, 105, 99),)
         journal.apply(9, games, journal.encode(games), {})

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from browser_kit import CHROMIUM, Browser, Tab
 from daemon_kit import Daemon, serving, urls_at
 from port_kit import free_port
@@ -22,6 +23,18 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 _SCORES = """Object.fromEntries([...document.querySelectorAll('#games > li')].map((li) =>
   [li.dataset.game, [...li.querySelectorAll('.score')].map((s) => Number(s.textContent))]))"""
+
+
+def test_the_page_finds_a_stream_that_has_tls(browser: Browser, tmp_path: Path) -> None:
+    pem = tmp_path / "pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    server = f'[server]\nport = 0\ntls_cert = "{pem}"\n[http]\nport = 0\n'
+    with serving("--games", "2") as urls, browser.tab() as tab:
+        daemon = Daemon(tmp_path, *urls, server=server)
+        tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+        tab.call("Page.navigate", url=f"http://127.0.0.1:{daemon.port('http')}/")
+        tab.wait_until("document.querySelector('#link')?.dataset.state === 'ok'")
+        assert daemon.end() == 0
 
 
 @pytest.mark.slow

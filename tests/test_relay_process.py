@@ -160,6 +160,10 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
             client.close()
         relay.process.send_signal(signal.SIGHUP)
         relay.wait_for("reloaded", 2)
+        text = relay.config.read_text()
+        relay.config.write_text(text.replace("[server]\nport = 0", "[server]\nport = 1"))
+        relay.process.send_signal(signal.SIGHUP)
+        assert "until nbad is restarted" in relay.wait_for("listen_failed", 2)["error"]
         assert relay.end() == OK
         assert daemon.end() == OK
 

@@ -353,7 +353,7 @@ async def test_moving_keeps_subscribers(clock: MockClock) -> None:
                 stage.settings.change(port=taken.getsockname()[1])
                 await trio.sleep(1)
             [failed] = logs
-            assert failed["event"] == "listen_failed"
+            assert (failed["event"], failed["error"]) == ("listen_failed", "Address already in use")
             assert failed["stays"] == f"{HOST}:{old}"
             async with stage.client() as newcomer:
                 await newcomer.expect("welcome")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from daemon_kit import Daemon, serving
 from process_kit import start
 
@@ -115,6 +116,23 @@ def test_a_pipe_gets_a_line_per_change_and_may_close(tmp_path: Path) -> None:
             watch.stdout.close()
             assert watch.wait(60) == 0
         assert daemon.end() == 0
+
+
+def test_a_stream_that_has_tls_is_found_from_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, pem, trusted = trustme.CA(), tmp_path / "pem", tmp_path / "trusted"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    authority.cert_pem.write_to_path(str(trusted))
+    server = f'[server]\nport = 0\ntls_cert = "{pem}"\n[http]\nport = 0\n'
+    with serving("--games", "3", "--seed", "2", "--speed", "60") as urls:
+        daemon = Daemon(tmp_path, *urls, server=server)
+        daemon.wait_for("ready")
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        page = f"http://127.0.0.1:{daemon.port('http')}/"
+        watch = start([*_NBAD, page], stdout=subprocess.PIPE, text=True)
+        assert watch.stdout
+        assert watch.stdout.readline().endswith(" feed ok\n")
 
 
 def test_without_an_address_it_is_that_of_the_configuration(tmp_path: Path) -> None:

@@ -136,8 +136,9 @@ async def _stream_of(page: str) -> str:
             path, port = str(stream["path"]), int(stream["port"])
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         raise NoStreamError(f"expected a daemon's page, was: {error}") from None
-    scheme = "wss" if parts.scheme == "https" else "ws"
     # Without a port of its own the page is behind a proxy, and the stream beside it.
+    tls = parts.scheme == "https" or (parts.port and stream.get("tls"))
+    scheme = "wss" if tls else "ws"
     netloc = f"{parts.netloc.rpartition(':')[0]}:{port}" if parts.port else parts.netloc
     return f"{scheme}://{netloc}{path}{f'?{parts.query}' if parts.query else ''}"
 

@@ -97,8 +97,11 @@ async def open_first(
 
 
 def keep_inherited() -> NoReturn:
-    """Raise OSError: the service manager would keep its socket open, with nobody to accept."""
-    raise OSError("systemd opened the socket in use: change ListenStream= of its socket unit")
+    """Raise OSError: whoever opened the socket would keep it open, with nobody to accept."""
+    raise OSError(
+        "the socket was opened before this process and stays until nbad is restarted"
+        " (systemd's socket unit: change its ListenStream=)"
+    )
 
 
 def log_listening(service: str, listeners: list[trio.SocketListener]) -> tuple[str, int]:
@@ -118,7 +121,7 @@ def log_failed(
         service=service,
         host=wanted[0],
         port=wanted[1],
-        error=str(error),
+        error=error.strerror or str(error),
         stays="{}:{}".format(*stays) if stays else None,
     )
 

@@ -5,6 +5,8 @@ A failing disk never affects the pipeline; writing is tried again.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import structlog
 import trio
 
@@ -34,7 +36,8 @@ class NightKeeper:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._waiting: dict[str, Game] = {}
-        self._known: dict[str, tuple[int, int, int]] = {}
+        self._known: dict[str, tuple[int, int, int]] = {}  # in this folder
+        self._folder: Path | None = None
         self._news = trio.Event()
         self._failed = False
         # One thread at a time, also where one that hangs was left behind.
@@ -42,8 +45,11 @@ class NightKeeper:
 
     def note(self, journal: StreamJournal) -> None:
         """Look for games that ended since it last looked; costs a comparison a game."""
-        if self._settings.current.config.record.path is None:
+        folder = self._settings.current.config.record.path
+        if folder is None:
             return
+        if folder != self._folder:  # a reload moved it: it knows nothing of tonight yet
+            self._folder, self._known = folder, {}
         for game_id in journal.game_ids:
             story = journal.story(game_id)
             game = story.game if isinstance(story, GameStory) else None

@@ -30,7 +30,7 @@ from nbad.observe.logs import Output, open_output
 from nbad.relay.process import read_runtime
 from nbad.settings.current import ToldModel
 from nbad.settings.load import ConfigError
-from nbad.settings.schema import Config, Http, Server
+from nbad.settings.schema import Config, Http, Log, Server
 from nbad.signals import Signals
 from nbad.systemd.notify import Notifier
 
@@ -89,7 +89,7 @@ def run_workers(path: Path | None, count: int, signals: Signals) -> int:
         what += f"{config.http.host}:{config.http.port} and the {count - 1} after it"
         return end("relay", UNAVAILABLE, f"{what}: {error.strerror}; set others, or port 0")
     try:
-        return trio.run(_watch, path, workers, output, signals)
+        return trio.run(_watch, path, workers, config.log, output, signals)
     finally:
         output.drain()
         for sock in opened:
@@ -124,7 +124,7 @@ def _listen(server: Server | Http, *, share: bool) -> list[socket.socket]:
 
 
 async def _watch(
-    path: Path | None, workers: list[_Worker], output: Output, signals: Signals
+    path: Path | None, workers: list[_Worker], in_force: Log, output: Output, signals: Signals
 ) -> int:
     notifier = Notifier()
     ending = trio.Event()
@@ -146,20 +146,20 @@ async def _watch(
 
     async def reload() -> None:
         """Pass each on to every worker, and tell the service manager once all have reloaded."""
-        nonlocal asked
+        nonlocal asked, in_force
         while True:
             await asked.wait()
             asked = trio.Event()
             ready = all(worker.ready for worker in workers)
             if ready:
                 notifier.reloading()
-            with suppress(ConfigError, OSError), trio.move_on_after(_START_S):  # each tells of it
-                config = (
-                    await trio.to_thread.run_sync(
-                        read_runtime, path, ToldModel(), abandon_on_cancel=True
-                    )
-                ).config
-                output.use(config.log, open_output(config.log))
+            with suppress(ConfigError), trio.move_on_after(_START_S):  # each worker tells of it
+                runtime = await trio.to_thread.run_sync(
+                    read_runtime, path, ToldModel(), abandon_on_cancel=True
+                )
+                in_force = runtime.config.log
+            with suppress(OSError):  # also where the file is faulty: logrotate knows nothing of it
+                output.use(in_force, open_output(in_force))
             for worker in workers:
                 worker.reloaded = trio.Event()
             send(signal.SIGHUP)

@@ -117,7 +117,12 @@ def read_values(path: Path | None, environ: Mapping[str, str]) -> tuple[Loaded, 
         for e in wrong:
             _take_out(values, e["loc"])
         config = Config.model_validate(values)
-    return Loaded(config, origin, source), problems
+    loaded = Loaded(config, origin, source)
+    server, http = config.server, config.http
+    if server.port and (server.host, server.port) == (http.host, http.port):
+        found = f"http.port: expected another than [server] port, was {http.port} as well"
+        problems += loaded.place([found])
+    return loaded, problems
 
 
 def _read_file(path: Path | None) -> tuple[dict[str, Any], list[str]]:

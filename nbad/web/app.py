@@ -87,12 +87,12 @@ def make_app(live: Live, settings: Settings) -> ASGIApp:
 
     async def about(_: Request) -> Response:
         tick = live.tick
-        stream = live.hub.address
+        stream, tls = live.hub.address, live.hub.access.tls is not None
         return json_answer(
             {
                 "version": __version__,
                 "model": tick.runtime.forecaster.name if tick else None,
-                "stream": {"path": "/v1/stream", "port": stream[1]} if stream else None,
+                "stream": {"path": "/v1/stream", "port": stream[1], "tls": tls} if stream else None,
                 "box_scores": live.boxes is not None,
                 "budgets_ms": tick.runtime.config.budgets_ms.model_dump() if tick else None,
             }

@@ -437,8 +437,9 @@ async function address() {
   boxScores = facts.box_scores ?? false;
   $("version").textContent = `nbad ${facts.version}${facts.model ? ` · model ${facts.model}` : ""}`;
   const url = new URL(facts.stream.path, location.href);
-  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  // Behind a proxy there is no port of its own in the address.
+  // Behind a proxy there is no port of its own in the address, and the proxy's TLS.
+  const tls = location.protocol === "https:" || (location.port && facts.stream.tls);
+  url.protocol = tls ? "wss:" : "ws:";
   if (location.port) url.port = facts.stream.port;
   return url;
 }
