@@ -224,6 +224,16 @@ def test_points_overturned_by_a_later_play_are_told_corrected(feed: Feed) -> Non
     assert told(feed.says([P1, P2, P3, replay]))[2:] == (2, 3, True)
 
 
+def test_what_was_taken_back_and_given_again_is_told_at_once_each_time(feed: Feed) -> None:
+    """As a play that has the sides the wrong way round, and the next that has them right."""
+    plays = [P1, P2, P3, action(4, 3, 4)]
+    assert told(feed.says(plays)) == ("live", 1, 3, 4, True)
+    plays.append(action(5, 6, 3))
+    assert told(feed.says(plays, live(1, "PT09M54.00S", 6, 3))) == ("live", 1, 6, 3, True)
+    plays.append(action(6, 6, 5))
+    assert told(feed.says(plays)) == ("live", 1, 6, 5, False)
+
+
 def test_a_deleted_basket_takes_the_board_with_it(feed: Feed) -> None:
     """The board's date proves nothing, but plays that were accepted though they went back do."""
     feed.says([P1, P2, P3], live(1, "PT09M56.00S", 4, 3), modified=10.0)

@@ -93,10 +93,8 @@ class Source(Generic[T]):
 
     def accept(self, value: T, state: State, *, back: bool = False) -> None:
         """Take ``value`` for the source's word; ``back``: it goes back from the last."""
-        if self._high is None:
+        if self._high is None or not state.goes_back_from(self._high):
             self._high = self.state if back else None
-        elif not state.goes_back_from(self._high):
-            self._high = None
         self.value, self.state, self.pending = value, state, None
 
 
