@@ -756,6 +756,39 @@ def test_a_period_of_few_points_is_over_where_the_board_says_so(
     assert update is None or update.entry.clock_s > 0
 
 
+def test_a_daemon_that_starts_in_a_break_tells_the_period_to_come_whole(
+    forecaster: Forecaster,
+) -> None:
+    """As one that saw the end of the last period: the plays say where that was."""
+    over = action(9, 30, 28, clock=0, kind="period", subkind="end")
+    update = Feed(forecaster).says([over], live(2, "PT00M00.00S", 30, 28))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
+    tie = action(9, 99, 99, period=4, clock=0, kind="period", subkind="end")
+    update = Feed(forecaster).says([tie], live(5, "PT00M00.00S", 99, 99))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (5, 300)
+    # So many points take a period.
+    update = Feed(forecaster).says([over], live(2, "PT00M00.00S", 60, 48))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 0)
+
+
+@pytest.mark.parametrize("words", ["END Q1", "End of 1st Qtr"])
+def test_words_that_say_the_last_period_is_over_say_that_this_one_has_not_begun(
+    forecaster: Forecaster, words: str
+) -> None:
+    said = live(2, "PT00M00.00S", 30, 28, gameStatusText=words)
+    update = Feed(forecaster).says(board=said, failed=(ONE,))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
+    feed = Feed(forecaster)  # also where the board had stood still for many points
+    feed.says(board=live(1, "PT05M00.00S", 10, 8), failed=(ONE,))
+    update = feed.says(board=said)
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
+
+
 @pytest.mark.parametrize(("points", "clock_s"), [(0, 720), (3, 0)])
 def test_0_00_of_the_first_board_is_believed_where_somebody_scored(
     forecaster: Forecaster, points: int, clock_s: float

@@ -253,6 +253,9 @@ class Judge(Generic[T]):
             accepted |= plays.settle(now, board)
         if board.state is None:
             return None
+        if self._told.state is None and board.value is not None and plays.state is not None:
+            # Of a board without one before, the plays say what it leaves out.
+            board.state = state_of_listing(board.value, plays.state)
         boxed = self._boxed()
         self._listed = boxed or board.state
         disagree = self._compare(now)
