@@ -382,6 +382,17 @@ def test_a_final_that_is_corrected_stays_final(forecaster: Forecaster) -> None:
     assert told(update) == ("final", 4, 99, 98, True)
 
 
+def test_a_game_that_goes_on_past_its_end_is_told_at_once(forecaster: Forecaster) -> None:
+    """Whatever the date of the end was: no copy from before has more points."""
+    feed = Feed(forecaster)
+    basket = action(1, 20, 18, clock=60)
+    wrong = action(2, 20, 18, clock=0, kind="game", subkind="end", edited=86_400)
+    feed.says([basket, wrong], live(1, "PT01M00.00S", 20, 18))
+    on = [basket, action(3, 22, 18, period=2, clock=700)]
+    update = feed.says(on, live(2, "PT11M40.00S", 22, 18))
+    assert told(update) == ("live", 2, 22, 18, True)
+
+
 def test_a_tie_that_is_called_over_is_overtime(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([], live(4, "PT00M00.00S", 100, 100))

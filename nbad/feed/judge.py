@@ -213,7 +213,7 @@ class Judge(Generic[T]):
         ``older``: it only lacks the newest of what is known; ``again``: it has plays that were
         taken back, as another edge's copy has. ``newest_edit`` is the latest ``edited`` of its
         plays, ``modified`` its Last-Modified in s: one that is later than any seen proves that the
-        document is newer.
+        document is newer, as do more points than ever before.
         """
         edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
@@ -228,7 +228,7 @@ class Judge(Generic[T]):
         before = self.plays.state
         if dated and before is not None and (older or state.goes_back_from(before)):
             self._dated = before, now
-        proven = edited or dated
+        proven = edited or dated or self.plays.is_new(state)
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
