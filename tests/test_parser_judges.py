@@ -435,6 +435,17 @@ def test_unknown_is_not_zero(feed: Feed) -> None:
     assert told(feed.says(board=live(3, "", 31, 28)))[1:4] == (3, 31, 28)
 
 
+@pytest.mark.parametrize("period", [None, 0, "Q2"])
+def test_a_period_that_is_left_unsaid_costs_no_clock(feed: Feed, period: Any) -> None:
+    feed.says(board=live(2, "PT05M00.00S", 30, 28))
+    update = feed.says(board=live(2, "PT04M40.00S", 32, 28) | {"period": period})
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 280)
+    # But one that does not run on from there may be another period's, or nobody's.
+    for clock in ("PT11M40.00S", "PT00M00.00S"):
+        assert feed.says(board=live(3, clock, 32, 28) | {"period": period}) is None
+
+
 def unsaid(listed: Any, score: Any = None) -> Any:
     """``listed`` with that in place of both scores."""
     sides = {side: listed[side] | {"score": score} for side in ("homeTeam", "awayTeam")}

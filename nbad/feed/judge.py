@@ -388,7 +388,8 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
         return _NOTHING  # whatever period the board says, none was played
     over = status is FINAL
     if not period and (over or known.period or home + away):  # it was in one, or somebody scored
-        period, clock = None, None
+        # Whose clock it is is not said: that of the period known, where it runs on from there.
+        period, clock = None, clock if clock and clock < known.clock_s else None
     if period is None:
         least = 0 if status is POSTPONED else 4 if over else 1
         period = max(known.period, least)
