@@ -14,6 +14,7 @@ from nbad.feed.decode import (
     BadData,
     Known,
     document,
+    game_id,
     integer,
 )
 from nbad.feed.playbyplay import UNKNOWN, _any_play, completed, parse_play, plain_play
@@ -67,6 +68,15 @@ def test_an_absurd_id_names_nobody(name: str, value: Any) -> None:
 def test_an_action_that_cannot_be_placed_is_none(name: str, value: Any) -> None:
     with pytest.raises(BadData, match=f"{name}: expected"):
         parse_play(ACTION | {name: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["", 0, "0", "0000000000", None, True, "00225000011", "00225A0001"]
+)
+def test_a_game_without_an_id_is_none(value: Any) -> None:
+    with pytest.raises(BadData, match="gameId: expected"):
+        game_id({"gameId": value})
+    assert game_id({"gameId": 22500001}) == game_id({"gameId": "22500001"}) == "0022500001"
 
 
 def test_a_whole_number_may_come_as_a_float() -> None:

@@ -224,6 +224,16 @@ def test_points_overturned_by_a_later_play_are_told_corrected(feed: Feed) -> Non
     assert told(feed.says([P1, P2, P3, replay]))[2:] == (2, 3, True)
 
 
+def test_what_was_taken_back_and_given_again_is_told_at_once_each_time(feed: Feed) -> None:
+    """As a play that has the sides the wrong way round, and the next that has them right."""
+    plays = [P1, P2, P3, action(4, 3, 4)]
+    assert told(feed.says(plays)) == ("live", 1, 3, 4, True)
+    plays.append(action(5, 6, 3))
+    assert told(feed.says(plays, live(1, "PT09M54.00S", 6, 3))) == ("live", 1, 6, 3, True)
+    plays.append(action(6, 6, 5))
+    assert told(feed.says(plays)) == ("live", 1, 6, 5, False)
+
+
 def test_a_deleted_basket_takes_the_board_with_it(feed: Feed) -> None:
     """The board's date proves nothing, but plays that were accepted though they went back do."""
     feed.says([P1, P2, P3], live(1, "PT09M56.00S", 4, 3), modified=10.0)
@@ -372,6 +382,17 @@ def test_a_final_that_is_corrected_stays_final(forecaster: Forecaster) -> None:
     assert told(update) == ("final", 4, 99, 98, True)
 
 
+def test_a_game_that_goes_on_past_its_end_is_told_at_once(forecaster: Forecaster) -> None:
+    """Whatever the date of the end was: no copy from before has more points."""
+    feed = Feed(forecaster)
+    basket = action(1, 20, 18, clock=60)
+    wrong = action(2, 20, 18, clock=0, kind="game", subkind="end", edited=86_400)
+    feed.says([basket, wrong], live(1, "PT01M00.00S", 20, 18))
+    on = [basket, action(3, 22, 18, period=2, clock=700)]
+    update = feed.says(on, live(2, "PT11M40.00S", 22, 18))
+    assert told(update) == ("live", 2, 22, 18, True)
+
+
 def test_a_tie_that_is_called_over_is_overtime(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([], live(4, "PT00M00.00S", 100, 100))
@@ -412,6 +433,17 @@ def test_unknown_is_not_zero(feed: Feed) -> None:
     odd["homeTeam"] = odd["homeTeam"] | {"score": None}
     assert feed.says(board=odd) is None
     assert told(feed.says(board=live(3, "", 31, 28)))[1:4] == (3, 31, 28)
+
+
+@pytest.mark.parametrize("period", [None, 0, "Q2"])
+def test_a_period_that_is_left_unsaid_costs_no_clock(feed: Feed, period: Any) -> None:
+    feed.says(board=live(2, "PT05M00.00S", 30, 28))
+    update = feed.says(board=live(2, "PT04M40.00S", 32, 28) | {"period": period})
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 280)
+    # But one that does not run on from there may be another period's, or nobody's.
+    for clock in ("PT11M40.00S", "PT00M00.00S"):
+        assert feed.says(board=live(3, clock, 32, 28) | {"period": period}) is None
 
 
 def unsaid(listed: Any, score: Any = None) -> Any:
@@ -744,6 +776,39 @@ def test_a_period_of_few_points_is_over_where_the_board_says_so(
     # But the words may be those of the period before still.
     update = feed.says(board=said | {"period": period + 1})
     assert update is None or update.entry.clock_s > 0
+
+
+def test_a_daemon_that_starts_in_a_break_tells_the_period_to_come_whole(
+    forecaster: Forecaster,
+) -> None:
+    """As one that saw the end of the last period: the plays say where that was."""
+    over = action(9, 30, 28, clock=0, kind="period", subkind="end")
+    update = Feed(forecaster).says([over], live(2, "PT00M00.00S", 30, 28))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
+    tie = action(9, 99, 99, period=4, clock=0, kind="period", subkind="end")
+    update = Feed(forecaster).says([tie], live(5, "PT00M00.00S", 99, 99))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (5, 300)
+    # So many points take a period.
+    update = Feed(forecaster).says([over], live(2, "PT00M00.00S", 60, 48))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 0)
+
+
+@pytest.mark.parametrize("words", ["END Q1", "End of 1st Qtr"])
+def test_words_that_say_the_last_period_is_over_say_that_this_one_has_not_begun(
+    forecaster: Forecaster, words: str
+) -> None:
+    said = live(2, "PT00M00.00S", 30, 28, gameStatusText=words)
+    update = Feed(forecaster).says(board=said, failed=(ONE,))
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
+    feed = Feed(forecaster)  # also where the board had stood still for many points
+    feed.says(board=live(1, "PT05M00.00S", 10, 8), failed=(ONE,))
+    update = feed.says(board=said)
+    assert update is not None
+    assert (update.entry.period, update.entry.clock_s) == (2, 720)
 
 
 @pytest.mark.parametrize(("points", "clock_s"), [(0, 720), (3, 0)])

@@ -158,6 +158,7 @@ class Relaying(RuleBasedStateMachine):
             if outcome != "written":
                 daemon.backlog.owe_snapshot()  # as the publisher does when it leads again
                 return
+            daemon.backlog.note_length(len(self.log))  # as the publisher does, told by the broker
             daemon.backlog.confirm(piece)
 
     @rule(told=st.booleans())

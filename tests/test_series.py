@@ -107,6 +107,37 @@ async def test_a_target_score_that_was_none_leaves_no_gap() -> None:
     assert series(after[0]) == series(at_once[0])
 
 
+def by(person: int, number: int) -> Play:
+    """A rebound, of a side's player below ten or of the other's."""
+    side = HOME if person < 10 else AWAY
+    return Play(number, number, 1, 700.0, 0, 0, "rebound", "", side.team_id, 0, "", "", "", person)
+
+
+def test_what_is_corrected_of_a_starters_last_game_is_told_as_by_one_that_starts_then() -> None:
+    """Though it changes nothing of what was expected before it was known who starts."""
+    fives = [1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
+    in_ = by(6, 11)._replace(kind="substitution", subkind="in")
+    played = update([*(by(person, n) for n, person in enumerate(fives, 1)), in_, by(6, 12)])
+    last = played.entry._replace(
+        game_id="0022500002", status=Status.FINAL, start_utc="2026-01-18T00:30:00Z",
+        home_score=90, away_score=80,
+    )  # fmt: skip
+    before = played._replace(entry=last)
+    steal = before.plays[-1]._replace(kind="steal")
+    after = before._replace(plays=(*before.plays[:-1], steal), unchanged=11, corrected=True)
+    tonight = update([by(person, n) for n, person in enumerate([6, *fives[1:]], 1)])
+
+    def forecast(*ticks: tuple[Update, ...]) -> list[float]:
+        runtime, tracker = Runtime(Config(), Plain("a")), PatternTracker()
+        made = [tracker.fold(Updates(Tick(1, 0.0, runtime), updates))[0] for updates in ticks]
+        [pattern] = [p for p in made[-1].games if p.update.entry.game_id == tonight.entry.game_id]
+        return list(made[-1].matrix[pattern.row])
+
+    told_then = forecast((after,), (tonight,))
+    assert told_then != forecast((before,), (tonight,))
+    assert forecast((before,), (tonight,), (after,)) == told_then
+
+
 class Faulty(Plain):
     """Fails where the home side is 6 ahead."""
 

@@ -153,7 +153,7 @@ def game_id(mapping: Any, name: str = "gameId") -> str:
         digits = value
     else:
         digits = str(value).rjust(10, "0") if isinstance(value, str | int) else ""
-    if len(digits) != 10 or not digits.isascii() or not digits.isdigit():
+    if len(digits) != 10 or not digits.isascii() or not digits.isdigit() or not int(digits):
         raise BadData(f"{name}: expected ten digits, was {shown(value)}")
     return digits
 

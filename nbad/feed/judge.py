@@ -93,10 +93,8 @@ class Source(Generic[T]):
 
     def accept(self, value: T, state: State, *, back: bool = False) -> None:
         """Take ``value`` for the source's word; ``back``: it goes back from the last."""
-        if self._high is None:
+        if self._high is None or not state.goes_back_from(self._high):
             self._high = self.state if back else None
-        elif not state.goes_back_from(self._high):
-            self._high = None
         self.value, self.state, self.pending = value, state, None
 
 
@@ -215,7 +213,7 @@ class Judge(Generic[T]):
         ``older``: it only lacks the newest of what is known; ``again``: it has plays that were
         taken back, as another edge's copy has. ``newest_edit`` is the latest ``edited`` of its
         plays, ``modified`` its Last-Modified in s: one that is later than any seen proves that the
-        document is newer.
+        document is newer, as do more points than ever before.
         """
         edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
@@ -230,7 +228,7 @@ class Judge(Generic[T]):
         before = self.plays.state
         if dated and before is not None and (older or state.goes_back_from(before)):
             self._dated = before, now
-        proven = edited or dated
+        proven = edited or dated or self.plays.is_new(state)
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
@@ -255,6 +253,9 @@ class Judge(Generic[T]):
             accepted |= plays.settle(now, board)
         if board.state is None:
             return None
+        if self._told.state is None and board.value is not None and plays.state is not None:
+            # Of a board without one before, the plays say what it leaves out.
+            board.state = state_of_listing(board.value, plays.state)
         boxed = self._boxed()
         self._listed = boxed or board.state
         disagree = self._compare(now)
@@ -387,7 +388,8 @@ def state_of_listing(listing: Listing, last: State | None) -> State:
         return _NOTHING  # whatever period the board says, none was played
     over = status is FINAL
     if not period and (over or known.period or home + away):  # it was in one, or somebody scored
-        period, clock = None, None
+        # Whose clock it is is not said: that of the period known, where it runs on from there.
+        period, clock = None, clock if clock and clock < known.clock_s else None
     if period is None:
         least = 0 if status is POSTPONED else 4 if over else 1
         period = max(known.period, least)

@@ -83,7 +83,9 @@ def parse_listing(game: Any) -> Listing:
     clock = clock_or_none(game.get("gameClock"), period or 0)
     words = label(game, "gameStatusText").lower()
     status = _status(code, period, clock, words)
-    period = 2 if status is HALFTIME else period
+    period, ended = 2 if status is HALFTIME else period, _ended(words)
+    if period and 0 < ended < period and not clock:
+        clock = period_s(period)  # it has not begun
     start_utc = utc_or_none(game.get("gameTimeUTC"))
     home_score = integer_or_none(home, "score", MOST_POINTS)
     away_score = integer_or_none(away, "score", MOST_POINTS)
@@ -91,7 +93,7 @@ def parse_listing(game: Any) -> Listing:
     # By place, in the order of its fields: by name takes three times as long.
     return Listing(
         identity, status, period, clock, start_utc, home_team, away_team, home_score, away_score,
-        bool(period) and _ended(words) == period,
+        bool(period) and ended == period,
     )  # fmt: skip
 
 

@@ -215,9 +215,7 @@ class PatternTracker:
         if known is not None and same and not rated_anew:
             expected, with_starters = known.expected, known.with_starters
         else:
-            expected = self._expect(update, line, ((), ()))
-            shown = starters.shown_by > 0
-            with_starters = self._expect(update, line, starters.fives) if shown else None
+            expected, with_starters = self._expectations(update, line, starters)
         if known is not None and not anew and known.goes_on(starters, expected, with_starters):
             fold = known.fold
         else:
@@ -241,7 +239,9 @@ class PatternTracker:
             try:
                 line = self._line(game.update, updates)
                 if line != game.line or (
-                    rated_anew and self._expect(game.update, line, ((), ())) != game.expected
+                    rated_anew
+                    and self._expectations(game.update, line, game.starters)
+                    != (game.expected, game.with_starters)
                 ):
                     outdated.add(game_id)
             except Exception as error:  # it stays as it is
@@ -255,6 +255,13 @@ class PatternTracker:
         to_come = update.entry.status is Status.SCHEDULED
         quotes = self._knowledge.quotes
         return quotes.line(update.entry.game_id, to_come=to_come, now=updates.at)
+
+    def _expectations(
+        self, update: Update, line: Line | None, starters: Starters
+    ) -> tuple[Expectation, Expectation | None]:
+        """What is expected before it is known who starts and, once it is, from then on."""
+        before = self._expect(update, line, ((), ()))
+        return before, self._expect(update, line, starters.fives) if starters.shown_by else None
 
     def _expect(self, update: Update, line: Line | None, fives: tuple[Five, Five]) -> Expectation:
         entry = update.entry
