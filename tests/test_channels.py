@@ -114,6 +114,31 @@ async def test_a_receiver_that_is_gone_breaks_the_sender(kind: str, autojump_clo
         receiver.close()
 
 
+async def test_who_is_cancelled_is_not_told_that_the_receiver_is_gone(
+    autojump_clock: object,
+) -> None:
+    sender, receiver = open_bounded(1, int)
+    receiver.close()
+    with trio.CancelScope() as ending:
+        ending.cancel()
+        await sender.send(1)
+    assert ending.cancelled_caught
+
+
+async def test_a_send_that_finds_room_lets_nobody_else_run(autojump_clock: object) -> None:
+    ran: list[str] = []
+
+    async def other() -> None:
+        ran.append("other")
+
+    sender, _ = open_bounded(1, int)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await sender.send(1)
+        ran.append("sender")
+    assert ran == ["sender", "other"]
+
+
 async def test_an_end_is_told_once_all_was_taken(autojump_clock: object) -> None:
     sender, receiver = open_latest(merge)
     with sender:

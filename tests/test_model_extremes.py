@@ -143,6 +143,18 @@ def test_a_tie_at_the_buzzer_is_the_overtime_that_follows(expected: float) -> No
     assert close.home_win == pytest.approx(buzzer.home_win, abs=0.03)
 
 
+def test_a_game_is_forecast_among_others_as_by_itself() -> None:
+    """Where none is near its end, some of the arithmetic is left out."""
+    rows = [
+        state(remaining, differential, over=over)
+        for remaining in (2880.0, 700.0, 10.0, 9.9, 0.4, 0.0)
+        for differential in (-12.0, 0.0, 3.0)
+        for over in (0.0, 1.0)
+        if not over or (remaining == 0 and differential)
+    ]
+    assert model().forecast(np.array(rows)) == [model().forecast(row[None])[0] for row in rows]
+
+
 def test_a_close_end_has_an_overtime_in_its_margin() -> None:
     for left in (1.0, 5.0, 24.0):
         tied, decided = one(state(left, 0)), one(state(left, 12))

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from nbad.domain import FeedState
 from nbad.model.forecaster import Forecaster
-from nbad.observe.metrics import Metrics
+from nbad.observe.metrics import BOUNDS_S, Metrics
 from nbad.observe.statistics import Statistics
 from nbad.observe.timing import Channel, Tick
 from nbad.settings.current import Runtime, Settings, ToldModel
@@ -69,6 +70,25 @@ async def test_totals_kept_elsewhere_are_counters() -> None:
     text = metrics.text().decode()
     assert "nbad_superseded_payloads_total 3.0" in text
     assert "nbad_conflated_batches_total 5.0" in text
+
+
+async def test_a_histogram_is_as_prometheus_client_tells_its_own() -> None:
+    registry = CollectorRegistry()
+    theirs = Histogram(
+        "nbad_channel_wait_seconds",
+        "How long a tick waited in the channel before a stage",
+        ["stage"],
+        registry=registry,
+        buckets=BOUNDS_S,
+    )
+    metrics = Metrics()
+    for waited_s in (0.0, 0.0001, 0.00011, 0.7, 4.9, 5.0, 5.1):
+        tick = Tick(1, trio.current_time(), Runtime(Config(), ToldModel()))
+        for stage in ("parse", "emit"):
+            tick.channels[stage] = Channel(0, waited_s, 0)
+            theirs.labels(stage).observe(waited_s)
+        metrics.served(tick, 3, 2, 0)
+    assert generate_latest(registry) in metrics.text()
 
 
 @pytest.mark.skipif(not PROMTOOL, reason="needs promtool")

@@ -48,6 +48,7 @@ def test_of_late_is_the_last_five_minutes_and_memory_is_bounded() -> None:
     stage = StageStatistics()
     for second in range(3600):
         stage.add(1.0 if second < 3000 else 100.0, float(second))
+    assert stage.life.count == 3600
     assert stage.life.percentile(0.5) == pytest.approx(1.0, rel=0.05)
     assert stage.recent(3599.0).as_dict()["p50"] == pytest.approx(100.0, rel=0.05)
     assert stage.recent(3599.0).count == 300

@@ -24,7 +24,13 @@ class BoundedSender(End, Generic[T]):
         self._channel = channel
 
     async def send(self, value: T) -> None:
-        await self._channel.send((trio.current_time(), value))
+        timed = trio.current_time(), value
+        # Who is cancelled is told so, not that the receiver, cancelled too, is gone.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._channel.send_nowait(timed)
+        except trio.WouldBlock:
+            await self._channel.send(timed)
 
     def close(self) -> None:
         self._channel.close()

@@ -102,7 +102,8 @@ class LatestReceiver(ReceivingEnd[T]):
 
     async def receive(self) -> T:
         slot = self._slot
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if slot.waiting:  # else waiting for it is a checkpoint
+            await trio.lowlevel.checkpoint()
         if slot.receiver_closed:
             raise trio.ClosedResourceError
         while not slot.waiting:
@@ -115,7 +116,6 @@ class LatestReceiver(ReceivingEnd[T]):
         value = slot.waiting.pop()
         self.waited_s = trio.current_time() - slot.waiting_since
         slot.emptied.set()
-        await trio.lowlevel.cancel_shielded_checkpoint()
         return value
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ def booster_inputs(matrix: Matrix) -> Matrix:
 def as_told(home_win: Matrix, on: NDArray[np.bool_]) -> Matrix:
     """P(home wins) of each row, shape (rows,), to 0.00001; where the game is ``on`` neither 0 nor
     1."""
-    told = np.round(home_win, 5)
+    told = home_win.round(5)
     return np.where(on, within(told, _SURE, 1 - _SURE), told)
 
 
@@ -216,30 +216,29 @@ class Forecaster:
         when the game does.
         """
         remaining = effective_remaining(matrix)
-        mean, scale = self._prior.margin(matrix, remaining)
-        win, overtime, spread = self._prior.outcome(matrix, mean, scale)
+        prior = self._prior.margin(matrix, remaining)
+        win, overtime, spread = self._prior.outcome(matrix, prior)
         if self.scores is not None:
             win = sigmoid(logit(win) + _correction(self.scores, booster_inputs(matrix)))
+        late = remaining < _LATE_S
+        ending = late.any()  # in most ticks no game is, and that saves ten calls of numpy
         differential = matrix[:, INDEX["differential"]]
-        late = (remaining < _LATE_S) & (differential != 0)
-        if late.any():
-            spread = np.where(late, _last_spread(win, mean, scale, spread, remaining), spread)
-        decided = remaining <= 0
-        win = np.where(decided, differential > 0, win)
-        overtime = np.where(decided, 0.0, overtime)
+        if ending:
+            last = _last_spread(win, prior.mean, prior.scale, spread, remaining)
+            spread = np.where(late & (differential != 0), last, spread)
+        margin = spread * _standing(win, prior.mean, spread)
+        if ending:
+            decided = remaining <= 0
+            win = np.where(decided, differential > 0, win)
+            margin = np.where(decided, differential, margin)
+            spread, overtime = np.where(decided, 0.0, spread), np.where(decided, 0.0, overtime)
         total, total_sd = self._totals.total(matrix, remaining, overtime)
-        return Distribution(
-            win,
-            np.where(decided, differential, spread * _standing(win, mean, spread)),
-            np.where(decided, 0.0, spread),
-            total,
-            total_sd,
-        )
+        return Distribution(win, margin, spread, total, total_sd)
 
     def prior_win(self, matrix: Matrix) -> Matrix:
         """P(home wins) by the prior alone, shape (rows,)."""
         margin = self._prior.margin(matrix, effective_remaining(matrix))
-        return self._prior.outcome(matrix, *margin).home_win
+        return self._prior.outcome(matrix, margin).home_win
 
     def forecast(self, matrix: Matrix) -> list[Forecast]:
         """Forecast every row of ``matrix``, shape (rows, features), all at once.
@@ -258,7 +257,7 @@ class Forecaster:
                 [low_total(matrix, made), made.total, made.total + total_band],
             ]
         )
-        margins, totals = np.round(points, 2).transpose(0, 2, 1).tolist()
+        margins, totals = points.round(2).transpose(0, 2, 1).tolist()
         return list(
             map(Forecast, home_win.tolist(), map(_quantiles, margins), map(_quantiles, totals),
                 repeat(self.name))

@@ -50,7 +50,7 @@ def normal_quantile(p: Column) -> Column:
         values *= x
         values += coefficients
     central, outer = values[0] * q / values[1], values[2] / values[3]
-    quantile: Column = np.where(np.abs(q) <= 0.47575, central, np.where(q < 0, outer, -outer))
+    quantile: Column = np.where(np.abs(q) <= 0.47575, central, np.copysign(outer, q))
     return quantile
 
 

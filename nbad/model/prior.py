@@ -26,6 +26,22 @@ REFERENCE_TOTAL = 220.0
 LARGE_LEAD = 25.0
 
 
+# Of a margin that the clock may end with: it rounds to a tie between the first and the last.
+_ABOUT_A_TIE = np.array([[-0.5], [0.0], [0.5]])
+
+
+class Margin(NamedTuple):
+    """Of each row, arrays of shape (rows,), in points: the ``mean`` and the standard deviation
+    (``scale``) of the margin at the end of regulation, or of the overtime under way; and those of a
+    whole overtime at a tie, the ball with nobody.
+    """
+
+    mean: Column
+    scale: Column
+    overtime_mean: Column
+    overtime_scale: Column
+
+
 class Outcome(NamedTuple):
     """Of each row, arrays of shape (rows,): P(the home side wins), P(a further overtime), and the
     margin's standard deviation with overtimes, in points.
@@ -54,30 +70,37 @@ class Prior:
     level: float
     overtime: float
 
-    def margin(self, matrix: Matrix, remaining: Column) -> tuple[Column, Column]:
-        """The mean and the standard deviation of the margin at the end of regulation, or of the
-        overtime under way, each of shape (rows,). ``remaining`` is :func:`effective_remaining`."""
+    def margin(self, matrix: Matrix, remaining: Column) -> Margin:
+        """What the state of each row says of its margin. ``remaining`` is
+        :func:`effective_remaining`."""
         differential, ball = matrix[:, INDEX["differential"]], matrix[:, INDEX["possession"]]
+        known, unknown = matrix[:, INDEX["expected_margin"]], matrix[:, INDEX["expected_margin_sd"]]
         overtime = (matrix[:, INDEX["overtime"]] > 0) | (matrix[:, INDEX["remaining_s"]] <= 0)
-        expected, lost, bend, shot, spread = between_knots(self._curves, remaining).T
+        expected, lost, bend, shot, spread = along(self._lines, remaining).T
+        later, _, _, _, later_spread = self._at_overtime
         size = np.minimum(np.abs(differential), LARGE_LEAD) / LARGE_LEAD
         kept = differential * (1.0 - lost + bend * size)
-        mean = kept + expected * matrix[:, INDEX["expected_margin"]] + shot * ball
-        return mean, self._scale(matrix, expected, spread, np.where(overtime, self.overtime, 1.0))
+        lifted = level(matrix) ** self.level
+        wilder = np.where(overtime, self.overtime, 1.0)
+        return Margin(
+            kept + expected * known + shot * ball,
+            _scale(expected * unknown, spread * lifted * wilder),
+            later * known,
+            _scale(later * unknown, later_spread * lifted * self.overtime),
+        )
 
-    def outcome(self, matrix: Matrix, mean: Column, scale: Column) -> Outcome:
-        """What becomes of a margin of this ``mean`` and ``scale``, as :meth:`margin` has them.
+    def outcome(self, matrix: Matrix, margin: Margin) -> Outcome:
+        """What becomes of the ``margin`` of each row of ``matrix``.
 
         Of the margins that the clock may end with, those that round to a tie lead to an overtime, a
         small game of its own.
         """
-        safe = np.maximum(scale, 1e-9)
-        over_mean, over_scale = self._overtime_margin(matrix)
-        lower, middle, upper, over = normal_cdf(
-            np.stack(
-                [(mean - 0.5) / safe, mean / safe, (mean + 0.5) / safe, over_mean / over_scale]
-            )
-        )
+        mean, scale, over_mean, over_scale = margin
+        # Few calls of numpy, here and below: of a few rows each costs more than its arithmetic.
+        standing = np.empty((4, len(mean)))
+        np.divide(mean + _ABOUT_A_TIE, np.maximum(scale, 1e-9), out=standing[:3])
+        np.divide(over_mean, over_scale, out=standing[3])
+        lower, middle, upper, over = normal_cdf(standing)
         tie = upper - lower
         # At a tie at the buzzer the overtime is already what lies ahead.
         ahead = matrix[:, INDEX["remaining_s"]] <= 0
@@ -87,32 +110,22 @@ class Prior:
             np.where(ahead, scale, np.sqrt(scale**2 + tie * over_scale**2)),
         )
 
-    def _overtime_margin(self, matrix: Matrix) -> tuple[Column, Column]:
-        """As :meth:`margin`, of a whole overtime at a tie, the ball with nobody."""
-        expected, _, _, _, spread = self._at_overtime
-        mean = expected * matrix[:, INDEX["expected_margin"]]
-        return mean, self._scale(matrix, expected, spread, self.overtime)
-
-    def _scale(
-        self, matrix: Matrix, expected: Column, spread: Column, wilder: Column | float
-    ) -> Column:
-        """The standard deviation: what is not known of the two sides acts over the time left, like
-        the drift itself."""
-        unknown = expected * matrix[:, INDEX["expected_margin_sd"]]
-        spread = spread * level(matrix) ** self.level * wilder
-        scale: Column = np.sqrt(spread**2 + unknown**2)
-        return scale
-
     @cached_property
     def _at_overtime(self) -> Column:
         """Shape (curves,)."""
-        curves: Column = between_knots(self._curves, np.array([OVERTIME_S]))[0]
+        curves: Column = along(self._lines, np.array([OVERTIME_S]))[0]
         return curves
 
     @cached_property
-    def _curves(self) -> Matrix:
-        """Shape (knots, curves)."""
-        return np.array([self.expected, self.lost, self.bend, self.ball, self.spread]).T
+    def _lines(self) -> Matrix:
+        return lines_of(np.array([self.expected, self.lost, self.bend, self.ball, self.spread]).T)
+
+
+def _scale(unknown: Column, spread: Column) -> Column:
+    """The standard deviation: what is not known of the two sides acts over the time left, like the
+    drift itself."""
+    scale: Column = np.sqrt(spread**2 + unknown**2)
+    return scale
 
 
 def prior_of(values: dict[str, Any]) -> Prior:
@@ -124,22 +137,40 @@ def prior_of(values: dict[str, Any]) -> Prior:
     return prior
 
 
-def between_knots(curves: Matrix, remaining: Column) -> Matrix:
-    """``curves``, shape (knots, curves), at the seconds ``remaining``, shape (rows, curves)."""
-    before = np.minimum(KNOTS_S.searchsorted(remaining, side="right"), len(KNOTS_S) - 1) - 1
-    share = (remaining - KNOTS_S[before]) / (KNOTS_S[before + 1] - KNOTS_S[before])
-    values: Matrix = curves[before] + share[:, None] * (curves[before + 1] - curves[before])
+def lines_of(curves: Matrix) -> Matrix:
+    """The straight lines between the knots of ``curves``, shape (knots, curves): of each where it
+    begins and its length, in s, and of each curve its value there and how much that changes."""
+    return np.hstack(
+        [KNOTS_S[:-1, None], np.diff(KNOTS_S)[:, None], curves[:-1], np.diff(curves, axis=0)]
+    )
+
+
+def along(lines: Matrix, remaining: Column) -> Matrix:
+    """The curves of ``lines`` (:func:`lines_of`) at the seconds ``remaining``, shape (rows,
+    curves)."""
+    line = lines[KNOTS_S[1:-1].searchsorted(remaining, side="right")]
+    share = (remaining - line[:, 0]) / line[:, 1]
+    middle = 1 + line.shape[1] // 2
+    values: Matrix = line[:, 2:middle] + share[:, None] * line[:, middle:]
     return values
+
+
+def expected_total(matrix: Matrix) -> Column:
+    """The points expected of each game, shape (rows,)."""
+    column: Column = np.maximum(matrix[:, INDEX["expected_total"]], 100.0)
+    return column
 
 
 def level(matrix: Matrix) -> Column:
     """How much more this game is expected to score than one of :data:`REFERENCE_TOTAL` points."""
-    column: Column = np.maximum(matrix[:, INDEX["expected_total"]], 100.0) / REFERENCE_TOTAL
-    return column
+    return expected_total(matrix) / REFERENCE_TOTAL
 
 
 def effective_remaining(matrix: Matrix) -> Column:
     """Game seconds still to come, shape (rows,): a tie at the end has an overtime before it."""
     remaining = matrix[:, INDEX["remaining_s"]]
-    tied = (remaining <= 0) & (matrix[:, INDEX["differential"]] == 0)
+    at_end = remaining <= 0
+    if not at_end.any():
+        return remaining
+    tied = at_end & (matrix[:, INDEX["differential"]] == 0)
     return np.where(tied & (matrix[:, INDEX["over"]] == 0), OVERTIME_S, remaining)

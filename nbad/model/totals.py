@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbad.model.normal import Column, Matrix
-from nbad.model.prior import level
+from nbad.model.prior import REFERENCE_TOTAL, expected_total
 from nbad.pattern.clock import OVERTIME_S, REGULATION_S
 from nbad.pattern.features import INDEX
 
@@ -32,11 +32,11 @@ class Totals:
         is uncertain.
         """
         left = np.minimum(remaining / REGULATION_S, 1.0)
-        expected = np.maximum(matrix[:, INDEX["expected_total"]], 100.0)
+        expected = expected_total(matrix)
         weight = self.blend * np.minimum(matrix[:, INDEX["elapsed_s"]] / REGULATION_S, 1.0)
         pace = (1 - weight) * expected / REGULATION_S + weight * matrix[:, INDEX["pace"]]
         extra = pace * OVERTIME_S
         mean = matrix[:, INDEX["points"]] + self.level * pace * remaining + overtime * extra
         # A game that scores more also varies more.
-        regulation = np.sqrt(level(matrix)) * self.sigma * left**self.power
+        regulation = np.sqrt(expected / REFERENCE_TOTAL) * self.sigma * left**self.power
         return mean, np.sqrt(regulation**2 + overtime * (1 - overtime) * extra**2)

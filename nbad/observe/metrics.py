@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,16 +18,20 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from nbad import __version__
 from nbad.domain import FeedState
 from nbad.observe.timing import Tick
 
 # From a tenth of a millisecond to five seconds: a parse and a feed that struggles both show.
-_BOUNDS_S = (
+BOUNDS_S = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.7,
     1.0, 2.5, 5.0,
 )  # fmt: skip
+
+_LE = (*map(repr, BOUNDS_S), "+Inf")
 
 # From a feed without a cache to one that stands still for minutes.
 _WAITS_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
@@ -49,6 +55,40 @@ class _Total:
         self._total = total
 
 
+class _Durations(Collector):
+    """A histogram of seconds for each stage. prometheus_client's own takes nine calls for each
+    value, and a tick has ten."""
+
+    def __init__(self, name: str, documentation: str, registry: CollectorRegistry) -> None:
+        self._name, self._documentation = name, documentation
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+        registry.register(self)
+
+    def add(self, stage: str, seconds: float) -> None:
+        if stage not in self._counts:
+            self._counts[stage], self._sums[stage] = [0] * (len(BOUNDS_S) + 1), 0.0
+        self._counts[stage][bisect_left(BOUNDS_S, seconds)] += 1
+        self._sums[stage] += seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(self._name, self._documentation, labels=["stage"])
+        for stage, counts in self._counts.items():
+            reached = zip(_LE, accumulate(counts), strict=True)
+            family.add_metric([stage], list(reached), self._sums[stage])
+        yield family
+
+
+class _Served(NamedTuple):
+    """A tick that came through, ``at`` (s since the epoch), and how it found the stream."""
+
+    tick: Tick
+    at: float
+    games: int
+    subscribers: int
+    conflated: int
+
+
 class Metrics:
     """Fed by the log's events, by served ticks and by reloads; :meth:`text` is the exposition."""
 
@@ -57,19 +97,15 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)  # process_*: memory, CPU, descriptors, start
-        self._stage = Histogram(
+        self._stage = _Durations(
             "nbad_stage_seconds",
             "Latency of a stage, of ticks in which it had work; total: first request to emission",
-            ["stage"],
-            registry=registry,
-            buckets=_BOUNDS_S,
+            registry,
         )
-        self._waited = Histogram(
+        self._waited = _Durations(
             "nbad_channel_wait_seconds",
             "How long a tick waited in the channel before a stage",
-            ["stage"],
-            registry=registry,
-            buckets=_BOUNDS_S,
+            registry,
         )
         self._freshness = Histogram(
             "nbad_freshness_seconds",
@@ -139,7 +175,7 @@ class Metrics:
             "nbad_publish_seconds",
             "Latency of writing an entry to the log",
             registry=registry,
-            buckets=_BOUNDS_S,
+            buckets=BOUNDS_S,
         )
         self._published = _Total("nbad_published_entries", "Entries written to the log", registry)
         self._publish_lost = _Total(
@@ -158,16 +194,14 @@ class Metrics:
             "Seconds since the last entry of the log",
             registry=registry,
         )
-        # The series of each label, looked up once: prometheus_client takes its time to find them.
-        self._stage_of, self._waited_of = cache(self._stage.labels), cache(self._waited.labels)
-        self._depth_of, self._feed_of = cache(self._depth.labels), cache(self._feed.labels)
+        # Looked up once: prometheus_client takes its time to find them.
         self._errors_of = cache(self._errors.labels)
-        self._built = ""
+        self._last: _Served | None = None
         for level, event in _ALERTED:
             self._events.labels(level, event)
         self._feed_errors.labels("refused")
         for state in FeedState:  # nothing is known of it yet, as subscribers are told too
-            self._feed_of(state.value).set(state is FeedState.DOWN)
+            self._feed.labels(state.value).set(state is FeedState.DOWN)
         # A start is no stuck daemon, unless its first tick does not come either.
         self._served.set(time.time())
         self.reloaded(True)
@@ -201,26 +235,30 @@ class Metrics:
     def served(self, tick: Tick, games: int, subscribers: int, conflated: int) -> None:
         """Take in a tick that came through; ``conflated`` batches since the start."""
         self._ticks.inc()
-        self._served.set(time.time())
-        self._games.set(games)
-        self._subscribers.set(subscribers)
-        for state in FeedState:
-            self._feed_of(state.value).set(tick.feed is state)
         for stage, ms in tick.timing_ms.items():
-            self._stage_of(stage).observe(ms / 1e3)
+            self._stage.add(stage, ms / 1e3)
+        for stage, channel in tick.channels.items():
+            self._waited.add(stage, channel.waited_s)
         for stage, count in tick.errors.items():
             self._errors_of(stage).inc(count)
         for kind, count in tick.feed_errors.items():
             self._feed_errors.labels(kind).inc(count)
+        self._last = _Served(tick, time.time(), games, subscribers, conflated)
+
+    def _show(self, last: _Served) -> None:
+        """What the last tick says of now: a scrape comes seldom, and ticks often."""
+        tick = last.tick
+        self._served.set(last.at)
+        self._games.set(last.games)
+        self._subscribers.set(last.subscribers)
+        for state in FeedState:
+            self._feed.labels(state.value).set(tick.feed is state)
         for stage, channel in tick.channels.items():
-            self._waited_of(stage).observe(channel.waited_s)
-            self._depth_of(stage).set(channel.depth)
-        self._superseded.reach(sum(c.superseded for c in tick.channels.values()))
-        self._conflated.reach(conflated)
-        if self._built != (model := tick.runtime.forecaster.name):
-            self._built = model
-            self._build.clear()
-            self._build.labels(__version__, model).set(1)
+            self._depth.labels(stage).set(channel.depth)
+        self._superseded.reach(sum(channel.superseded for channel in tick.channels.values()))
+        self._conflated.reach(last.conflated)
+        self._build.clear()
+        self._build.labels(__version__, tick.runtime.forecaster.name).set(1)
 
     def wrote(self, seconds: float) -> None:
         """Take in how long (s) writing an entry to the log took."""
@@ -241,4 +279,6 @@ class Metrics:
 
     def text(self) -> bytes:
         """The exposition, in Prometheus' text format."""
+        if self._last is not None:
+            self._show(self._last)
         return generate_latest(self._registry)

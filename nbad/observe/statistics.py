@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,14 @@ class Summary:
         return {"count": self.count, **{name: round(ms, 3) for name, ms in figures.items()}}
 
 
+def merged(parts: Iterable[Summary]) -> Summary:
+    """All that the ``parts`` hold."""
+    whole = Summary()
+    for part in parts:
+        whole.merge(part)
+    return whole
+
+
 def bucket(ms: float) -> int:
     """The index of the bucket of a duration; the outermost take what lies beyond."""
     if ms <= _LEAST_MS:
@@ -85,24 +93,27 @@ class StageStatistics:
 
     def __init__(self) -> None:
         self.errors = 0
-        self.life = Summary()
-        self._slices: deque[tuple[int, Summary]] = deque(maxlen=_SLICES)
+        self._older = Summary()  # what no slice holds any more
+        self._slices: deque[tuple[int, Summary]] = deque()
 
     def add(self, ms: float, now: float) -> None:
         """Take in a duration in ms; ``now`` in seconds on any clock that does not run back."""
-        self.life.add(ms)
         number = int(now / _SLICE_S)
         if not self._slices or self._slices[-1][0] != number:
+            if len(self._slices) == _SLICES:
+                self._older.merge(self._slices.popleft()[1])
             self._slices.append((number, Summary()))
         self._slices[-1][1].add(ms)
 
+    @property
+    def life(self) -> Summary:
+        """All since the start."""
+        return merged([self._older, *(part for _, part in self._slices)])
+
     def recent(self, now: float) -> Summary:
         """The last five minutes."""
-        recent = Summary()
-        for number, part in self._slices:
-            if number > int(now / _SLICE_S) - _SLICES:
-                recent.merge(part)
-        return recent
+        oldest = int(now / _SLICE_S) - _SLICES + 1
+        return merged(part for number, part in self._slices if number >= oldest)
 
     def as_dict(self, now: float) -> dict[str, dict[str, float]]:
         """``life`` and ``recent`` as of :meth:`Summary.as_dict`."""

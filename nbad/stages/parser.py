@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 import structlog
+import trio
 
 from nbad.channels import Publisher, Receiver, Sender
 from nbad.domain import Listing, Scoreboard, State, Update
@@ -267,4 +268,5 @@ async def parse(
                     exc_info=trouble.error,
                 )
             await updates.send(made)
-            night.publish(tracker.tracked())  # the poller can wait, subscribers cannot
+            await trio.lowlevel.checkpoint()  # the poller can wait, subscribers cannot
+            night.publish(tracker.tracked())

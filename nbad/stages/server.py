@@ -6,10 +6,10 @@ sent what is decided in :mod:`nbad.stream`.
 
 from __future__ import annotations
 
-import math
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from operator import attrgetter
 from time import perf_counter
@@ -144,7 +144,7 @@ async def _emit_all(
     due = trio.current_time()
     while not ended:
         newer: Forecasts | None = None
-        with trio.move_on_at(due if held else math.inf):
+        with trio.move_on_at(due) if held else nullcontext():
             try:
                 newer = await forecasts.receive()
             except trio.EndOfChannel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from cachetools import LRUCache
@@ -28,6 +29,9 @@ RING = 600
 CACHED_FRAMES = 256
 # Cache of replay frames: after an outage many clients with the same filter resume together.
 REPLAY_CACHE_BYTES = 4 * 1024 * 1024
+
+
+_game_id, _home, _away, _body = map(attrgetter, ("game_id", "home", "away", "body"))
 
 
 class StreamJournal:
@@ -144,8 +148,8 @@ class StreamJournal:
         """
         self.ready = self.ready or seen
         batch = self._next_batch(tick, games, messages, timing_ms) if messages else None
-        back = {message.game_id for message in messages}
-        self.remove(name for name in dropped if name not in back)
+        if dropped:
+            self.remove(set(dropped).difference(map(_game_id, messages)))
         return batch
 
     def _next_batch(
@@ -155,7 +159,7 @@ class StreamJournal:
         messages: tuple[Message, ...],
         timing_ms: Mapping[str, float],
     ) -> Batch:
-        bodies = (message.body for message in messages)
+        bodies = map(_body, messages)
         payload = wire.encode_batch(self.epoch, self.seq + 1, tick, bodies, timing_ms)
         stories = {
             message.game_id: GameStory(game.series, game.update.plays, game)
@@ -189,8 +193,8 @@ class StreamJournal:
         self.seq = seq
         self.deflated.begin_batch()
         names = (
-            frozenset(message.game_id for message in messages),
-            frozenset(team for message in messages for team in (message.home, message.away)),
+            frozenset(map(_game_id, messages)),
+            frozenset((*map(_home, messages), *map(_away, messages))),
         )
         if names == self._names:
             names = self._names  # 3 KB less a batch, where the same games change each time
@@ -342,7 +346,7 @@ class StreamJournal:
             self.epoch,
             batch.seq,
             batch.tick,
-            (message.body for message in messages),
+            map(_body, messages),
             batch.timing_ms,
             conflated,
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from nbad.domain import BoardEntry, Forecast, Game, Market, Play, Point, Quantiles, Swing, Team
+from nbad.domain import BoardEntry, Forecast, Game, Market, Play, Point, Swing, Team
 from nbad.pattern.clock import elapsed_s
 
 PROTOCOL = "nbad.v1"
@@ -36,11 +36,11 @@ def _second(second: int) -> str:
 
 def game_message(game: Game) -> dict[str, Any]:
     """The game message of the contract, without its series."""
-    line = game.update.entry
-    plays = game.update.plays
+    update = game.update
+    line, plays = update.entry, update.plays
     message = {
         "game_id": line.game_id,
-        "status": line.status.value,
+        "status": line.status._value_,  # `value` takes ten times as long in Python 3.11
         "period": line.period,
         "clock_s": line.clock_s,
         "start_utc": line.start_utc,
@@ -49,10 +49,10 @@ def game_message(game: Game) -> dict[str, Any]:
         "differential": line.home_score - line.away_score,
         "pattern": game.grid,
         "forecast": _forecast(game.forecast),
-        "event": _event(plays[-1], game.update.player) if plays else None,
-        "corrected": game.update.corrected,
-        "source_time": game.update.source_time or None,
-        "received_at": rfc3339(game.update.received_at),
+        "event": _event(plays[-1], update.player) if plays else None,
+        "corrected": update.corrected,
+        "source_time": update.source_time or None,
+        "received_at": rfc3339(update.received_at),
     }
     if game.market is not None:  # `[odds] show` asks for it
         message["market"] = _market(game.market)
@@ -165,7 +165,7 @@ def encode_batch(
         "epoch": epoch,
         "seq": seq,
         "tick": tick,
-        "messages": [orjson.Fragment(message) for message in messages],
+        "messages": list(map(orjson.Fragment, messages)),
         "timing_ms": dict(timing_ms),
     }
     if conflated:
@@ -252,32 +252,25 @@ def encode_reconnect(after_s: float) -> bytes:
 
 
 def _side(team: Team, score: int) -> dict[str, Any]:
-    return {
-        "team_id": team.team_id,
-        "tricode": team.tricode,
-        "name": team.name,
-        "score": score,
-    }
+    team_id, tricode, name = team
+    return {"team_id": team_id, "tricode": tricode, "name": name, "score": score}
 
 
 def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
     if forecast is None:
         return None
+    home_win, margin, total, model, basis = forecast
     return {
-        "home_win": forecast.home_win,
-        "margin": _quantiles(forecast.margin),
-        "total": _quantiles(forecast.total),
-        "model": forecast.model,
-        "basis": forecast.basis,
+        "home_win": home_win,
+        "margin": {"p10": margin.p10, "p50": margin.p50, "p90": margin.p90},
+        "total": {"p10": total.p10, "p50": total.p50, "p90": total.p90},
+        "model": model,
+        "basis": basis,
     }
 
 
 def _market(market: Market) -> dict[str, float]:
     return {"margin": market.margin, "home_win": market.home_win}
-
-
-def _quantiles(quantiles: Quantiles) -> dict[str, float]:
-    return {"p10": quantiles.p10, "p50": quantiles.p50, "p90": quantiles.p90}
 
 
 def _event(play: Play, player: str) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from nbad.model.prior import (
     KNOTS_S,
     LARGE_LEAD,
     Prior,
-    between_knots,
+    along,
     effective_remaining,
     level,
+    lines_of,
 )
 from nbad.model.table import scores_of
 from nbad.model.totals import Totals
@@ -46,6 +47,8 @@ START = Prior(
     level=0.3,
     overtime=1.0,
 )
+# Of each knot what a curve takes from it.
+_HATS = lines_of(np.eye(len(KNOTS_S)))
 FEW_ROUNDS, MOST_ROUNDS = 5, 30
 PARAMETERS = {
     "objective": "binary", "learning_rate": 0.03, "num_leaves": 6, "min_data_in_leaf": 4000,
@@ -74,8 +77,8 @@ def _fit_mean(rows: Rows, prior: Prior, games: int) -> Prior:
     matrix = rows.matrix
     lead = matrix[:, INDEX["differential"]]
     size = np.minimum(np.abs(lead), LARGE_LEAD) / LARGE_LEAD
-    _, scale = prior.margin(matrix, effective_remaining(matrix))
-    hats = between_knots(np.eye(len(KNOTS_S)), matrix[:, INDEX["remaining_s"]])[:, 1:]
+    scale = prior.margin(matrix, effective_remaining(matrix)).scale
+    hats = along(_HATS, matrix[:, INDEX["remaining_s"]])[:, 1:]
     known = (
         matrix[:, INDEX["expected_margin"]],
         -lead,
@@ -100,9 +103,9 @@ def _fit_spread(rows: Rows, prior: Prior, games: int) -> Prior:
     from scipy.optimize import minimize  # only training pays for its import
 
     matrix = rows.matrix
-    mean, _ = prior.margin(matrix, effective_remaining(matrix))
+    mean = prior.margin(matrix, effective_remaining(matrix)).mean
     missed = (rows.regulation - mean) ** 2
-    hats = between_knots(np.eye(len(KNOTS_S)), matrix[:, INDEX["remaining_s"]])
+    hats = along(_HATS, matrix[:, INDEX["remaining_s"]])
     unknown = hats @ np.array(prior.expected) * matrix[:, INDEX["expected_margin_sd"]]
     lifted = np.log(level(matrix))
     weight = rows.weight / rows.weight.sum()
@@ -137,7 +140,7 @@ def _fit_overtime(rows: Rows, prior: Prior) -> Prior:
     rows = rows[rows.matrix[:, INDEX["over"]] == 0]
     if not len(rows.at):
         return prior
-    mean, scale = prior.margin(rows.matrix, effective_remaining(rows.matrix))
+    mean, scale, *_ = prior.margin(rows.matrix, effective_remaining(rows.matrix))
     games = len(np.unique(rows.game))
     ratio = np.average(((rows.margin - mean) / scale) ** 2, weights=rows.weight)
     held = _START_GAMES / 10
@@ -162,7 +165,7 @@ def fit_totals(rows: Rows, prior: Prior) -> Totals:
     """
     rows = rows[(rows.at < REGULATION_S) & (rows.at % 360 == 0)]
     remaining = effective_remaining(rows.matrix)
-    overtime = prior.outcome(rows.matrix, *prior.margin(rows.matrix, remaining)).overtime
+    overtime = prior.outcome(rows.matrix, prior.margin(rows.matrix, remaining)).overtime
 
     def loss(totals: Totals) -> float:
         mean, scale = totals.total(rows.matrix, remaining, overtime)
@@ -210,7 +213,7 @@ def _best_rounds(booster: lightgbm.Booster, rows: Rows, prior: Prior) -> int:
 
 def _prior_odds(rows: Rows, prior: Prior) -> Matrix:
     margin = prior.margin(rows.matrix, effective_remaining(rows.matrix))
-    win = prior.outcome(rows.matrix, *margin).home_win
+    win = prior.outcome(rows.matrix, margin).home_win
     return logit(np.clip(win, 1e-6, 1 - 1e-6))
 
 
