@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+import httpx
 import trio
 
 from nbad.simulator.answer import LIVE_DATA, SCHEDULE
@@ -60,12 +61,18 @@ class Run:
 
 
 @contextlib.asynccontextmanager
-async def prepared_feed(games: int, quarter: int = 1) -> AsyncIterator[PreparedFeed]:
-    """A process that answers from prepared bytes (:mod:`nbad.bench.feed`)."""
-    command = (sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter))
+async def prepared_feed(
+    games: int, quarter: int = 1, certificate: Path | None = None
+) -> AsyncIterator[PreparedFeed]:
+    """A process that answers from prepared bytes (:mod:`nbad.bench.feed`), over TLS where it has a
+    ``certificate``, which the process's own environment must trust (``SSL_CERT_FILE``)."""
+    command = [sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter)]
+    if certificate is not None:
+        command.append(str(certificate))
+    scheme = "http" if certificate is None else "https"
     with TemporaryDirectory(prefix="nbad-bench-") as folder:
-        async with _process("feed", command, Path(folder) / "out") as (process, lines):
-            yield PreparedFeed(process.pid, int(await anext(lines)))
+        async with _process("feed", tuple(command), Path(folder) / "out") as (process, lines):
+            yield PreparedFeed(process.pid, int(await anext(lines)), scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +81,22 @@ class PreparedFeed:
 
     pid: int
     port: int
+    scheme: str = "http"
 
     @property
     def base_url(self) -> str:
         """What ``[feed] base_url`` has to be."""
-        return f"http://127.0.0.1:{self.port}{LIVE_DATA}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{LIVE_DATA}"
 
     @property
     def schedule_url(self) -> str:
         """What ``[feed] schedule_url`` has to be."""
-        return f"http://127.0.0.1:{self.port}{SCHEDULE}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{SCHEDULE}"
 
     async def begin(self) -> None:
         """Go back to the first change."""
-        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
-            await stream.send_all(b"GET /begin HTTP/1.1\r\n\r\n")
-            await stream.receive_some()
+        async with httpx.AsyncClient() as client:
+            await client.get(f"{self.scheme}://127.0.0.1:{self.port}/begin")
 
 
 async def measure(
