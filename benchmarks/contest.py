@@ -3,12 +3,12 @@
     make bench BENCH="--help"   (once, for what the rivals need)
     python benchmarks/contest.py [--minutes 20] [--games 1,15,30] [--subscribers 1,100,1000]
                                  [--quarters 1,4] [--polls 6]
-                                 [--rivals "expert twice,expert,tuned,plain"]
+                                 [--rivals "expert twice,expert,tuned,plain"] [--tls]
 
 Goes through all rows, a run of each contestant in each, then again in the other order, as often as
 it fits into the time. Says for each row the median CPU and time of a tick in ms with the spread
-of nbad's rounds, and for each rival the median of the rounds' ratios to nbad's. Nothing else should
-run meanwhile.
+of nbad's rounds, and for each rival the median of the rounds' ratios to nbad's. With ``--tls`` the
+feed is asked over TLS, as the real one is. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import trio
+from certificates import certificate
 
 from nbad.bench.runner import (
     Contestant,
@@ -74,16 +75,21 @@ async def attempt(
 
 
 async def main(
-    rows: list[Row], contestants: list[Contestant], polls: int, minutes: float
+    rows: list[Row],
+    contestants: list[Contestant],
+    polls: int,
+    minutes: float,
+    server: Path | None = None,
 ) -> dict[Row, dict[str, list[Figures]]]:
-    """What each took in each row, once a round."""
+    """What each took in each row, once a round, over TLS where ``server`` is the feed's
+    certificate."""
     taken: dict[Row, dict[str, list[Figures]]] = {
         row: {one.name: [] for one in contestants} for row in rows
     }
     ends = time.monotonic() + minutes * 60
     async with contextlib.AsyncExitStack() as stack:
         feeds = {
-            load: await stack.enter_async_context(prepared_feed(*load))
+            load: await stack.enter_async_context(prepared_feed(*load, server))
             for load in dict.fromkeys((games, quarter) for games, _, quarter in rows)
         }
         for number in itertools.count():
@@ -129,6 +135,7 @@ if __name__ == "__main__":
     parser.add_argument("--quarters", default="1,4")
     parser.add_argument("--rivals", default="expert twice,expert,tuned,plain")
     parser.add_argument("--polls", type=int, default=6, help="ticks in each run")
+    parser.add_argument("--tls", action="store_true", help="over TLS (needs trustme)")
     arguments = parser.parse_args()
     of = [
         tuple(map(int, given.split(",")))
@@ -141,4 +148,5 @@ if __name__ == "__main__":
     ]
     loads: list[Row] = [(games, count, quarter) for games, count, quarter in itertools.product(*of)]
     everyone = [Contestant("nbad"), *others]
-    say(table(trio.run(main, loads, everyone, arguments.polls, arguments.minutes)))
+    with certificate(wanted=arguments.tls) as server:
+        say(table(trio.run(main, loads, everyone, arguments.polls, arguments.minutes, server)))

@@ -17,7 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import trio
@@ -43,6 +43,8 @@ from nbad.stream.journal import StreamJournal
 
 ROUND = 500
 """Payloads after which all begins anew, from a seed of its own: so a fault is seen again soon."""
+
+_READ_BYTES = 65_536
 
 # What no field expects.
 ODD: tuple[Any, ...] = (
@@ -259,7 +261,7 @@ def answer(body: bytes, draw: random.Random) -> bytes:
     return whole[: draw.randrange(len(whole))] if draw.random() < 0.02 else whole
 
 
-class Wire(trio.abc.Stream):
+class Wire:
     """A connection whose other end says the next of ``replies`` to whatever it is asked, in one
     piece or several, and ends."""
 
@@ -267,19 +269,16 @@ class Wire(trio.abc.Stream):
         self._replies = replies
         self._left, self._piece = b"", 1
 
-    def is_readable(self) -> bool:
-        return bool(self._left)
+    def is_quiet(self) -> bool:
+        return not self._left
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+    async def send(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
         self._left, self._piece = self._replies()
 
-    async def wait_send_all_might_not_block(self) -> None:
+    async def receive(self) -> bytes:
         await trio.lowlevel.checkpoint()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        await trio.lowlevel.checkpoint()
-        size = min(max_bytes or self._piece, self._piece)
+        size = min(_READ_BYTES, self._piece)
         said, self._left = self._left[:size], self._left[size:]
         return said
 
@@ -293,8 +292,7 @@ class WireTransport(LeanTransport):
     reply, piece = b"", 2**20
 
     async def _connect(self, origin: object, timeouts: object) -> _Connection:
-        wire = Wire(lambda: (self.reply, self.piece))
-        return _Connection(wire, cast("trio.socket.SocketType", wire))
+        return _Connection(Wire(lambda: (self.reply, self.piece)))
 
 
 @dataclass

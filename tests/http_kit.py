@@ -5,10 +5,31 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 import trio
+import trustme
 
 OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@cache
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_tls(host: str = "127.0.0.1") -> ssl.SSLContext:
+    """A server's, with a certificate for ``host``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert(host).configure_cert(context)
+    return context
+
+
+def client_tls() -> ssl.SSLContext:
+    """A client's, which trusts it."""
+    context = ssl.create_default_context()
+    authority().configure_trust(context)
+    return context
 
 
 class Server:

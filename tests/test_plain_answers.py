@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
 
 import h11
 import httpx
@@ -20,19 +19,19 @@ Result = tuple[int, dict[str, str], bytes] | str
 GET = Get.of(httpx.Request("GET", "http://any/x"))
 
 
-class Scripted(trio.abc.Stream):
+class Scripted:
     """Gives what a server would say, chunk by chunk, and then its end."""
 
     def __init__(self, chunks: list[bytes]) -> None:
         self.chunks = [chunk for chunk in chunks if chunk]
 
-    async def send_all(self, data: Any) -> None:
+    def is_quiet(self) -> bool:
+        return True
+
+    async def send(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    async def receive(self) -> bytes:
         await trio.lowlevel.checkpoint()
         return self.chunks.pop(0) if self.chunks else b""
 
@@ -67,12 +66,11 @@ def as_h11_reads(answer: bytes) -> tuple[Result, bool]:
 
 def as_it_is_read(chunks: list[bytes]) -> tuple[Result, bool]:
     async def read() -> tuple[Result, bool]:
-        with trio.socket.socket() as unused:
-            connection = _Connection(Scripted(chunks), unused)
-            try:
-                return await connection.exchange(GET), connection.reusable
-            except (h11.RemoteProtocolError, _StaleError):
-                return "RemoteProtocolError", False
+        connection = _Connection(Scripted(chunks))
+        try:
+            return await connection.exchange(GET), connection.reusable
+        except (h11.RemoteProtocolError, _StaleError):
+            return "RemoteProtocolError", False
 
     return trio.run(read)
 

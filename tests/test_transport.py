@@ -1,4 +1,5 @@
-"""The lean transport beside httpx's own: the same answers and errors, on real sockets."""
+"""The lean transport beside httpx's own: the same answers and errors, on real sockets, over TLS
+too."""
 
 from __future__ import annotations
 
@@ -6,13 +7,14 @@ import gzip
 import math
 import ssl
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import httpx
 import pytest
 import trio
-import trustme
-from http_kit import OK, Server, serving
+from http_kit import OK, Server, client_tls, server_tls
+from http_kit import serving as serving_plain
 
 from nbad.feed.encoding import decoded
 from nbad.feed.transport import LeanTransport
@@ -24,18 +26,25 @@ KINDS: dict[str, Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]] = 
 
 
 @pytest.fixture(params=sorted(KINDS))
-def make(request: pytest.FixtureRequest) -> Callable[[ssl.SSLContext | None], httpx.AsyncClient]:
-    def client(context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=KINDS[request.param](context), timeout=5.0)
+def make(request: pytest.FixtureRequest) -> Make:
+    def client() -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=KINDS[request.param](client_tls()), timeout=5.0)
 
     return client
 
 
-Make = Callable[..., httpx.AsyncClient]
+@pytest.fixture(params=["plain", "tls"])
+def serving(request: pytest.FixtureRequest) -> Serving:
+    context = server_tls() if request.param == "tls" else None
+    return lambda server: serving_plain(server, context)
+
+
+Make = Callable[[], httpx.AsyncClient]
+Serving = Callable[[Server], AbstractAsyncContextManager[str]]
 SHORT = OK + b"Content-Length: 2\r\n\r\nhi"
 
 
-async def test_a_connection_is_kept(make: Make) -> None:
+async def test_a_connection_is_kept(make: Make, serving: Serving) -> None:
     server = Server(SHORT, SHORT, SHORT)
     async with serving(server) as url, make() as client:
         for _ in range(3):
@@ -46,9 +55,11 @@ async def test_a_connection_is_kept(make: Make) -> None:
     assert b'"a"' in server.requests[0]
 
 
-async def test_what_a_new_connection_takes_is_known_and_the_fastest_counts() -> None:
+async def test_what_a_new_connection_takes_is_known_and_the_fastest_counts(
+    serving: Serving,
+) -> None:
     server = Server(SHORT, SHORT)
-    async with serving(server) as url, LeanTransport() as transport:
+    async with serving(server) as url, LeanTransport(client_tls()) as transport:
         assert transport.connect_s == math.inf
         client = httpx.AsyncClient(transport=transport)
         await client.get(url)
@@ -60,7 +71,7 @@ async def test_what_a_new_connection_takes_is_known_and_the_fastest_counts() -> 
     assert server.connections == 2
 
 
-async def test_requests_at_once_have_a_connection_each(make: Make) -> None:
+async def test_requests_at_once_have_a_connection_each(make: Make, serving: Serving) -> None:
     server = Server(*[SHORT] * 8)
     async with serving(server) as url, make() as client:
         for _ in range(2):
@@ -90,7 +101,9 @@ async def test_requests_at_once_have_a_connection_each(make: Make) -> None:
         ),
     ],
 )
-async def test_a_body_is_read_whole(make: Make, answer: bytes, body: bytes) -> None:
+async def test_a_body_is_read_whole(
+    make: Make, answer: bytes, body: bytes, serving: Serving
+) -> None:
     async with serving(Server(answer, SHORT)) as url, make() as client:
         response = await client.get(url)
         assert response.content == body
@@ -125,7 +138,7 @@ async def test_what_is_said_on_an_idle_connection_is_no_answer() -> None:
     assert connections == 2
 
 
-async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make) -> None:
+async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make, serving: Serving) -> None:
     server = Server(SHORT, None, SHORT)
     async with serving(server) as url, make() as client:
         await client.get(url)
@@ -138,10 +151,15 @@ async def test_a_kept_connection_that_was_closed_is_made_anew(make: Make) -> Non
     assert server.connections == 2
 
 
-async def test_who_closes_once_it_was_asked_again_is_asked_on_a_new_connection() -> None:
+async def test_who_closes_once_it_was_asked_again_is_asked_on_a_new_connection(
+    serving: Serving,
+) -> None:
     """The race that no look at an idle connection can see."""
     server = Server(SHORT, None, SHORT)
-    async with serving(server) as url, httpx.AsyncClient(transport=LeanTransport()) as client:
+    async with (
+        serving(server) as url,
+        httpx.AsyncClient(transport=LeanTransport(client_tls())) as client,
+    ):
         for _ in range(2):
             assert (await client.get(url)).content == b"hi"
     assert (server.connections, len(server.requests)) == (2, 3)
@@ -156,7 +174,9 @@ async def test_who_closes_once_it_was_asked_again_is_asked_on_a_new_connection()
         None,
     ],
 )
-async def test_half_an_answer_is_an_error(make: Make, answer: bytes | None) -> None:
+async def test_half_an_answer_is_an_error(
+    make: Make, answer: bytes | None, serving: Serving
+) -> None:
     async with serving(Server(answer)) as url, make() as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(url)
@@ -168,12 +188,12 @@ async def test_half_an_answer_is_an_error(make: Make, answer: bytes | None) -> N
 async def test_a_broken_encoding_is_an_error(body: bytes) -> None:
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     client = httpx.AsyncClient(transport=LeanTransport())
-    async with serving(Server(head + body)) as url, client:
+    async with serving_plain(Server(head + body)) as url, client:
         with pytest.raises(httpx.DecodingError, match="expected gzip"):
             await client.get(url)
 
 
-async def test_a_silent_server_times_out(make: Make) -> None:
+async def test_a_silent_server_times_out(make: Make, serving: Serving) -> None:
     server = Server(SHORT)
     server.hold = trio.Event()
     async with serving(server) as url, make() as client:
@@ -181,7 +201,7 @@ async def test_a_silent_server_times_out(make: Make) -> None:
             await client.get(url, timeout=httpx.Timeout(5.0, read=0.01))
 
 
-async def test_nobody_there_is_an_error(make: Make) -> None:
+async def test_nobody_there_is_an_error(make: Make, serving: Serving) -> None:
     async with serving(Server()) as url:
         pass
     async with make() as client:
@@ -189,44 +209,7 @@ async def test_nobody_there_is_an_error(make: Make) -> None:
             await client.get(url)
 
 
-async def test_tls_is_verified(make: Make) -> None:
-    authority, other = trustme.CA(), trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    trusted, untrusted = ssl.create_default_context(), ssl.create_default_context()
-    authority.configure_trust(trusted)
-    other.configure_trust(untrusted)
-    server = Server(SHORT, SHORT)
-    async with serving(server, context) as url:
-        async with make(trusted) as client:
-            for _ in range(2):
-                assert (await client.get(url)).content == b"hi"
-        assert server.connections == 1
-
-
-async def test_a_certificate_of_somebody_else_is_an_error() -> None:
-    # trio's server would end with the client's alert: a socket that only shakes hands does not.
-    authority, other = trustme.CA(), trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    untrusted = ssl.create_default_context()
-    other.configure_trust(untrusted)
-
-    async def shake(stream: trio.SocketStream) -> None:
-        secure = trio.SSLStream(stream, context, server_side=True)
-        with pytest.raises(trio.BrokenResourceError):
-            await secure.do_handshake()
-
-    async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, shake, 0, host="127.0.0.1"))
-        port = listeners[0].socket.getsockname()[1]
-        async with httpx.AsyncClient(transport=LeanTransport(untrusted)) as client:
-            with pytest.raises(httpx.ConnectError, match="certificate"):
-                await client.get(f"https://127.0.0.1:{port}/")
-        nursery.cancel_scope.cancel()
-
-
-async def test_a_cancelled_request_leaves_a_client_that_works(make: Make) -> None:
+async def test_a_cancelled_request_leaves_a_client_that_works(make: Make, serving: Serving) -> None:
     server = Server(SHORT, SHORT)
     server.hold = trio.Event()
     async with serving(server) as url, make() as client:
@@ -244,7 +227,7 @@ async def test_a_size_that_is_a_lie_is_an_error() -> None:
         body = gzip.compress(b"x" * 9999)[:-4] + size.to_bytes(4, "little")
         head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
         client = httpx.AsyncClient(transport=LeanTransport())
-        async with serving(Server(head + body)) as url, client:
+        async with serving_plain(Server(head + body)) as url, client:
             with pytest.raises(httpx.DecodingError, match="expected gzip"):
                 await client.get(url)
 

@@ -1,10 +1,11 @@
 """A feed that costs little: every answer is made before the first request comes.
 
-    python -m nbad.bench.feed GAMES QUARTER
+    python -m nbad.bench.feed GAMES QUARTER [CERTIFICATE]
 
 A process of its own, so that what is measured of its client is the client's. Each request for the
 board moves every game on by one change; the plays asked for afterwards are those. Prints its port;
-``/begin`` goes back to the first change.
+``/begin`` goes back to the first change. With a ``CERTIFICATE`` (a file of PEM, its key in it) it
+speaks TLS, as the real one does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import gzip
 import hashlib
 import itertools
+import ssl
 import sys
 from dataclasses import dataclass
 
@@ -99,11 +101,17 @@ class _Connection(asyncio.Protocol):
             self._transport.write(self._answers.answer(request))
 
 
-async def main(games: int, quarter: int) -> None:
+async def main(games: int, quarter: int, certificate: str | None = None) -> None:
     """Serve until ended."""
     answers = Answers(games, quarter)
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(answers), "127.0.0.1", 0, backlog=512)
+    server = await loop.create_server(
+        lambda: _Connection(answers), "127.0.0.1", 0, backlog=512, ssl=context
+    )
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
@@ -113,4 +121,4 @@ if __name__ == "__main__":
     import gc
 
     gc.disable()
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

@@ -10,12 +10,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+import httpx
 import trio
 
 from nbad.observe.statistics import STAGES
@@ -58,25 +59,30 @@ class Run:
 
 
 @contextlib.asynccontextmanager
-async def prepared_feed(games: int, quarter: int = 1) -> AsyncIterator[PreparedFeed]:
-    """A process that answers from prepared bytes (:mod:`nbad.bench.feed`)."""
-    command = (sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter))
+async def prepared_feed(
+    games: int, quarter: int = 1, certificate: Path | None = None
+) -> AsyncIterator[PreparedFeed]:
+    """A process that answers from prepared bytes (:mod:`nbad.bench.feed`), over TLS where it has a
+    ``certificate``, which the process's own environment must trust (``SSL_CERT_FILE``)."""
+    command = [sys.executable, "-m", "nbad.bench.feed", str(games), str(quarter)]
+    if certificate is not None:
+        command.append(str(certificate))
+    scheme = "http" if certificate is None else "https"
     with TemporaryDirectory(prefix="nbad-bench-") as folder:
-        async with _process("feed", command, Path(folder) / "out") as (process, lines):
-            yield PreparedFeed("127.0.0.1", int(await anext(lines)), process.pid)
+        async with _process("feed", tuple(command), Path(folder) / "out") as (process, lines):
+            yield PreparedFeed("127.0.0.1", int(await anext(lines)), scheme, pid=process.pid)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedFeed(FeedAddress):
     """The address and the process of a feed, and how to restart it."""
 
-    pid: int
+    pid: int = field(kw_only=True)
 
     async def begin(self) -> None:
         """Go back to the first change."""
-        async with await trio.open_tcp_stream(self.host, self.port) as stream:
-            await stream.send_all(b"GET /begin HTTP/1.1\r\n\r\n")
-            await stream.receive_some()
+        async with httpx.AsyncClient() as client:
+            await client.get(f"{self.origin}/begin")
 
 
 async def measure(

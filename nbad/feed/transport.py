@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import h11
 import httpx
@@ -23,6 +23,7 @@ from nbad.feed.encoding import LARGEST_BODY, decoded
 from nbad.feed.head import MOST_BYTES, read_plain
 from nbad.net.errors import cause, forget_frames
 from nbad.net.sockets import Direct
+from nbad.net.tls import Secure
 
 _MOST_IDLE = 128
 _END = b"\r\n\r\n"
@@ -119,7 +120,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         kept = self._idle.setdefault(get.origin, [])
         while kept:
             connection = kept.pop()
-            if connection.closed_by_peer():
+            if not connection.is_quiet():
                 await connection.close()
                 continue
             try:
@@ -161,25 +162,36 @@ class LeanTransport(httpx.AsyncBaseTransport):
         began = trio.current_time()
         with _within(timeouts.get("connect"), httpx.ConnectTimeout):
             try:
-                plain = await trio.open_tcp_stream(host, port)
-                stream: trio.abc.Stream = plain
-                if scheme == "https":
-                    if self._context is None:
-                        # Made when first needed: reading the certificates takes 20 ms.
-                        self._context = httpx.create_ssl_context()
-                    secure = trio.SSLStream(
-                        plain, self._context, server_hostname=host, https_compatible=True
-                    )
-                    try:
-                        await secure.do_handshake()
-                    except BaseException:
-                        await trio.aclose_forcefully(plain)
-                        raise
-                    stream = secure
+                plain = Direct(await trio.open_tcp_stream(host, port))
+                wire = await self._secured(plain, host) if scheme == "https" else plain
             except (OSError, trio.BrokenResourceError) as error:
                 raise httpx.ConnectError(f"{host}:{port}: {cause(error)}") from None
         self.connect_s = min(self.connect_s, trio.current_time() - began)
-        return _Connection(stream, plain.socket)
+        return _Connection(wire)
+
+    async def _secured(self, plain: Direct, host: str) -> Secure:
+        if self._context is None:
+            # Made when first needed: reading the certificates takes 20 ms.
+            self._context = httpx.create_ssl_context()
+        try:
+            secure = Secure(plain, self._context, host)
+            await secure.shake_hands()
+        except BaseException:
+            await plain.aclose()
+            raise
+        return secure
+
+
+class _Wire(Protocol):
+    """What a connection sends and receives by: a socket, or TLS over one."""
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def receive(self) -> bytes: ...
+
+    def is_quiet(self) -> bool: ...
+
+    async def aclose(self) -> None: ...
 
 
 class _StaleError(Exception):
@@ -189,37 +201,36 @@ class _StaleError(Exception):
 class _Connection:
     """One connection to a server, one request at a time. ``reusable``: it can take another one."""
 
-    def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType) -> None:
+    def __init__(self, wire: _Wire) -> None:
         self.reusable = False
-        self._stream = Direct(stream)
-        self._socket = socket
+        self._wire = wire
 
-    def closed_by_peer(self) -> bool:
-        """Whether an idle connection has something to read: its end, as nothing was asked."""
-        return self._socket.is_readable()
+    def is_quiet(self) -> bool:
+        """Whether an idle connection was neither closed nor spoken on, as nothing was asked."""
+        return self._wire.is_quiet()
 
     async def exchange(self, get: Get) -> tuple[int, dict[str, str], bytes]:
         """Send a request; read the answer's status, headers and whole body."""
         try:
-            await self._stream.send(get.head)
+            await self._wire.send(get.head)
         except (trio.BrokenResourceError, OSError):
             raise _StaleError("the connection was closed before the request was sent") from None
         try:
-            data = await self._stream.receive()
+            data = await self._wire.receive()
         except (trio.BrokenResourceError, OSError):
             raise _StaleError("the connection was reset before an answer came") from None
         if not data:
             raise _StaleError("the connection was closed before an answer came")
         more = data
         while (end := data.find(_END)) < 0 and len(data) < MOST_BYTES and more:
-            more = await self._stream.receive()
+            more = await self._wire.receive()
             data += more
         head = read_plain(data[: end + len(_END)]) if end >= 0 and get.method == "GET" else None
         if head is None or head.length > LARGEST_BODY:
             return await self._exchange_by_h11(get, data, ended=not more)
         chunks, missing = [data[end + len(_END) :]], end + len(_END) + head.length - len(data)
         while missing > 0:
-            more = await self._stream.receive()
+            more = await self._wire.receive()
             if not more:
                 return await self._exchange_by_h11(get, data + b"".join(chunks[1:]), ended=True)
             chunks.append(more)
@@ -247,7 +258,7 @@ class _Connection:
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
-                data = await self._stream.receive()
+                data = await self._wire.receive()
                 ended = not data
                 connection.receive_data(data)
             elif isinstance(event, h11.Response):
@@ -268,7 +279,7 @@ class _Connection:
 
     async def close(self) -> None:
         """Close it without a goodbye: nobody waits for one."""
-        await self._stream.aclose()
+        await self._wire.aclose()
 
 
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

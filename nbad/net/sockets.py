@@ -29,9 +29,10 @@ class Direct:
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         # Asked at each use: once the socket is closed it says -1, where a number that was
         # remembered would by then be another file's.
-        self._fileno = stream.socket.fileno if isinstance(stream, trio.SocketStream) else None
+        self._fileno = self._socket.fileno if self._socket is not None else None
 
     async def send(self, data: bytes) -> None:
         """Send all of it."""
@@ -49,9 +50,20 @@ class Direct:
         while True:
             await trio.lowlevel.wait_readable(self._fileno())
             try:
-                return os.read(self._fileno(), _DIRECT_BYTES)
+                return self.receive_now()
             except BlockingIOError:
                 continue  # it is not readable after all
+
+    def receive_now(self) -> bytes:
+        """What has come, empty where the peer closed, of a plain socket. Raises
+        ``BlockingIOError`` where nothing has."""
+        assert self._fileno is not None
+        return os.read(self._fileno(), _DIRECT_BYTES)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come to a plain socket that was not received, nor its end."""
+        assert self._socket is not None
+        return not self._socket.is_readable()
 
     async def aclose(self) -> None:
         """Close it without a goodbye: nobody waits for one."""

@@ -48,12 +48,13 @@ class FeedAddress:
 
     host: str
     port: int
+    scheme: str = "http"
 
     @property
     def origin(self) -> str:
-        """``http://HOST:PORT``."""
+        """``SCHEME://HOST:PORT``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:
