@@ -138,8 +138,8 @@ def test_what_goes_wrong_with_the_broker_is_one_error_with_its_cause(tmp_path: P
     redis = Redis(tmp_path, "--requirepass", "s3cret", "--maxmemory", "2mb")
     problems: list[str] = []
 
-    async def ping(broker: Broker) -> None:
-        await broker.ping()
+    async def ask(broker: Broker) -> None:
+        await broker.acquire("one")
 
     async def fill(broker: Broker) -> None:
         lease = await broker.acquire("one")
@@ -154,10 +154,10 @@ def test_what_goes_wrong_with_the_broker_is_one_error_with_its_cause(tmp_path: P
         problems.append(str(caught.value))
         return problems[-1]
 
-    assert "Authentication required" in fails(ping)
-    trio.run(with_broker, Publish(url=redis.url, password_file=secret), ping)
+    assert "Authentication required" in fails(ask)
+    trio.run(with_broker, Publish(url=redis.url, password_file=secret), ask)
     assert "OOM" in fails(fill, password_file=secret)
-    assert "readable file" in fails(ping, password_file=tmp_path / "none")
+    assert "readable file" in fails(ask, password_file=tmp_path / "none")
     redis.kill()
-    assert "127.0.0.1" in fails(ping, password_file=secret)
+    assert "127.0.0.1" in fails(ask, password_file=secret)
     assert not any("s3cret" in problem for problem in problems)

@@ -45,8 +45,8 @@ async def write_and_read(broker: Broker) -> None:
     await broker.release("one")
 
 
-async def ping(broker: Broker) -> None:
-    await broker.ping()
+async def ask(broker: Broker) -> None:
+    await broker.acquire("one")
 
 
 def test_the_broker_is_spoken_to_over_tls_where_its_certificate_is_good(
@@ -58,13 +58,13 @@ def test_the_broker_is_spoken_to_over_tls_where_its_certificate_is_good(
     redis = TlsRedis(tmp_path, authority)
     publish = Publish(url=redis.url)
     with pytest.raises(BrokerError, match="certificate verify failed"):
-        trio.run(with_broker, publish, ping)
+        trio.run(with_broker, publish, ask)
     # As an operator does where the authority is the house's own.
     monkeypatch.setenv("SSL_CERT_FILE", str(known))
     trio.run(with_broker, publish, write_and_read)
     elsewhere = publish.model_copy(update={"url": redis.url.replace("127.0.0.1", "localhost")})
     with pytest.raises(BrokerError, match="certificate verify failed"):
-        trio.run(with_broker, elsewhere, ping)
+        trio.run(with_broker, elsewhere, ask)
 
 
 def documented_users(folder: Path) -> Path:
@@ -102,6 +102,6 @@ def test_the_documented_users_may_do_their_part_and_no_more(tmp_path: Path) -> N
         with pytest.raises(BrokerError, match="permission"):
             trio.run(with_broker, publish.model_copy(update={"stream": "other"}), read_another)
     with pytest.raises(BrokerError, match=r"WRONGPASS|[Aa]uthenticat|invalid username"):
-        trio.run(with_broker, as_user("nbad", "wrong"), ping)
+        trio.run(with_broker, as_user("nbad", "wrong"), ask)
     with pytest.raises(BrokerError, match=r"[Aa]uthenticat"):
-        trio.run(with_broker, Publish(url=redis.url), ping)
+        trio.run(with_broker, Publish(url=redis.url), ask)

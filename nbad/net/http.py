@@ -51,12 +51,6 @@ class Request:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
-    def header(self, name: str) -> str:
-        """The value of a header, of several the last; empty where there is none."""
-        wanted = name.encode()
-        found = [value for known, value in self.headers if known == wanted]
-        return found[-1].decode("latin-1") if found else ""
-
 
 class RefusedError(Exception):
     """A request that is answered without asking the handler."""

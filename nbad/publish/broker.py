@@ -130,10 +130,6 @@ class Broker:
         self._keep = publish.keep
         self._answer_s = answer_s
 
-    async def ping(self) -> None:
-        """See whether it answers."""
-        await self._call(0.0, "PING")
-
     async def acquire(self, owner: str) -> Lease | None:
         """Take the lease, or renew it; None where it is another's."""
         keys = [self._lease, self._fence]
