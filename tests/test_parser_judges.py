@@ -326,6 +326,13 @@ def test_a_final_with_fewer_points_than_the_plays_is_told_at_once(forecaster: Fo
     assert told(feed.says(board=final(98, 100))) == ("final", 4, 98, 100, True)
 
 
+def test_a_broken_off_game_that_is_final_with_fewer_points_is_told_at_once(feed: Feed) -> None:
+    feed.says(board=live(4, "PT01M00.00S", 63, 60))
+    feed.says(board=live(4, "PT01M00.00S", 63, 60, gameStatusText="Susp."))
+    assert told(feed.says(after=30)) == ("postponed", 4, 63, 60, True)
+    assert told(feed.says(board=final(62, 60))) == ("final", 4, 62, 60, True)
+
+
 def test_what_the_board_is_past_is_no_end(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     before, ahead = action(490, 98, 98, period=4, clock=4), live(4, "PT00M01.00S", 101, 98)
