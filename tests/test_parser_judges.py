@@ -915,6 +915,13 @@ def test_a_play_that_cannot_be_read_costs_itself(feed: Feed) -> None:
     assert [play.number for play in update.plays] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("said", [{}, {"gameId": None}])
+def test_plays_that_do_not_say_whose_they_are_are_those_asked_for(feed: Feed, said: Any) -> None:
+    on = {"game": said | {"actions": [P1, P2, P3, action(4, 6, 3)]}}
+    assert score(feed.says(orjson.dumps(on))) == (6, 3)
+    assert feed.says(plays_of(TWO, [P1, P2, P3, action(4, 6, 3), action(5, 8, 3)])) is None
+
+
 def test_a_document_that_is_none_is_asked_for_again(feed: Feed) -> None:
     feed.accepted.clear()
     assert feed.says(b'{"game":{"gameId":"0022500001","actions":[') is None
