@@ -326,6 +326,13 @@ def test_a_final_with_fewer_points_than_the_plays_is_told_at_once(forecaster: Fo
     assert told(feed.says(board=final(98, 100))) == ("final", 4, 98, 100, True)
 
 
+def test_a_broken_off_game_that_is_final_with_fewer_points_is_told_at_once(feed: Feed) -> None:
+    feed.says(board=live(4, "PT01M00.00S", 63, 60))
+    feed.says(board=live(4, "PT01M00.00S", 63, 60, gameStatusText="Susp."))
+    assert told(feed.says(after=30)) == ("postponed", 4, 63, 60, True)
+    assert told(feed.says(board=final(62, 60))) == ("final", 4, 62, 60, True)
+
+
 def test_what_the_board_is_past_is_no_end(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     before, ahead = action(490, 98, 98, period=4, clock=4), live(4, "PT00M01.00S", 101, 98)
@@ -906,6 +913,13 @@ def test_a_play_that_cannot_be_read_costs_itself(feed: Feed) -> None:
     update = feed.says([P1, P2, P3, action(4, 6, 3), action(5, 8, 3)])
     assert update is not None
     assert [play.number for play in update.plays] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("said", [{}, {"gameId": None}])
+def test_plays_that_do_not_say_whose_they_are_are_those_asked_for(feed: Feed, said: Any) -> None:
+    on = {"game": said | {"actions": [P1, P2, P3, action(4, 6, 3)]}}
+    assert score(feed.says(orjson.dumps(on))) == (6, 3)
+    assert feed.says(plays_of(TWO, [P1, P2, P3, action(4, 6, 3), action(5, 8, 3)])) is None
 
 
 def test_a_document_that_is_none_is_asked_for_again(feed: Feed) -> None:

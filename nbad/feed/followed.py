@@ -106,7 +106,7 @@ class FollowedGame:
             return True
         plays.silent = True  # until it is read
         reading = read(body, last)
-        if reading.game_id != self._listing.game_id:
+        if reading.game_id and reading.game_id != self._listing.game_id:
             raise BadData(f"gameId: expected {self._listing.game_id}, was {reading.game_id}")
         self.reading, plays.silent = reading, False
         self._judge_plays(reading, last, modified, now)

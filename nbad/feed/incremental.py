@@ -33,7 +33,8 @@ MOST_PLAYS = 4000
 
 
 class Reading(NamedTuple):
-    """A document and what it says: ``plays`` in the order in which they happened, whole.
+    """A document and what it says: ``plays`` in the order in which they happened, whole; of which
+    game, where it says that: ``game_id`` is empty where it does not.
 
     ``said`` are the actions as the document lists them, None for one that could not be read;
     ``skipped`` says why of the first of these. ``in_order``: ``said`` is ``plays``. ``newest`` is
@@ -76,7 +77,7 @@ def _read_all(body: bytes) -> Reading:
         start = 0
         game = document(body, "a play-by-play", "game")
         actions = items(game, "actions")
-    return _made(body, game_id(game), (), actions, start, None)
+    return _made(body, _identity(game), (), actions, start, None)
 
 
 def _read_tail(body: bytes, last: Reading) -> Reading | None:
@@ -91,7 +92,7 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     game = _head(body, start) if actions is not None else None
     if actions is None or game is None:
         return None
-    return _made(body, game_id(game), known, actions, start, last)
+    return _made(body, _identity(game), known, actions, start, last)
 
 
 def _made(
@@ -181,6 +182,10 @@ def _start(body: bytes) -> int:
     """Where the first action begins; 0 where none can be told."""
     match = _ACTIONS.search(body)
     return match.end() if match and body.endswith(_END) else 0
+
+
+def _identity(game: Any) -> str:
+    return "" if game.get("gameId") is None else game_id(game)
 
 
 def _actions(body: bytes, at: int) -> list[Any] | None:

@@ -159,7 +159,7 @@ class Judge(Generic[T]):
         older = listing == self._replaced
         proven = False
         if last is not None and (older or state.goes_back_from(last)):  # seldom
-            over = state.status is FINAL and last.status.in_play
+            over = state.status is FINAL and last.status is not FINAL
             proven = over or (state.status.in_play and self.board.is_new(state))
         if not self.board.report(listing, state, now, proven=proven, older=older):
             return False
