@@ -12,11 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
+import trio
 from process_kit import start
 from redis_kit import Redis, needs_redis
 from relay_kit import NBAD, PORTS, Follower, Nbad, night, until
+from trio.testing import MockClock
 
 from nbad.exit_codes import CONFIG, OK, UNAVAILABLE
+from nbad.relay.workers import _keep, _Worker
+from nbad.systemd.notify import Notifier
 
 pytestmark = needs_redis
 
@@ -166,6 +170,25 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
         assert "until nbad is restarted" in relay.wait_for("listen_failed", 2)["error"]
         assert relay.end() == OK
         assert daemon.end() == OK
+
+
+async def test_a_worker_without_a_broker_does_not_end_one_that_came_up_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    workers = [_Worker(number, "", ()) for number in range(2)]
+    ending, lives = trio.Event(), 0
+
+    async def run_once(*_: object) -> int:
+        nonlocal lives
+        lives += 1
+        workers[1].ready = True
+        if lives == 3:
+            ending.set()
+        return UNAVAILABLE
+
+    monkeypatch.setattr("nbad.relay.workers._run_once", run_once)
+    await _keep(None, workers[0], workers, ending, Notifier({}))
+    assert lives == 3
 
 
 def test_a_file_that_is_faulty_when_a_worker_dies_does_not_end_the_others(

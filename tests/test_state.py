@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 import time
@@ -112,6 +113,13 @@ def test_where_it_is_kept(tmp_path: Path) -> None:
     systemd = {"STATE_DIRECTORY": "/var/lib/nbad:/var/lib/x"}
     assert state_folder(State(), systemd) == Path("/var/lib/nbad")
     assert state_folder(State(path=tmp_path), systemd) == tmp_path
+
+
+def test_a_container_keeps_it_in_its_volume() -> None:
+    recipe = (Path(__file__).parent.parent / "Containerfile").read_text()
+    [volume] = re.findall(r"(?m)^VOLUME (\S+)$", recipe)
+    environ = dict(re.findall(r"(\w+)=(\S+)", recipe))
+    assert state_folder(State(), environ) == Path(volume)
 
 
 async def test_what_is_learnt_is_written_and_a_disk_that_fails_is_lived_with(

@@ -203,10 +203,10 @@ async def _keep(
         worker.reloaded.set()
         if ending.is_set():
             return
-        never_ready = not was_ready and not worker.ready
+        nobody_serves = not (was_ready or any(each.ready for each in workers))
         worker.ready, worker.status = False, "starting"
         log.error("worker_ended", worker=worker.number, code=code)
-        if code in _HOPELESS and never_ready:
+        if code in _HOPELESS and nobody_serves:
             raise _EndedError(code)  # it has said why
         if trio.current_time() - began > 10 * _RESTART_S[1]:
             wait_s = _RESTART_S[0]
