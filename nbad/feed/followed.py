@@ -188,10 +188,8 @@ class FollowedGame:
         """Report ``reading`` to the judge; ``last`` is the one that it was read after."""
         accepted = self._judge.plays
         known = accepted.value.plays if accepted.value else ()
-        if reading.follows and accepted.value is last:
-            compared = Comparison(len(known), False, False)
-        else:
-            compared = compare(known, reading.plays)
+        shared = reading.shared if accepted.value is last else 0
+        compared = compare(known, reading.plays, shared)
         new = reading.plays[compared.unchanged :]
         same = 0 if compared.corrected else compared.unchanged
         if self._judge.report_plays(
