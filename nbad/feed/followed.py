@@ -191,10 +191,9 @@ class FollowedGame:
         shared = reading.shared if accepted.value is last else 0
         compared = compare(known, reading.plays, shared)
         new = reading.plays[compared.unchanged :]
-        same = 0 if compared.corrected else compared.unchanged
         if self._judge.report_plays(
             reading,
-            state_of_plays(reading.plays, same, accepted.state),
+            state_of_plays(reading.plays, compared.unchanged, accepted.state),
             now,
             older=compared.older,
             again=bool(self._taken_back) and not self._taken_back.isdisjoint(new),

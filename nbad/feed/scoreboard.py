@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbad.domain import (
     FINAL,
@@ -18,9 +18,11 @@ from nbad.domain import (
     Team,
 )
 from nbad.feed.decode import (
+    LONGEST_LABEL,
     MOST_PERIODS,
     MOST_POINTS,
     BadData,
+    Known,
     clock_or_none,
     document,
     field,
@@ -81,7 +83,8 @@ def parse_listing(game: Any) -> Listing:
         raise BadData(f"gameStatus: expected 1, 2 or 3, was {code}")
     period = integer_or_none(game, "period", MOST_PERIODS)
     clock = clock_or_none(game.get("gameClock"), period or 0)
-    words = label(game, "gameStatusText").lower()
+    said = game.get("gameStatusText")
+    words = _WORDS[said if type(said) is str else ""]
     status = _status(code, period, clock, words)
     period = 2 if status is HALFTIME else period
     start_utc = utc_or_none(game.get("gameTimeUTC"))
@@ -91,7 +94,7 @@ def parse_listing(game: Any) -> Listing:
     # By place, in the order of its fields: by name takes three times as long.
     return Listing(
         identity, status, period, clock, start_utc, home_team, away_team, home_score, away_score,
-        bool(period) and _ended(words) == period,
+        bool(period) and words.ended == period,
     )  # fmt: skip
 
 
@@ -134,19 +137,31 @@ def _team(team: Any) -> Team:
     return Team(identity, tricode, name or tricode)
 
 
-def _ended(words: str) -> int:
-    """The period of which they say that it is over (``END Q1``, ``End of OT2``); 0 of none."""
-    found = _END_OF(words)
-    if found is None:
-        return 0
-    overtime = "ot" in words or "overtime" in words
-    return 4 + int(found[1] or 1) if overtime else int(found[1] or 0)
+class _Words(NamedTuple):
+    """What the board says in words of a game: that it is not played, that it is half-time, and the
+    period that is over (``END Q1``, ``End of OT2``), 0 where none is."""
+
+    not_played: bool
+    half: bool
+    ended: int
 
 
-def _status(code: int, period: int | None, clock: float | None, words: str) -> Status:
-    if _NOT_PLAYED(words):
+def _words(said: str) -> _Words:
+    said = said[:LONGEST_LABEL].strip().lower()
+    found = _END_OF(said)
+    overtime = found is not None and "ot" in said
+    number = int(found[1] or overtime) if found else 0
+    return _Words(bool(_NOT_PLAYED(said)), said.startswith("half"), number + 4 * overtime)
+
+
+# The words hold the game's clock: the same come all night.
+_WORDS = Known(_words)
+
+
+def _status(code: int, period: int | None, clock: float | None, words: _Words) -> Status:
+    if words.not_played:
         return POSTPONED
-    if code == 2 and words.startswith("half"):
+    if code == 2 and words.half:
         # The clock may be that of the break, and the period the one to come.
         at_third = period == 3 and (not clock or clock == period_s(3))
         return HALFTIME if not period or period == 2 or at_third else LIVE
