@@ -135,17 +135,20 @@ class GameTracker:
             twin = listed.get(listing.game_id)
             if twin is None or is_further(listing, twin):
                 listed[listing.game_id] = listing
+        changed = []
         for game_id, listing in listed.items():
             game = self._games.get(game_id)
             if game is None:
                 game = self._games[game_id] = FollowedGame(listing, now)
             game.unlisted_at = None
-            self._attempt(game_id, self._take_listing, game, listing, document, now)
+            if not game.repeats(listing, document.modified):
+                changed.append(game_id)
+                self._attempt(game_id, self._take_listing, game, listing, document, now)
         there = listed.keys() | {name for name, _ in board.skipped}
         for game_id, game in self._games.items():
             if game.unlisted_at is None and game_id not in there:
                 game.unlisted_at = now
-        return list(listed)
+        return changed
 
     def _take_listing(
         self, game: FollowedGame, listing: Listing, document: Document, now: float
