@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from nbad.domain import (
     FINAL,
     HALFTIME,
@@ -40,6 +42,7 @@ from nbad.feed.times import utc_or_none
 # A night of several leagues; the NBA's busiest has 15.
 MOST_GAMES = 500
 
+_GAMES, _GAME, _END = b'"games":[', b'{"gameId"', b"]}}"
 _STATUS = {1: SCHEDULED, 2: LIVE, 3: FINAL}
 _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
@@ -47,27 +50,51 @@ _NOT_PLAYED = re.compile("ppd|postp|canc|susp|forfeit|abandon").search
 _END_OF = re.compile(r"end\D*(\d?)").match
 
 
-def parse_scoreboard(body: bytes) -> Scoreboard:
-    """Read the night. A game that cannot be read is in ``skipped``, with the reason.
+def parse_scoreboard(body: bytes, last: Scoreboard | None = None) -> Scoreboard:
+    """Read the night. A game that cannot be read is in ``skipped``, with the reason; one that
+    ``last``, an earlier board, says in the same words is not read again.
 
     Raises :class:`~nbad.feed.decode.BadData` where the document as a whole is none.
     """
-    board = document(body, "a scoreboard", "scoreboard")
-    listed = items(board, "games")
+    known = last.texts if last else {}
+    texts = _texts(body)
+    try:
+        listed = [known.get(text) or orjson.loads(text) for text in texts]
+    except orjson.JSONDecodeError:
+        texts = []
+    if not texts:
+        listed = items(document(body, "a scoreboard", "scoreboard"), "games")
     if len(listed) > MOST_GAMES:
         raise BadData(f"games: expected at most {MOST_GAMES}, were {len(listed)}")
     games: list[Listing] = []
+    read: dict[bytes, Listing] = {}
     skipped = []
     for place, game in enumerate(listed):
         try:
-            listing = parse_listing(game)
+            listing = game if type(game) is Listing else parse_listing(game)
         except BadData as error:
             skipped.append((_name(game, place), str(error)))
         except Exception as error:  # a bug in reading one game costs that game
             skipped.append((_name(game, place), f"a bug: {error!r}"))
         else:
             games.append(listing)
-    return Scoreboard(tuple(games), tuple(skipped))
+            if texts:
+                read[texts[place]] = listing
+    return Scoreboard(tuple(games), tuple(skipped), read)
+
+
+def _texts(body: bytes) -> list[bytes]:
+    """The text of each game, where each is JSON; none where the board cannot be taken apart."""
+    start = body.find(_GAMES) + len(_GAMES)
+    if start < len(_GAMES) or not body.endswith(_END):
+        return []
+    try:
+        if items(document(body[:start] + _END, "a scoreboard", "scoreboard"), "games"):
+            return []
+    except BadData:
+        return []
+    first, *others = body[start : -len(_END)].split(b"," + _GAME)
+    return [first, *[_GAME + text for text in others]]
 
 
 def parse_listing(game: Any) -> Listing:

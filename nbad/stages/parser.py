@@ -51,6 +51,7 @@ class GameTracker:
     def __init__(self, names: Names | None = None) -> None:
         self._games: dict[str, FollowedGame] = {}
         self._names = names or Names()
+        self._board: Scoreboard | None = None
         self._odds: dict[str, Line] = {}
         self._problems: list[GameProblem] = []
 
@@ -119,7 +120,7 @@ class GameTracker:
         self._board_answers(silent=document.body is not None)  # until it is read
         if document.body is None:
             return []
-        board = parse_scoreboard(document.body)
+        board = self._board = parse_scoreboard(document.body, self._board)
         document.accept()
         return self._read_board(board, document, now)
 
