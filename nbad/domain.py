@@ -6,8 +6,8 @@ six times as long to make.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -132,10 +132,11 @@ class BoardEntry(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Scoreboard:
     """The night: its games, one perhaps twice; and each that could not be read: its id or place,
-    and why."""
+    and why. ``texts``: which words of the board say which game, as far as it can be taken apart."""
 
     games: tuple[Listing, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    texts: Mapping[bytes, Listing] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,12 @@ PLAYS = st.lists(
 ).map(tuple)
 
 
-@given(PLAYS, st.data())
+@given(PLAYS, PLAYS, st.data())
 def test_what_came_before_may_be_told_by_where_it_put_the_game(
-    plays: tuple[Play, ...], data: st.DataObject
+    plays: tuple[Play, ...], taken_back: tuple[Play, ...], data: st.DataObject
 ) -> None:
     known = data.draw(st.integers(0, len(plays)))
-    before = state_of_plays(plays[:known])
+    before = state_of_plays(plays[:known] + taken_back)
     assert state_of_plays(plays, known, before) == state_of_plays(plays)
 
 

@@ -328,3 +328,37 @@ def test_after_any_trouble_a_daemon_that_starts_tells_the_same(seed: int) -> Non
     assert old.told == new.told
     if listed["gameStatus"] == 3 and scores[0] != scores[1]:  # 5
         assert (old.told[0].status, *old.told[0][-2:]) == ("final", *scores)
+
+
+# -- What a board says again ---------------------------------------------------------------
+
+
+@examples(60)
+@given(st.integers(0, 2**32))
+def test_a_board_that_says_a_game_again_is_as_good_as_one_that_is_judged_anew(seed: int) -> None:
+    """Whatever the documents say, and in any order: both trackers tell the same at every tick."""
+    random_ = random.Random(seed)
+    moments = play_game(random_)
+    trackers = GameTracker(), GameTracker()
+    said: list[Document] = []
+    at, now = random_.randrange(len(moments)), 0.0
+    for _ in range(40):
+        at = min(len(moments) - 1, max(0, at + random_.choice((-3, 0, 0, 1, 2, 9))))
+        board = orjson.dumps({"scoreboard": {"games": [odd_board(moments[at].board, random_)]}})
+        box = orjson.dumps({"game": odd_board(moments[at].board, random_)})
+        plays = plays_of(ONE, odd_plays(moments[at].plays, random_))
+        bodies = {"": board, ONE: plays, BOX + ONE: box}
+        new = [Document(place, body, EPOCH + now) for place, body in bodies.items()]
+        said = random_.sample(new, random_.choice((0, 1, 1, 2, 3))) or said
+        # As they are, or the board alone once more, of a later date.
+        again = [d._replace(modified=EPOCH + now) for d in said if not d.place]
+        documents = tuple(random_.choice((said, again)))
+        now += random_.choice((1.0, 1.0, 5.0, 20.0, 40.0))
+        told = []
+        for tracker in trackers:
+            fetched = Fetched(Tick(1, now, RUNTIME), now, EPOCH + now, documents)
+            updates, problems = tracker.take(fetched)
+            for game in trackers[1]._games.values():
+                game._heard = None  # the second one has heard nothing yet
+            told.append((updates.games, updates.dropped, problems, tracker.tracked()))
+        assert told[0] == told[1]

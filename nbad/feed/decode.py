@@ -115,6 +115,9 @@ def _is_whole(value: Any) -> bool:
 
 def integer_or_none(mapping: Any, name: str, most: int = MOST_INTEGER) -> int | None:
     """A whole number from 0 to ``most``; None where none is said, or none that can be."""
+    value = mapping.get(name) if type(mapping) is dict else None
+    if type(value) is int and 0 <= value <= most:  # nearly always
+        return value
     try:
         return integer(mapping, name, most)
     except BadData:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from nbad.domain import FINAL, BoardEntry, Listing, Play, State, Update
+from nbad.domain import FINAL, POSTPONED, SCHEDULED, BoardEntry, Listing, Play, State, Update
 from nbad.feed.decode import BadData
 from nbad.feed.incremental import MOST_PLAYS, Reading, read
 from nbad.feed.judge import Judge, Verdict, state_of_plays
@@ -40,6 +40,7 @@ class FollowedGame:
     told: Update | None = None
     reading: Reading | None = None
     unlisted_at: float | None = None
+    _heard: Listing | None = None  # what the board said last, accepted or not
     _plays_answered: bool = False  # whether the feed answered a request for its plays, or refused
     _taken_back: frozenset[Play] = frozenset()  # the plays that it said, but says no longer
     _judge: Judge[Reading] = field(default_factory=Judge)
@@ -59,6 +60,18 @@ class FollowedGame:
         """The board is as it was, or, ``silent``, could not be had or read, or lists it no more."""
         self._judge.board.silent = silent
 
+    def repeats(self, listing: Listing, modified: float | None) -> bool:
+        """Whether the board, last ``modified`` then (s since the epoch), says again what it said
+        last of a game that is on or over, and nothing waits: that changes nothing, and is noted."""
+        board = self._judge.board
+        if listing != self._heard or self.due or board.went_back:
+            return False
+        if board.state is None or board.state.status in (SCHEDULED, POSTPONED):
+            return False
+        board.silent = False
+        self._board_time = "" if modified is None else stamp_of(modified)
+        return True
+
     def plays_failed(self) -> bool:
         """The plays could not be had; whether it is the first that is heard of them."""
         self._judge.plays.silent = True
@@ -75,6 +88,7 @@ class FollowedGame:
         if self._judge.report_board(listing, now, at):
             self._listing = listing
             self._board_time = "" if modified is None else stamp_of(modified)
+        self._heard = listing
 
     def take_box(self, said: Listing, modified: float | None) -> bool:
         """Take in what the box score, last ``modified`` then (s since the epoch), says of the game
@@ -188,15 +202,12 @@ class FollowedGame:
         """Report ``reading`` to the judge; ``last`` is the one that it was read after."""
         accepted = self._judge.plays
         known = accepted.value.plays if accepted.value else ()
-        if reading.follows and accepted.value is last:
-            compared = Comparison(len(known), False, False)
-        else:
-            compared = compare(known, reading.plays)
+        shared = reading.shared if accepted.value is last else 0
+        compared = compare(known, reading.plays, shared)
         new = reading.plays[compared.unchanged :]
-        same = 0 if compared.corrected else compared.unchanged
         if self._judge.report_plays(
             reading,
-            state_of_plays(reading.plays, same, accepted.state),
+            state_of_plays(reading.plays, compared.unchanged, accepted.state),
             now,
             older=compared.older,
             again=bool(self._taken_back) and not self._taken_back.isdisjoint(new),

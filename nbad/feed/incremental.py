@@ -11,16 +11,19 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
 
 from nbad.domain import Play
-from nbad.feed.decode import BadData, document, game_id, items
+from nbad.feed.decode import BOM, BadData, document, game_id, items
 from nbad.feed.playbyplay import completed, is_complete, parse_play, plain_play, times_of
 
 _ACTIONS = re.compile(rb'"actions"\s*:\s*\[')
 _ACTION = b'{"actionNumber"'
+_NEXT = b"," + _ACTION
 _END = b"]}}"
+# Stands for the actions that are known.
+_KNOWN = "known before"
+_KNOWN_TEXT = orjson.dumps(_KNOWN) + b","
 # By place: by name takes twice as long.
 _PLACE = itemgetter(Play._fields.index("order"), Play._fields.index("number"))
 _NUMBER = itemgetter(Play._fields.index("number"))
@@ -41,7 +44,8 @@ class Reading(NamedTuple):
     the largest number of ``said`` or more. ``start`` is where the first action begins, which then
     reach to the document's end but for :data:`_END`; 0 where it is of another form and cannot be
     taken apart. ``to_target_score``: a period is played to a target score, not to a clock.
-    ``follows``: ``plays`` begin with all those of the document read before, the very same.
+    ``shared``: how many leading ``plays`` are known to be those of the document read before, the
+    very same.
     """
 
     body: bytes
@@ -53,7 +57,7 @@ class Reading(NamedTuple):
     in_order: bool
     skipped: tuple[str, ...] = ()
     to_target_score: bool = False
-    follows: bool = False
+    shared: int = 0
 
 
 def read(body: bytes, last: Reading | None = None) -> Reading:
@@ -88,11 +92,10 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     known, at = _known(body, start, last)
     if not known or (last.to_target_score and len(known) < len(last.said)):
         return None  # or the action that said so may be one of those that are read anew
-    actions = _actions(body, at)
-    game = _head(body, start) if actions is not None else None
-    if actions is None or game is None:
-        return None
-    return _made(body, _identity(game), known, actions, start, last)
+    game = _rest(body, start, at)
+    return (
+        None if game is None else _made(body, _identity(game), known, game["actions"], start, last)
+    )
 
 
 def _made(
@@ -108,22 +111,25 @@ def _made(
         raise BadData(f"actions: expected at most {MOST_PLAYS}, were {len(known) + len(actions)}")
     new = list(map(plain_play, actions, times_of(actions)))
     skipped = list(last.skipped) if last and last.skipped and None in known else []
-    for place in [place for place, play in enumerate(new) if play is None]:
-        try:
-            new[place] = parse_play(actions[place])
-        except BadData as error:
-            if len(skipped) < _MOST_REASONS:
-                skipped.append(str(error))
+    to_target = last is not None and last.to_target_score
+    complete = True
+    for place, action in enumerate(actions):
+        if new[place] is None:
+            try:
+                play = new[place] = parse_play(action)
+                complete = complete and is_complete(play)
+            except BadData as error:
+                complete = False
+                if len(skipped) < _MOST_REASONS:
+                    skipped.append(str(error))
+        if type(action) is dict and action.get(_TARGET) is True:
+            to_target = True
     said = known + tuple(new)
-    to_target = any(action.get(_TARGET) is True for action in actions if type(action) is dict)
     newest = max(map(_NUMBER, filter(None, new)), default=-1)
-    if last is not None:
-        newest = max(newest, last.newest)
-        to_target = to_target or last.to_target_score
-    if last is not None and _goes_on(last, len(known), new):
-        follows = len(known) == len(last.plays)
+    newest = max(newest, last.newest) if last else newest
+    if complete and _goes_on(last, known, new):  # type: ignore[arg-type]  # none of them is None
         return Reading(
-            body, identity, said, said, start, newest, True, (), to_target, follows  # type: ignore[arg-type]
+            body, identity, said, said, start, newest, True, (), to_target, len(known)  # type: ignore[arg-type]
         )  # fmt: skip
     plays = in_order(said)
     settled = plays == said
@@ -137,11 +143,11 @@ def _known(body: bytes, start: int, last: Reading) -> tuple[tuple[Play | None, .
     before = memoryview(last.body)[last.start : -len(_END)]
     if before and body.startswith(before, start):
         after = start + len(before)
-        if body.startswith(b"," + _ACTION, after):  # plays were appended, as nearly always
+        if body.startswith(_NEXT, after):  # plays were appended, as nearly always
             return last.said, after + 1
         same = len(before)
     else:
-        same = _common(before, memoryview(body)[start:])
+        same = _common(before, body, start)
     # The action that holds the first difference, or comes right before it, is read anew.
     boundary = last.body.rfind(_ACTION, last.start, last.start + same)
     # What looks like an action may be within one: then what follows is no list.
@@ -158,23 +164,24 @@ def in_order(said: Iterable[Play | None]) -> tuple[Play, ...]:
     return completed(tuple(sorted(numbered.values(), key=_PLACE)))
 
 
-def _goes_on(last: Reading, known: int, new: list[Play | None]) -> bool:
-    """Whether the ``known`` first actions of ``last`` and then ``new`` are in order and complete as
+def _goes_on(last: Reading | None, known: tuple[Play, ...], new: list[Play]) -> bool:
+    """Whether ``known``, the first actions of ``last``, and then ``new``, complete, are in order as
     they stand, each said once.
 
     Then 500 plays need not be sorted for one. False only means that they must.
     """
-    if not last.in_order or not known:
+    if last is not None and not last.in_order:
         return False
-    order, newest = last.plays[known - 1].order, last.newest
-    if known < len(last.plays):  # the others are read anew, so they may come once more
-        newest = max(map(_NUMBER, last.plays[:known]))
+    order = known[-1].order if known else -1
+    newest = last.newest if last else -1
+    again = {play.number for play in last.plays[len(known) :]} if last else set()
+    numbers = set()
     for play in new:
-        if play is None or not is_complete(play):
+        number = play.number
+        if play.order <= order or (number <= newest and number not in again) or number in numbers:
             return False
-        if play.order <= order or play.number <= newest:
-            return False
-        order, newest = play.order, play.number
+        order = play.order
+        numbers.add(number)
     return True
 
 
@@ -186,6 +193,20 @@ def _start(body: bytes) -> int:
 
 def _identity(game: Any) -> str:
     return "" if game.get("gameId") is None else game_id(game)
+
+
+def _rest(body: bytes, start: int, at: int) -> Any:
+    """The game with only the actions from ``at`` on, of which the first begins at ``start``; None
+    where what lies there is not just its actions, up to the end."""
+    try:
+        said = orjson.loads(body[:start].removeprefix(BOM) + _KNOWN_TEXT + body[at:])
+        game = said["game"]
+        # Nothing comes after the actions, neither of the game nor of the document.
+        if next(reversed(said)) == "game" and next(reversed(game)) == "actions":
+            return game if game["actions"].pop(0) == _KNOWN else None
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        pass
+    return None
 
 
 def _actions(body: bytes, at: int) -> list[Any] | None:
@@ -211,11 +232,13 @@ def _head(body: bytes, start: int) -> Any:
     return game if isinstance(game, dict) and game.get("actions") == [] else None
 
 
-def _common(a: memoryview, b: memoryview) -> int:
-    """How many leading bytes two texts have in common."""
-    limit = min(len(a), len(b))
-    if not limit:
-        return 0
-    differ = np.frombuffer(a, np.uint8, limit) != np.frombuffer(b, np.uint8, limit)
-    first = int(differ.argmax())
-    return first if differ[first] else limit
+def _common(before: memoryview, body: bytes, start: int) -> int:
+    """How many leading bytes of ``before`` the body has from ``start`` on; not all of them."""
+    same, differs = 0, len(before)
+    while differs - same > 1:
+        middle = (same + differs) // 2
+        if body.startswith(before[same:middle], start + same):
+            same = middle
+        else:
+            differs = middle
+    return same

@@ -421,17 +421,19 @@ def is_further(listing: Listing, twin: Listing) -> bool:
 def state_of_plays(plays: Sequence[Play], known: int = 0, before: State | None = None) -> State:
     """Where plays, in their order and complete, put a game; scheduled where there are none.
 
-    ``before`` is where the first ``known`` of them put it.
+    ``before`` is where those put it of which the first ``known`` are these too.
     """
     if not plays:
         return _NOTHING
-    period, clock = (before.period, before.clock_s) if before and known else (-1, 0.0)
+    period, clock = -1, 0.0
     # One that was recorded late carries an earlier clock; game time itself does not run back.
     for play in plays[known:]:
         if play.period > period:
             period, clock = play.period, play.clock_s
         elif play.period == period and play.clock_s < clock:
             clock = play.clock_s
+    if known and before and (period, -clock) < (before.period, -before.clock_s):
+        return state_of_plays(plays)  # it may be that of an earlier one
     last = plays[-1]
     status = FINAL if _are_over(plays) else LIVE
     return State(status, period, clock, last.home, last.away)

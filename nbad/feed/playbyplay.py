@@ -195,12 +195,13 @@ class Comparison(NamedTuple):
     older: bool
 
 
-def compare(known: tuple[Play, ...], plays: tuple[Play, ...]) -> Comparison:
-    """Compare the plays of a game with those known before."""
+def compare(known: tuple[Play, ...], plays: tuple[Play, ...], same: int = 0) -> Comparison:
+    """Compare the plays of a game with those known before, of which so many leading ones are known
+    to be the ``same``."""
     # Most are the very same objects, which a comparison of tuples sees before it looks into them.
-    if plays[: len(known)] == known:  # appended only: the common case
+    if same == len(known) or plays[: len(known)] == known:  # appended only: the common case
         return Comparison(len(known), corrected=False, older=False)
-    pairs = enumerate(zip(known, plays, strict=False))
+    pairs = enumerate(zip(known[same:], plays[same:], strict=False), same)
     shorter = min(len(known), len(plays))
     unchanged = next((at for at, (was, is_) in pairs if was is not is_ and was != is_), shorter)
     return Comparison(unchanged, True, _is_older(known[unchanged:], plays[unchanged:], plays))

@@ -108,6 +108,7 @@ def stamps(values: list[Any]) -> list[str]:
     return list(map(stamp, values))
 
 
+@lru_cache(maxsize=64)  # one board is that of all its games
 def stamp_of(seconds: float) -> str:
     """Seconds since the epoch in the feed's own form; empty for a moment that cannot be."""
     try:

@@ -52,6 +52,7 @@ class GameTracker:
     def __init__(self, names: Names | None = None) -> None:
         self._games: dict[str, FollowedGame] = {}
         self._names = names or Names()
+        self._board: Scoreboard | None = None
         self._odds: dict[str, Line] = {}
         self._problems: list[GameProblem] = []
 
@@ -120,7 +121,7 @@ class GameTracker:
         self._board_answers(silent=document.body is not None)  # until it is read
         if document.body is None:
             return []
-        board = parse_scoreboard(document.body)
+        board = self._board = parse_scoreboard(document.body, self._board)
         document.accept()
         return self._read_board(board, document, now)
 
@@ -136,17 +137,20 @@ class GameTracker:
             twin = listed.get(listing.game_id)
             if twin is None or is_further(listing, twin):
                 listed[listing.game_id] = listing
+        changed = []
         for game_id, listing in listed.items():
             game = self._games.get(game_id)
             if game is None:
                 game = self._games[game_id] = FollowedGame(listing, now)
             game.unlisted_at = None
-            self._attempt(game_id, self._take_listing, game, listing, document, now)
+            if not game.repeats(listing, document.modified):
+                changed.append(game_id)
+                self._attempt(game_id, self._take_listing, game, listing, document, now)
         there = listed.keys() | {name for name, _ in board.skipped}
         for game_id, game in self._games.items():
             if game.unlisted_at is None and game_id not in there:
                 game.unlisted_at = now
-        return list(listed)
+        return changed
 
     def _take_listing(
         self, game: FollowedGame, listing: Listing, document: Document, now: float
