@@ -189,6 +189,35 @@ async def test_who_gives_up_closes_the_connection(says: bytes) -> None:
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (OK + b"Connection: close\r\n\r\nto the end", b"to the end"),
+        (OK + b"Content-Length: 10\r\n\r\nhalf", None),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", None),
+    ],
+    ids=["to the end", "half", "half of the chunks"],
+)
+async def test_without_a_goodbye_the_answer_itself_says_whether_it_is_whole(
+    answer: bytes, body: bytes | None
+) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        secure = trio.SSLStream(stream, server_tls(), server_side=True)
+        await secure.receive_some()
+        await secure.send_all(answer)
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery, LeanTransport(client_tls()) as transport:
+        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}/"
+        if body is None:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await transport.get(get(url))
+        else:
+            assert (await transport.get(get(url))).body == body
+        nursery.cancel_scope.cancel()
+
+
 async def test_an_answer_that_comes_byte_by_byte_in_records_of_a_byte() -> None:
     body = gzip.compress(b"x" * 999)
     answer = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
