@@ -9,14 +9,17 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 import trio
 from daemon_kit import serving
+from http_kit import authority
 
 from nbad.bench.freshness import judged, table
-from nbad.bench.runner import _from_log, _take, figures, percentile
+from nbad.bench.runner import _from_log, _take, figures, percentile, prepared_feed
 from nbad.bench.scenario import slate
+from nbad.feed.transport import Get, LeanTransport
 
 _BENCH = [sys.executable, "-m", "nbad", "bench"]
 
@@ -50,6 +53,22 @@ async def test_a_board_that_tells_every_game_is_half_a_round(autojump_clock: obj
     joined.set()
     run = await _take(_from_log(log()), 16, 30, joined, (here, here))
     assert [cost["total"] for cost in run.costs] == [3.0 + 4.0] * 7
+
+
+@pytest.mark.slow
+async def test_the_prepared_feed_speaks_tls_with_who_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, server = tmp_path / "trusted", tmp_path / "server"
+    authority().cert_pem.write_to_path(str(trusted))
+    pair = authority().issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+    pair.write_to_path(str(server))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    async with prepared_feed(1, certificate=server) as feed, LeanTransport() as transport:
+        await feed.begin()
+        for url in (feed.schedule_url, f"{feed.base_url}/scoreboard/todaysScoreboard_00.json"):
+            assert url.startswith("https://")
+            assert (await transport.get(Get.of(httpx.Request("GET", url)))).body.startswith(b"{")
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 import trio
 import trustme
 from daemon_kit import Daemon, serving
+from nginx_kit import nginx, program
 from port_kit import free_port
 from process_kit import start
 
@@ -22,13 +22,6 @@ from nbad.client import Batch, Dropped, Snapshot, connect
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 pytestmark = pytest.mark.slow
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if found is None:
-        pytest.skip(f"needs {name}")
-    return found
 
 
 def example(name: str, changes: dict[str, str]) -> str:
@@ -40,7 +33,7 @@ def example(name: str, changes: dict[str, str]) -> str:
     return text
 
 
-def nginx(folder: Path, port: int, daemon: dict[str, str]) -> list[str]:
+def our_nginx(folder: Path, port: int, daemon: dict[str, str]) -> list[str]:
     """The command that runs the example, at a free port and with a certificate of the test's."""
     lives = "/etc/letsencrypt/live/nbad.example"
     text = example("nginx-tls.conf", daemon | {
@@ -48,14 +41,7 @@ def nginx(folder: Path, port: int, daemon: dict[str, str]) -> list[str]:
         f"{lives}/fullchain.pem": str(folder / "pair.pem"),
         f"{lives}/privkey.pem": str(folder / "pair.pem"),
     })  # fmt: skip
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"pid {folder}/pid; error_log {folder}/error.log; daemon off; master_process off;"
-        f"events {{}} http {{ access_log off; {paths} {text} }}"
-    )
-    return [program("nginx"), "-p", str(folder), "-c", str(config)]
+    return nginx(folder, f"access_log off; {text}")
 
 
 def caddy(folder: Path, port: int, daemon: dict[str, str]) -> list[str]:
@@ -75,7 +61,7 @@ def test_caddy_finds_no_fault_with_its_example() -> None:
     assert '"level":"warn"' not in done.stderr
 
 
-@pytest.mark.parametrize("configured", [nginx, caddy])
+@pytest.mark.parametrize("configured", [our_nginx, caddy])
 def test_the_page_and_the_stream_through_a_restart(
     configured: Callable[[Path, int, dict[str, str]], list[str]], tmp_path: Path
 ) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import random
-import shutil
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import httpx
 import pytest
 import trio
 from http_kit import OK, authority, client_tls, server_tls
+from nginx_kit import nginx
 from port_kit import free_port
 from process_kit import start
 
@@ -32,6 +32,15 @@ Idle = Callable[[ssl.SSLSocket], object]
 
 def get(url: str) -> Get:
     return Get.of(httpx.Request("GET", url))
+
+
+@asynccontextmanager
+async def serving(serve: Callable[[trio.SocketStream], Awaitable[object]]) -> AsyncIterator[Get]:
+    """A request to a server of which ``serve`` has each connection, plain as it comes."""
+    async with trio.open_nursery() as nursery:
+        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        yield get(f"https://127.0.0.1:{listener.socket.getsockname()[1]}/")
+        nursery.cancel_scope.cancel()
 
 
 def answer_twice(listener: socket.socket, context: ssl.SSLContext, idle: Idle) -> list[int]:
@@ -136,14 +145,11 @@ async def test_a_wrong_certificate_is_an_error_and_the_server_is_told(
             await trio.SSLStream(stream, server(), server_side=True).receive_some(1)
         alerts.append(str(caught.value.__cause__))
 
-    async with trio.open_nursery() as nursery, LeanTransport(trusted()) as transport:
-        [listener] = await nursery.start(partial(trio.serve_tcp, shake, 0, host="127.0.0.1"))
-        url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    async with serving(shake) as request, LeanTransport(trusted()) as transport:
         with pytest.raises(httpx.ConnectError, match=rf"certificate verify failed.*{told}"):
-            await transport.get(get(url))
+            await transport.get(request)
         while not alerts:
             await trio.lowlevel.checkpoint()
-        nursery.cancel_scope.cancel()
     assert "ALERT" in alerts[0].upper()
 
 
@@ -152,12 +158,9 @@ async def test_a_server_without_tls_is_an_error() -> None:
         await stream.receive_some()
         await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async with trio.open_nursery() as nursery, LeanTransport(client_tls()) as transport:
-        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    async with serving(serve) as request, LeanTransport(client_tls()) as transport:
         with pytest.raises(httpx.ConnectError, match=r"(?i)wrong.version.number"):
-            await transport.get(get(url))
-        nursery.cancel_scope.cancel()
+            await transport.get(request)
 
 
 @pytest.mark.parametrize("says", [b"", SHORT[:20]], ids=["in the handshake", "in an answer"])
@@ -177,16 +180,39 @@ async def test_who_gives_up_closes_the_connection(says: bytes) -> None:
             assert not await stream.receive_some()
         closed.set()
 
-    async with trio.open_nursery() as nursery, LeanTransport(client_tls()) as transport:
-        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    async with serving(serve) as request, LeanTransport(client_tls()) as transport:
         async with trio.open_nursery() as asking:
-            asking.start_soon(transport.get, get(url))
+            asking.start_soon(transport.get, request)
             await asked.wait()
             asking.cancel_scope.cancel()
         with trio.fail_after(20):
             await closed.wait()
-        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (OK + b"Connection: close\r\n\r\nto the end", b"to the end"),
+        (OK + b"Content-Length: 10\r\n\r\nhalf", None),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", None),
+    ],
+    ids=["to the end", "half", "half of the chunks"],
+)
+async def test_without_a_goodbye_the_answer_itself_says_whether_it_is_whole(
+    answer: bytes, body: bytes | None
+) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        secure = trio.SSLStream(stream, server_tls(), server_side=True)
+        await secure.receive_some()
+        await secure.send_all(answer)
+        await stream.aclose()
+
+    async with serving(serve) as request, LeanTransport(client_tls()) as transport:
+        if body is None:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await transport.get(request)
+        else:
+            assert (await transport.get(request)).body == body
 
 
 async def test_an_answer_that_comes_byte_by_byte_in_records_of_a_byte() -> None:
@@ -213,44 +239,25 @@ async def test_an_answer_that_comes_byte_by_byte_in_records_of_a_byte() -> None:
             for at in range(len(answer)):
                 await secure.send_all(answer[at : at + 1])
 
-    async with trio.open_nursery() as nursery, LeanTransport(client_tls()) as transport:
-        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    async with serving(serve) as request, LeanTransport(client_tls()) as transport:
         with trio.fail_after(60):
-            assert (await transport.get(get(url))).body == b"x" * 999
-        nursery.cancel_scope.cancel()
-
-
-def nginx(folder: Path, port: int, version: ssl.TLSVersion) -> list[str]:
-    """The command: it serves ``folder`` over TLS, closes each connection after three requests, and
-    logs for each request which one it was of its connection."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("needs nginx")
-    authority().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(folder / "pair")
-    )
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"pid {folder}/pid; error_log {folder}/error.log; daemon off; master_process off;"
-        f"events {{}} http {{ {paths} log_format told '$ssl_protocol $status $connection_requests';"
-        f"access_log {folder}/access.log told; server {{ listen 127.0.0.1:{port} ssl;"
-        f"ssl_certificate {folder}/pair; ssl_certificate_key {folder}/pair;"
-        f"ssl_protocols {version.name.replace('_', '.')}; keepalive_requests 3;"
-        f"gzip on; gzip_types application/json; types {{ application/json json; }}"
-        f"root {folder}; }} }}"
-    )
-    return [program, "-p", str(folder), "-c", str(config)]
+            assert (await transport.get(request)).body == b"x" * 999
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
 async def test_nginx_is_understood(version: ssl.TLSVersion, tmp_path: Path) -> None:
     document = b'{"plays": "%b"}' % random.Random(1).randbytes(300_000).hex().encode()
     (tmp_path / "x.json").write_bytes(document)
-    port = free_port()
-    command = nginx(tmp_path, port, version)
+    pair, port, protocol = tmp_path / "pair", free_port(), version.name.replace("_", ".")
+    authority().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pair))
+    command = nginx(
+        tmp_path,
+        "log_format told '$ssl_protocol $status $connection_requests';"
+        f"access_log {tmp_path}/access.log told; server {{ listen 127.0.0.1:{port} ssl;"
+        f"ssl_certificate {pair}; ssl_certificate_key {pair}; ssl_protocols {protocol};"
+        "keepalive_requests 3; gzip on; gzip_types application/json;"
+        f"types {{ application/json json; }} root {tmp_path}; }}",
+    )
     process = start(command, stderr=subprocess.DEVNULL, env=os.environ | {"HOME": str(tmp_path)})
     url = f"https://127.0.0.1:{port}/x.json"
     whole = Get.of(httpx.Request("GET", url, headers={"Accept-Encoding": "gzip"}))
@@ -271,7 +278,6 @@ async def test_nginx_is_understood(version: ssl.TLSVersion, tmp_path: Path) -> N
     finally:
         process.terminate()
         process.wait()
-    protocol = version.name.replace("_", ".")
     told = [line.split() for line in (tmp_path / "access.log").read_text().splitlines()]
     assert [line[0] for line in told] == [protocol] * 7
     assert [line[1] for line in told] == ["200", "304", "200", "304", "200", "304", "200"]

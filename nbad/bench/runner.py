@@ -9,7 +9,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -287,14 +287,15 @@ async def _process(
                     check=False, env=environment,
                 )
             )  # fmt: skip
-            yield process, _lines(reading, process)
+            async with contextlib.aclosing(_lines(reading, process)) as lines:
+                yield process, lines
             process.send_signal(signal.SIGTERM)
             with trio.move_on_after(5):
                 await process.wait()
             nursery.cancel_scope.cancel()
 
 
-async def _lines(file: IO[bytes], process: trio.Process) -> AsyncIterator[bytes]:
+async def _lines(file: IO[bytes], process: trio.Process) -> AsyncGenerator[bytes, None]:
     """The lines of a growing file, until the process that writes it has ended."""
     rest = b""
     while True:

@@ -65,11 +65,12 @@ class Secure:
         says for itself at any time, such as the tickets of a session, is read, and is nothing."""
         try:
             if not self._plain.is_quiet():
-                self._take(self._plain.receive_now())
+                with suppress(BlockingIOError):  # it is quiet after all
+                    self._take(self._plain.receive_now())
             elif not self._came.pending:
                 return True
             self._tls.read(_RECORD_BYTES)
-        except (ssl.SSLWantReadError, BlockingIOError):
+        except ssl.SSLWantReadError:
             return True
         except OSError:
             return False
