@@ -110,7 +110,7 @@ def test_who_comes_while_no_daemon_runs_waits_for_the_next(
         config.write_text(
             f'[feed]\nbase_url = "{urls[0]}"\nschedule_url = "{urls[1]}"\n'
             "[poll]\nlive_interval_s = 0.1\nidle_interval_s = 0.2\n"
-            f'[server]\nport = 1\n[http]\nport = 1\n[log]\nfile = "{log}"\n'
+            f'[server]\nport = 1\n[http]\nport = 2\n[log]\nfile = "{log}"\n'
         )
         daemon = start(command, pass_fds=fds)
         with connect(f"ws://{address}/v1/stream", open_timeout=60, max_size=None) as client:
