@@ -39,7 +39,7 @@ bench: $(VENV)/.train
 # Let the processes that tests start use compiled modules, even if the machine's settings forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-# More than two cores can run: tests of processes mostly wait.
+# More than there are cores: tests of processes mostly wait.
 JOBS ?= 4
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not soak' $(TESTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,6 +191,24 @@ def test_when_a_certificate_expires(tmp_path: Path, years: list[int]) -> None:
     access = load_access(Server(tls_cert=tmp_path / "pem"), problems)
     assert not problems
     assert access.tls_until == min(moments).timestamp()
+
+
+@pytest.mark.parametrize("wrong", ["a remark that quotes its first line", "a day that is none"])
+def test_a_certificate_that_openssl_takes_is_taken(tmp_path: Path, wrong: str) -> None:
+    """Such a file is none of ours to refuse, and must not end a daemon that reloads."""
+    pem, moment = tmp_path / "pem", datetime(2031, 2, 28, tzinfo=UTC)
+    issue_until(pem, moment)
+    until = moment.timestamp()
+    text = pem.read_text()
+    if wrong == "a day that is none":
+        key, _, certificate = text.partition(ssl.PEM_HEADER)
+        der = ssl.PEM_cert_to_DER_cert(ssl.PEM_HEADER + certificate)
+        text = key + ssl.DER_cert_to_PEM_cert(der.replace(b"310228000000Z", b"310231000000Z"))
+        until = math.inf
+    pem.write_text(f"# für die mit {ssl.PEM_HEADER} am Anfang\n{text}", "utf-8")
+    problems: list[str] = []
+    assert load_access(Server(tls_cert=pem), problems).tls_until == until
+    assert not problems
 
 
 async def test_a_certificate_that_expires_is_told_at_the_start_at_a_reload_and_daily(

@@ -143,6 +143,15 @@ def test_without_an_address_it_is_that_of_the_configuration(tmp_path: Path) -> N
     )
     assert done.returncode == 69
     assert "ws://127.0.0.1:9/v1/stream" in done.stderr
+    assert "[server] address?" in done.stderr
+
+
+def test_a_page_that_does_not_answer_is_asked_for_by_its_own_key() -> None:
+    done = subprocess.run(
+        [*_NBAD, "http://127.0.0.1:9/"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 69
+    assert done.stderr.endswith("is this its [http] address?\n")
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines(

@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return OK
     except (DroppedError, NoStreamError) as error:
-        hint = "is the daemon running, and is this its [server] address?"
+        section = "http" if isinstance(error, NoStreamError) else "server"
+        hint = f"is the daemon running, and is this its [{section}] address?"
         return end("watch", UNAVAILABLE, f"{url}: {error}; {hint}")
     except RefusedError as error:
         return end("watch", FAILED, f"{url}: {error}")

@@ -38,7 +38,7 @@ class Quantiles(_Message):
 
 
 class Forecast(_Message):
-    """How the game is expected to end. ``margin`` is home - away.
+    """How the game is expected to end, by the model named ``model``. ``margin`` is home - away.
 
     ``basis`` is the source of the expectation before tip-off.
     """

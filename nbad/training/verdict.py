@@ -19,8 +19,8 @@ total p50]."""
 class Verdict:
     """Scores of some games' forecasts. ``moment`` is in game seconds, None for all moments.
 
-    ``favourite_won`` and ``margin_covered`` (by the 80 % band) are shares; A forecast
-    of one half always has ``brier`` 0.25 and ``log_loss`` 0.693.
+    ``favourite_won`` and ``margin_covered`` (by the 80 % band) are shares. A forecast
+    that is always one half has ``brier`` 0.25 and ``log_loss`` 0.693.
     """
 
     moment: float | None

@@ -492,7 +492,7 @@ async function showPast() {
   $("subtitle").textContent = view === "night" ? name : "past nights";
   $("link").textContent = "past";
   $("link").dataset.state = "ok";
-  $("empty").textContent = view === "night" ? `No games of ${name} were recorded.` : "No past nights recorded yet: set [record] path in nbad.toml.";
+  $("empty").textContent = view === "night" ? `No games of ${name} were recorded.` : "No past nights yet. With [record] path in nbad.toml, each game is added when it ends.";
   $("empty").hidden = found > 0;
   if (opened) show(opened, true);
 }
