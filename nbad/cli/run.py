@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from nbad.signals import Signals
 
     signals = Signals()  # heard from now on: what is imported below takes half a second
+    # The model's arrays are small: numpy's threads would only wait for work, awake.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from nbad.model.unused_imports import without_unused
 
     with without_unused():

@@ -7,9 +7,10 @@ fact security "$(systemd-analyze security --offline=true --threshold=15 --no-pag
   /etc/systemd/system/nbad.service | tail -1 | grep -o '[0-9.]* OK')"
 HERE=$(dirname "$0")
 STUCK=/var/lib/nbad/stuck
-# The daemon whose predictor can be stuck, the process and its loop being well.
+# The daemon whose predictor can be stuck, the process and its loop being well. It imports numpy
+# before the signals are blocked: a thread of numpy's would be killed by them, and all with it.
 install -m755 "$HERE/stuck.py" /opt/nbad/stuck.py
-quick_unit 'ExecStart=' \
+quick_unit 'Environment=OPENBLAS_NUM_THREADS=1' 'ExecStart=' \
   "ExecStart=$PYTHON /opt/nbad/stuck.py $STUCK run --config /etc/nbad/nbad.toml"
 
 serve_feed --games 4 --speed 60
