@@ -118,6 +118,7 @@ def test_the_tail_read_is_the_whole_read(
         b'{"meta":{"actions":[%b]},"game":{"gameId":"0022000001","actions":[]}}',
         b'{"game":{"gameId":"0022000001","actions":[%b],"actions":[]}}',
         b'{"game":{"gameId":"0022000001","actions":[%b]},"game":{"gameId":"0022000001","actions":[]}}',
+        b'{"x":1,"game":{"gameId":"0022000001","actions":[%b]},"game":{},"x":{"y":[]}}',
         b'{"game":{"gameId":"0022000001","x":"\\"actions\\":[","actions":[%b]}}',
         b'{"game":{"gameId":"0022000001","actions":[[%b]]}}',
         b'{"game":{"gameId":"0022000001","actions":[%b]}} ',

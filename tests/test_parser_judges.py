@@ -765,7 +765,15 @@ def test_a_period_that_begins_at_0_00_has_not_ended(feed: Feed) -> None:
 
 @pytest.mark.parametrize(
     ("period", "words"),
-    [(1, "END Q1"), (3, "End of 3rd Qtr"), (5, "END OT"), (6, "End of OT2"), (6, "End 2OT")],
+    [
+        (1, "END Q1"),
+        (3, "End of 3rd Qtr"),
+        (5, "END OT"),
+        (6, "End of OT2"),
+        (6, "End 2OT"),
+        (5, "End of Overtime"),
+        (6, "End of 2nd Overtime"),
+    ],
 )
 @pytest.mark.parametrize("clock", ["PT00M00.00S", "", "PT12M00.00S"])
 def test_a_period_of_few_points_is_over_where_the_board_says_so(

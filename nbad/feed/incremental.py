@@ -202,7 +202,7 @@ def _rest(body: bytes, start: int, at: int) -> Any:
         said = orjson.loads(body[:start].removeprefix(BOM) + _KNOWN_TEXT + body[at:])
         game = said["game"]
         # Nothing comes after the actions, neither of the game nor of the document.
-        if next(reversed(said)) == "game" and next(reversed(game)) == "actions":
+        if list(said)[-1:] == ["game"] and list(game)[-1:] == ["actions"]:
             return game if game["actions"].pop(0) == _KNOWN else None
     except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
         pass

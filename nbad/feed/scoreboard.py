@@ -48,6 +48,7 @@ _SHORT = 60
 # What the board says in words of a game that is not played: none of its codes does.
 _NOT_PLAYED = re.compile("ppd|postp|canc|susp|forfeit|abandon").search
 _END_OF = re.compile(r"end\D*(\d?)").match
+_OVERTIME = re.compile("ot|overtime").search
 
 
 def parse_scoreboard(body: bytes, last: Scoreboard | None = None) -> Scoreboard:
@@ -178,7 +179,7 @@ class _Words(NamedTuple):
 def _words(said: str) -> _Words:
     said = said[:LONGEST_LABEL].strip().lower()
     found = _END_OF(said)
-    overtime = found is not None and "ot" in said
+    overtime = bool(found and _OVERTIME(said))
     number = int(found[1] or overtime) if found else 0
     return _Words(bool(_NOT_PLAYED(said)), said.startswith("half"), number + 4 * overtime)
 
