@@ -213,11 +213,15 @@ class Judge(Generic[T]):
         ``older``: it only lacks the newest of what is known; ``again``: it has plays that were
         taken back, as another edge's copy has. ``newest_edit`` is the latest ``edited`` of its
         plays, ``modified`` its Last-Modified in s: one that is later than any seen proves that the
-        document is newer, as do more points than ever before.
+        document is newer, as do more points than ever before at no earlier moment: but for
+        what was taken back, which an older copy has still.
         """
         edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
         dated = self.note_modified(modified) and not edited
+        before = self.plays.state
+        later = before is None or (state.period, -state.clock_s) >= (before.period, -before.clock_s)
+        ahead = later and not again and self.plays.is_new(state)
         if self._dated is not None and not older and not state.goes_back_from(self._dated[0]):
             # Back so soon, it was never gone: these are two edges, each with dates of its own.
             if now - self._dated[1] < ACCEPTED_AFTER_S:
@@ -225,10 +229,9 @@ class Judge(Generic[T]):
             self._dated = None
         older = older or again
         dated = dated and not self._dates_lie
-        before = self.plays.state
         if dated and before is not None and (older or state.goes_back_from(before)):
             self._dated = before, now
-        proven = edited or dated or self.plays.is_new(state)
+        proven = edited or dated or ahead
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
