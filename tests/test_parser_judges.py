@@ -400,6 +400,28 @@ def test_a_game_that_goes_on_past_its_end_is_told_at_once(forecaster: Forecaster
     assert told(update) == ("live", 2, 22, 18, True)
 
 
+def test_a_copy_that_goes_on_with_what_was_taken_back_is_held(forecaster: Forecaster) -> None:
+    """Another edge's, which has still to take it back: for that it has more points than ever."""
+    feed = Feed(forecaster)
+    basket, wrong = action(1, 20, 18, clock=60), action(2, 23, 18, clock=50)
+    feed.says([basket, wrong], live(1, "PT00M50.00S", 23, 18))
+    right = action(2, 20, 18, clock=50, edited=100)
+    update = feed.says([basket, right], live(1, "PT00M50.00S", 20, 18))
+    assert told(update) == ("live", 1, 20, 18, True)
+    behind = [basket, wrong, action(3, 23, 20, clock=40)]
+    assert feed.says(behind) is None
+    update = feed.says([basket, right, action(3, 20, 20, clock=40)])
+    assert told(update) == ("live", 1, 20, 20, False)
+
+
+def test_a_copy_of_an_earlier_moment_with_more_points_is_held(forecaster: Forecaster) -> None:
+    """Another edge's, with a mistake that was taken back before it was seen here."""
+    feed = Feed(forecaster)
+    basket, right = action(1, 20, 18, clock=60), action(2, 20, 18, clock=50, edited=100)
+    feed.says([basket, right, action(3, 20, 19, clock=40)], live(1, "PT00M40.00S", 20, 19))
+    assert feed.says([basket, action(2, 23, 18, clock=50)]) is None
+
+
 def test_a_tie_that_is_called_over_is_overtime(forecaster: Forecaster) -> None:
     feed = Feed(forecaster)
     feed.says([], live(4, "PT00M00.00S", 100, 100))

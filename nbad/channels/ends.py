@@ -3,9 +3,9 @@
 They are Trio's own memory channels underneath, with Trio's semantics: ``send`` blocks while the
 channel is full, closing the last sender ends the receiver's loop once all was taken, closing the
 receiver breaks the sender with :class:`trio.BrokenResourceError`. What they add is what an operator
-asks at 3 a.m.: how deep is it, and how long did this wait. Two checkpoints fewer: where a
-bounded channel has room its ``send`` is none, for who sends in a loop also receives; and who had to
-wait for a round does not wait another turn.
+asks at 3 a.m.: how deep is it, and how long did this wait. They leave out two checkpoints: ``send``
+to a bounded channel that has room is none, as each loop that sends also receives; and a receiver
+that had to wait returns at once when a round comes.
 
 Use them with a plain ``with``: an ``async with`` on a channel end can swallow a real error while it
 is cancelled.

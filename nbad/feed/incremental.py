@@ -93,9 +93,9 @@ def _read_tail(body: bytes, last: Reading) -> Reading | None:
     if not known or (last.to_target_score and len(known) < len(last.said)):
         return None  # or the action that said so may be one of those that are read anew
     game = _rest(body, start, at)
-    return (
-        None if game is None else _made(body, _identity(game), known, game["actions"], start, last)
-    )
+    if game is None:
+        return None
+    return _made(body, _identity(game), known, game["actions"], start, last)
 
 
 def _made(

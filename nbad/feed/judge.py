@@ -211,9 +211,8 @@ class Judge(Generic[T]):
         """Take in a play-by-play that puts the game at ``state``; whether it is accepted.
 
         ``older``: it only lacks the newest of what is known; ``again``: it has plays that were
-        taken back, as another edge's copy has. ``newest_edit`` is the latest ``edited`` of its
-        plays, ``modified`` its Last-Modified in s: one that is later than any seen proves that the
-        document is newer, as do more points than ever before.
+        taken back. A ``newest_edit`` or ``modified`` (Last-Modified, s) later than any seen proves
+        it newer; so do more points than ever, at no earlier moment and without what was taken back.
         """
         edited = newest_edit > self._newest_edit
         self._newest_edit = max(self._newest_edit, newest_edit)
@@ -225,10 +224,11 @@ class Judge(Generic[T]):
             self._dated = None
         older = older or again
         dated = dated and not self._dates_lie
-        before = self.plays.state
-        if dated and before is not None and (older or state.goes_back_from(before)):
+        before = self.plays.state or _NOTHING
+        if dated and (older or state.goes_back_from(before)):
             self._dated = before, now
-        proven = edited or dated or self.plays.is_new(state)
+        behind = (state.period, -state.clock_s) < (before.period, -before.clock_s)
+        proven = edited or dated or (not (again or behind) and self.plays.is_new(state))
         return self.plays.report(value, state, now, proven=proven, older=older)
 
     def note_modified(self, modified: float | None) -> bool:
