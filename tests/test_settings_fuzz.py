@@ -147,6 +147,7 @@ NAMES = st.sampled_from([f"NBAD_{section}__{key}".upper() for section, key in KE
 @example({"NBAD_SERVER__PORT": "\udcff"})
 @example({"NBAD_SERVER__PORT": "9" * 5000})
 @example({"NBAD_LOG__FILE": "[" * 5000})
+@example({"NBAD_FEED__HEADERS": '{"\\n"=false}'})
 def test_any_environment(tmp_path: Path, environ: dict[str, str]) -> None:
     judge(None, environ, tmp_path)
 

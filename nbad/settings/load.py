@@ -154,7 +154,8 @@ def _from_environment(value: str) -> Any:
 
 def _problem(error: Any, where: str, origin: Mapping[str, str]) -> str:
     location = [str(part) for part in error["loc"]]
-    key = ".".join(location)
+    # A name may hold anything, also the end of the line.
+    key = ".".join(part if part.isprintable() else repr(part) for part in location)
     in_section = (came for name, came in origin.items() if name.startswith(f"{location[0]}."))
     where = origin.get(".".join(location[:2])) or next(in_section, where)
     if error["type"] == "extra_forbidden":
